@@ -8,8 +8,10 @@ class per (type, degree).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +55,15 @@ class GroupClasses:
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    @cached_property
+    def class_at(self) -> Mapping[tuple[int, int], int]:
+        """Class of the group that starts at a GPU id and has a degree."""
+        return {
+            (first, c.degree): index
+            for index, c in enumerate(self.classes)
+            for first in c.first_gpu_ids
+        }
 
     def overlapping_pairs(self, across_types: bool = False) -> IntArray:
         """Count ordered pairs of groups that share a GPU, by class; shape (classes, classes).
@@ -109,24 +120,29 @@ def group_classes(instance: Instance, by_network: bool = True) -> GroupClasses:
     """
     zone_of = instance.network.zone_of
     members: dict[tuple[int, int, tuple[int, ...]], list[int]] = {}
-    class_at: dict[tuple[int, int], tuple[int, int, tuple[int, ...]]] = {}
     for gpu, base in enumerate(instance.first_gpu_ids):
         for degree in instance.degrees(gpu):
             for first in range(base, base + instance.pool[gpu].count - degree + 1, degree):
                 key = (gpu, degree, zone_of[first : first + degree] if by_network else ())
                 members.setdefault(key, []).append(first)
-                class_at[first, degree] = key
-    number = {key: index for index, key in enumerate(sorted(members))}
-    classes = tuple(GroupClass(*key, tuple(members[key])) for key in number)
-    contained: dict[tuple[int, int], int] = {}
+    keys = sorted(members)
+    classes = tuple(GroupClass(*key, tuple(members[key])) for key in keys)
+    return GroupClasses(classes, _contained(instance, classes), instance.first_gpu_ids)
+
+
+def _contained(
+    instance: Instance, classes: tuple[GroupClass, ...]
+) -> Mapping[tuple[int, int], int]:
+    """Count the blocks of each class inside one block of each other class."""
+    class_at = {(f, c.degree): i for i, c in enumerate(classes) for f in c.first_gpu_ids}
+    contained: Counter[tuple[int, int]] = Counter()
     for outer, group_class in enumerate(classes):
         first = group_class.first_gpu_ids[0]
         for degree in instance.degrees(group_class.gpu):
             if degree < group_class.degree:
-                for inner_first in range(first, first + group_class.degree, degree):
-                    inner = number[class_at[inner_first, degree]]
-                    contained[outer, inner] = contained.get((outer, inner), 0) + 1
-    return GroupClasses(classes, contained, instance.first_gpu_ids)
+                inner_firsts = range(first, first + group_class.degree, degree)
+                contained.update((outer, class_at[inner, degree]) for inner in inner_firsts)
+    return contained
 
 
 def hop_gb_per_s(network: Network, groups: GroupClasses) -> FloatArray:
