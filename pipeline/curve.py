@@ -143,6 +143,20 @@ class CostCurve:
         better = place(self.instance, self.groups, self.options, chosen, self.links)
         return better if len(better.stages) < len(known.stages) else known
 
+    def relaxed(self, instance: Instance) -> CostCurve:
+        """Return the curve of a changed instance, with what is left of this one's time."""
+        remaining = max(self._deadline - time.monotonic(), 0.0)
+        settings = replace(self._settings, time_limit_s=remaining)
+        return CostCurve(instance, self.granularity, settings)
+
+    def fewest_stages(self) -> int | None:
+        """Return the fewest stages of any placement, whatever its cost; None where none exists."""
+        problem = self._problem(0) if len(self.thresholds) else None
+        if problem is None or not problem.runs or self.out_of_time:
+            return None
+        _, chosen = self._minimise(problem, Goal.STAGES)
+        return None if chosen is None else len(chosen)
+
     def _minimise(
         self, problem: CompactProblem, goal: Goal, max_usd_per_hour: float | None = None
     ) -> tuple[Solution, list[ChosenGroup] | None]:

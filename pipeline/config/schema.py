@@ -51,7 +51,7 @@ def _budgets(value: object) -> str | list[float]:
 
 GranularityName = Annotated[str, PlainValidator(granularity_name)]
 Budgets = Annotated[str | list[float], PlainValidator(_budgets)]
-Method = Literal["enumeration", "ratio"]
+Method = Literal["enumeration", "weighted", "iterative", "ratio", "frontier"]
 
 
 class Section(BaseModel):
@@ -220,7 +220,9 @@ class SweepSection(Section):
     methods: Annotated[list[Method], Field(min_length=1)] = Field(
         default_factory=lambda: ["enumeration", "ratio"]
     )
-    """How to search: enumeration (highest throughput at each budget), ratio (lowest $/token)."""
+    """How to search: enumeration (highest throughput at each budget), weighted (throughput
+    against cost), iterative (the published ballpark search), ratio (lowest $/token), frontier
+    (every Pareto point)."""
     cost_weights: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [0.5])
     """Cost weights w of the weighted method."""
     normalization: NormalizationSection = NormalizationSection()
