@@ -25,7 +25,8 @@ from pipeline.links import stage_links
 from pipeline.options import stage_options
 from pipeline.placement import ChosenGroup, Placement, place
 from pipeline.runs import deal_layers, size_runs
-from pipeline.solver import Solution, SolverSettings, solve
+from pipeline.settings import SolverSettings
+from pipeline.solver import Solution, solve
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

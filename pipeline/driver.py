@@ -18,9 +18,9 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from pipeline.points import Point, Problem
 from pipeline.results.store import Store
 from pipeline.run import PointRows, failed, run_point
-from pipeline.points import Point, Problem
 
 # A worker that died is replaced this often before its point becomes an error.
 MAX_RETRIES = 2
@@ -49,6 +49,10 @@ class Tally:
     def failed(self) -> int:
         """Points that ended in an error."""
         return self.by_status.get("error", 0)
+
+    def skip(self) -> None:
+        """Count a point that was there before."""
+        self.skipped += 1
 
     def add(self, rows: PointRows) -> None:
         """Count a point by the status of its first row."""
@@ -97,7 +101,7 @@ def run_sweep(
     tasks: Iterator[Task],
     store: Store,
     tally: Tally,
-    flush: FlushRule = FlushRule(),  # noqa: B008
+    flush: FlushRule = FlushRule(),
     watch: Callable[[Tally], None] = lambda _: None,
 ) -> None:
     """Run every task and store its rows. Raises Stopped after SIGINT or SIGTERM.
@@ -157,7 +161,8 @@ def _completed(tasks: Iterator[Task]) -> Iterator[PointRows]:
 
 def _most_in_flight() -> int:
     """Bound the tasks in flight by the CPUs that the cluster has now."""
-    return max(int(ray.cluster_resources().get("CPU", 1)), 1) * IN_FLIGHT_PER_CPU
+    cpus = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
+    return max(int(cpus), 1) * IN_FLIGHT_PER_CPU
 
 
 def _finished(running: dict[Any, Task]) -> Iterator[PointRows]:

@@ -1,9 +1,9 @@
 """The errors that a caller may meet, as one tree.
 
-    PlacementError
-    ├── InputError      faults of a config, a flag or a results folder; exit code 2
-    ├── ResultsError    a results folder that cannot be read or written; exit code 2
-    └── SolverError     the solver broke its contract (never: "infeasible" or "time limit")
+PlacementError
+├── InputError      faults of a config, a flag or a results folder; exit code 2
+├── ResultsError    a results folder that cannot be read or written; exit code 2
+└── SolverError     the solver broke its contract (never: "infeasible" or "time limit")
 """
 
 from __future__ import annotations

@@ -153,8 +153,10 @@ def hop_gb_per_s(network: Network, groups: GroupClasses) -> FloatArray:
     Shape (classes, classes), from row to column. Source: the published system.
     """
     rings = np.array(
-        [network.slowest_inside(c.zones) * (c.degree - 1) / c.degree if c.degree > 1 else np.inf
-         for c in groups]
+        [
+            network.slowest_inside(c.zones) * (c.degree - 1) / c.degree if c.degree > 1 else np.inf
+            for c in groups
+        ]
     )
     lowest = [c.zones[0] for c in groups]
     direct = network.bandwidth[np.ix_(lowest, lowest)]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.curve import CostCurve, exceeds
 from pipeline.formulation.compact import within
-from pipeline.placement import SECONDS_PER_HOUR, Placement, usd_per_token
+from pipeline.placement import SECONDS_PER_HOUR, Placement
 
 FloatArray = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answ
     possible = np.flatnonzero(curve.lower <= within(budget_usd_per_hour))
     bound = float(curve.thresholds[possible[-1]]) if len(possible) else None
     if not len(affordable):
-        return _no_answer(curve, bound)
+        return _no_answer(bound)
     best = int(affordable[-1])
     placement = curve.with_fewest_stages(best)
     proven = bound == float(curve.thresholds[best]) and curve.bounds(best).settled
@@ -133,9 +133,11 @@ def _lowest(curve: CostCurve, loss: Callable[[FloatArray, FloatArray], FloatArra
     if not np.isfinite(curve.upper).any():
         possible = np.isfinite(curve.lower)
         bound = loss(curve.lower[possible], curve.thresholds[possible]).min(initial=math.inf)
-        return _no_answer(curve, float(bound) if np.isfinite(bound) else None)
+        return _no_answer(float(bound) if np.isfinite(bound) else None)
     found = loss(curve.upper, curve.thresholds)
-    best_index = int(np.flatnonzero(found <= found.min() + RELATIVE_TOLERANCE * abs(found.min()))[-1])
+    best_index = int(
+        np.flatnonzero(found <= found.min() + RELATIVE_TOLERANCE * abs(found.min()))[-1]
+    )
     value = float(found.min())
     bound = min(value, float(loss(curve.lower, curve.thresholds).min()))
     gap = (value - bound) / abs(value) if value else abs(value - bound)
@@ -197,7 +199,7 @@ def iterative(curve: CostCurve, target_usd_per_token: float | None = None) -> An
         price = target_usd_per_token or best.usd_per_token
         budget = 0.95 * price * best.tokens_per_s * SECONDS_PER_HOUR
     if best is None:
-        return _no_answer(curve, None)
+        return _no_answer(None)
     return Answer(AnswerStatus.FEASIBLE, best, None, None)
 
 
@@ -208,7 +210,7 @@ def _status(curve: CostCurve, proven: bool) -> AnswerStatus:
     return AnswerStatus.TIME_LIMIT if curve.out_of_time else AnswerStatus.FEASIBLE
 
 
-def _no_answer(curve: CostCurve, bound: float | None) -> Answer:
+def _no_answer(bound: float | None) -> Answer:
     """Answer that there is no placement, or that time ran out before one was found."""
     status = AnswerStatus.INFEASIBLE if bound is None else AnswerStatus.TIME_LIMIT
     return Answer(status, None, bound, None)

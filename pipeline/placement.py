@@ -94,8 +94,8 @@ def place(
 ) -> Placement:
     """Give GPUs and layers to the chosen groups, in their order.
 
-    groups: the classes that `chosen` speaks of. Raises SolverError where the chosen groups do not fit the pool or the layers: then the model
-    and the pool disagree, which is a defect and not an answer.
+    groups: the classes that `chosen` speaks of. Raises SolverError where the chosen groups do not
+    fit the pool or the layers: then model and pool disagree, which is a defect and no answer.
     """
     first_ids = _assign(groups, chosen)
     by_kind = {(o.gpu, o.degree, o.size): o for o in options}
@@ -144,5 +144,7 @@ def _assign(groups: GroupClasses, chosen: Sequence[ChosenGroup]) -> list[int]:
                 first_ids[index] = first
                 break
         else:
-            raise SolverError(f"no free block is left of a group class of degree {group_class.degree}")
+            raise SolverError(
+                f"no free block is left of a group class of degree {group_class.degree}"
+            )
     return first_ids

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.granularity import granularity
 from pipeline.instance import Instance
-from pipeline.solver import SolverSettings
+from pipeline.settings import SolverSettings
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from pipeline.curve import CostCurve
 from pipeline.granularity import granularity
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.placement import Placement
-from pipeline.reasons import why_infeasible
-from pipeline.results.schema import PointRow, SegmentRow
-from pipeline.search_space import SearchSpace, search_space
 from pipeline.points import Point, Problem
+from pipeline.reasons import why_infeasible
+from pipeline.results.schema import PointRow, SegmentRow, pareto_id
+from pipeline.search_space import SearchSpace, search_space
 
 _PACKAGES = ("placement-pipeline", "pyomo", "highspy")
 
@@ -51,13 +51,11 @@ def run_point(problem: Problem, point: Point) -> PointRows:
         return failed(problem, point, f"{type(error).__name__}: {error}", started)
 
 
-def failed(
-    problem: Problem, point: Point, message: str, started: float | None = None
-) -> PointRows:
+def failed(problem: Problem, point: Point, message: str, started: float | None = None) -> PointRows:
     """Return the row of a point that could not be solved."""
     seconds = 0.0 if started is None else time.perf_counter() - started
     values = {**_question(problem, point), "status": "error", "message": message}
-    effort = {name: 0 for name in ("model_variables", "model_constraints", "num_solves")}
+    effort = dict.fromkeys(("model_variables", "model_constraints", "num_solves"), 0)
     times = {"build_seconds": 0.0, "solve_seconds": 0.0, "total_seconds": seconds}
     return PointRows((PointRow({**values, **effort, **times, **_provenance()}),), ())
 
@@ -110,7 +108,7 @@ def _solved(problem: Problem, point: Point, started: float) -> PointRows:
         values = _question(problem, point) | _space_columns(space) | _effort_columns(curve)
         values |= {"total_seconds": seconds, "links": "not_binding", **_provenance()}
         if point.method == "frontier":
-            values["point_id"] = f"{point.point_id}-{index}"
+            values["point_id"] = pareto_id(point.point_id, index)
             values["pareto_index"] = index
         values |= _answer_columns(problem, point, curve, answer)
         points.append(PointRow(values))

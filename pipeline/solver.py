@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import highspy
 import numpy as np
 import pyomo.environ as pyo
+import scipy.sparse  # noqa: F401  (the compiler would import it within the first solve)
 from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
 
 from pipeline.errors import SolverError
+from pipeline.settings import SolverSettings
 
 
 class SolveStatus(StrEnum):
@@ -29,16 +31,6 @@ class SolveStatus(StrEnum):
     FEASIBLE = "feasible"  # within the gap that was asked for, but above zero
     INFEASIBLE = "infeasible"
     TIME_LIMIT = "time_limit"
-
-
-@dataclass(frozen=True)
-class SolverSettings:
-    """How long and how closely to solve. `threads` must not change within one process."""
-
-    time_limit_s: float = 300.0
-    mip_gap: float = 0.0
-    threads: int = 1
-    highs_options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ def solve(model: pyo.ConcreteModel, settings: SolverSettings) -> Solution:
     return _answer(highs, form, settings, handed_over - started)
 
 
-class _QuietHighs(highspy.Highs):  # type: ignore[misc]
+class _QuietHighs(highspy.Highs):
     """HiGHS without callbacks: registering them prints a banner before output can be turned off."""
 
     def enableCallbacks(self) -> None:  # noqa: N802
@@ -107,7 +99,7 @@ class _QuietHighs(highspy.Highs):  # type: ignore[misc]
 
 def _configured(settings: SolverSettings) -> highspy.Highs:
     """Return a HiGHS instance with every option set and checked."""
-    highs = _QuietHighs()
+    highs = _QuietHighs()  # type: ignore[no-untyped-call]
     options = {
         **_OPTIONS,
         "threads": settings.threads,

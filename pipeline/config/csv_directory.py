@@ -116,7 +116,7 @@ def _read_parameters(directory: Path, document: Document) -> list[Fault]:
     given: dict[str, Any] = {}
     faults: list[Fault] = []
     for line, row in enumerate(rows[1:], start=2):
-        name, value = (row + ["", ""])[:2]
+        name, value = [*row, "", ""][:2]
         if name in given:
             faults.append(Fault(file, name, f"stands here twice, again in line {line}", value))
         elif name in PARAMETERS or name in ("min_batch_size", "max_batch_size"):
@@ -130,9 +130,7 @@ def _read_parameters(directory: Path, document: Document) -> list[Fault]:
             _put(document, path, translate(given[name]), (file, name))
     _put_batch_sizes(document, given, file)
     document.origins |= {
-        path: (file, name)
-        for name, (path, _) in PARAMETERS.items()
-        if path not in document.origins
+        path: (file, name) for name, (path, _) in PARAMETERS.items() if path not in document.origins
     }
     return faults
 

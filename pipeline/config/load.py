@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,11 +45,11 @@ class LoadedConfig:
         over = self.config.sweep.over
         for values in itertools.product(*over.values()):
             swept = dict(zip(over, values, strict=True))
-            yield swept, self.with_values(list(swept.items())) if swept else self
+            yield swept, self.with_values(list(swept.items()), "sweep.over") if swept else self
 
-    def with_values(self, assignments: Sequence[Assignment]) -> LoadedConfig:
-        """Return this config with fields replaced. Raises InputError."""
-        document = self.document.with_values(assignments, f"{self.document.file}: sweep.over")
+    def with_values(self, assignments: Sequence[Assignment], origin: str) -> LoadedConfig:
+        """Return this config with fields replaced. Raises InputError, naming the origin."""
+        document = self.document.with_values(assignments, origin)
         return LoadedConfig(_validated(document), document)
 
 
@@ -69,6 +69,15 @@ def load_config(path: str | Path, assignments: Sequence[Assignment] = ()) -> Loa
     loaded = LoadedConfig(_validated(document), document)
     _check_swept_values(loaded)
     return loaded
+
+
+def stored_config(run: Mapping[str, Any]) -> LoadedConfig:
+    """Return the config that a run was made with, as its `run.json` holds it.
+
+    Raises InputError where it was changed so that it is no config any more.
+    """
+    document = Document("run.json: config", dict(run["config"]))
+    return LoadedConfig(_validated(document), document)
 
 
 def parse_assignments(texts: Sequence[str]) -> list[Assignment]:
@@ -156,11 +165,13 @@ def _check_swept_values(loaded: LoadedConfig) -> None:
     faults: list[Fault] = []
     for key, values in loaded.config.sweep.over.items():
         if key.split(".")[0] in ("sweep", "name", "solver"):
-            faults.append(Fault(loaded.document.file, f"sweep.over.{key}", "cannot be swept", values))
+            faults.append(
+                Fault(loaded.document.file, f"sweep.over.{key}", "cannot be swept", values)
+            )
             continue
         for value in values:
             try:
-                loaded.with_values([(key, value)])
+                loaded.with_values([(key, value)], "sweep.over")
             except InputError as error:
                 faults += error.faults
     if faults:

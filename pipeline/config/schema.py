@@ -24,7 +24,6 @@ Degree = Annotated[int, Field(ge=1, le=1024)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-
 def granularity_name(value: object) -> str:
     """Accept the name of a preset, or sizes as a list or joined by +; return a name."""
     if isinstance(value, list) and value and all(type(size) is int for size in value):

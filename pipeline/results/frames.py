@@ -46,3 +46,8 @@ def read_results(folder: Path) -> Results:
         return Results(folder, frame, pd.DataFrame(columns=["point_id", "stage"]), run)
     stages = distinct_segments(segments).to_pandas()
     return Results(folder, frame, stages[stages.point_id.isin(set(frame.point_id))], run)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -179,3 +179,13 @@ def arrow_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Tabl
             if not field.nullable and row.get(field.name) is None:
                 raise ValueError(f"column {field.name} must not be null in {row.get('point_id')}")
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+def pareto_id(point_id: str, index: int) -> str:
+    """Return the id of one point of a frontier."""
+    return f"{point_id}-{index}"
+
+
+def base_id(row_id: str) -> str:
+    """Return the id of the point that a row answers, itself or as part of a frontier."""
+    return row_id.partition("-")[0]

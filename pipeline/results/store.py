@@ -10,6 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pipeline.results.schema import (
     SegmentRow,
     arrow_schema,
     arrow_table,
+    base_id,
 )
 
 POINTS, SEGMENTS, RUN_FILE = "points", "segments", "run.json"
@@ -51,20 +53,25 @@ class Store:
                 (self.directory / table).mkdir(parents=True, exist_ok=True)
             if fresh:
                 self._clear()
-            self._check_same_run(run)
-            self.write_run(run)
+            known = self._known_granularities(run)
+            self.write_run({**run, "granularities": known})
         except OSError as error:
             reason = error.strerror or str(error)
             raise ResultsError(f"{self.directory}: cannot write results: {reason}") from error
 
+    def finish(self, stopped: bool, failed: int) -> None:
+        """Merge the part files and note in `run.json` how the run ended."""
+        self.compact()
+        ended = {"status": "stopped" if stopped else "finished", "failed": failed}
+        self.write_run({**read_run(self.directory), **ended, "finished_at": now()})
+
     def done_ids(self) -> set[str]:
         """Return the ids of the points that need not be run again; failed ones are."""
-        done: set[str] = set()
-        for file in part_files(self.directory, POINTS):
-            table = pq.read_table(file, columns=["point_id", "status"])
-            pairs = zip(*(table.column(i).to_pylist() for i in (0, 1)), strict=True)
-            done |= {point_id for point_id, status in pairs if status != "error"}
-        return done
+        table = read_parts(part_files(self.directory, POINTS), ["point_id", "status"])
+        if table is None:
+            return set()
+        pairs = zip(*(table.column(i).to_pylist() for i in (0, 1)), strict=True)
+        return {base_id(point_id) for point_id, status in pairs if status != "error"}
 
     def append(self, points: Sequence[PointRow], segments: Iterable[SegmentRow]) -> None:
         """Write one part file of each table."""
@@ -110,10 +117,13 @@ class Store:
                 file.unlink()
         (self.directory / RUN_FILE).unlink(missing_ok=True)
 
-    def _check_same_run(self, run: Mapping[str, Any]) -> None:
-        """Refuse a folder whose results come from another instance or another schema."""
+    def _known_granularities(self, run: Mapping[str, Any]) -> list[str]:
+        """Return the granularities of this run behind those that the folder holds already.
+
+        Raises ResultsError where its results come from another instance.
+        """
         if not (self.directory / RUN_FILE).exists():
-            return
+            return list(run["granularities"])
         before = read_run(self.directory)
         for key, what in (("instance_hash", "instance"), ("swept_fields", "set of swept fields")):
             if before.get(key) != run[key]:
@@ -121,6 +131,12 @@ class Store:
                     f"{self.directory}: holds results of another {what}; "
                     "choose another --out, or --fresh to discard them"
                 )
+        return list(dict.fromkeys([*before["granularities"], *run["granularities"]]))
+
+
+def now() -> str:
+    """Return the time as `run.json` writes it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read_run(directory: Path) -> dict[str, Any]:
@@ -143,12 +159,12 @@ def part_files(directory: Path, name: str) -> list[Path]:
     return sorted((directory / name).glob("*.parquet"))
 
 
-def read_parts(files: Sequence[Path]) -> pa.Table | None:
+def read_parts(files: Sequence[Path], columns: list[str] | None = None) -> pa.Table | None:
     """Read part files into one table, None where there are none. Raises ResultsError."""
     tables = []
     for file in files:
         try:
-            table = pq.read_table(file)
+            table = pq.read_table(file, columns=columns)
         except (OSError, pa.ArrowException) as error:
             raise ResultsError(f"{file}: cannot be read: {error}") from None
         version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
