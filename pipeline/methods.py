@@ -55,7 +55,7 @@ def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answ
     while len(candidates := _affordable(curve, budget_usd_per_hour)):
         if curve.out_of_time:
             break
-        curve.solve(int(candidates[len(candidates) // 2]))
+        curve.step(int(candidates[len(candidates) // 2]))
     affordable = np.flatnonzero(curve.upper <= within(budget_usd_per_hour))
     possible = np.flatnonzero(curve.lower <= within(budget_usd_per_hour))
     bound = float(curve.thresholds[possible[-1]]) if len(possible) else None
@@ -129,7 +129,7 @@ def _lowest(curve: CostCurve, loss: Callable[[FloatArray, FloatArray], FloatArra
             break
         if np.isinf(promises.min()):
             break
-        curve.solve(int(candidates[np.argmin(promises)]))
+        curve.step(int(candidates[np.argmin(promises)]))
     if not np.isfinite(curve.upper).any():
         possible = np.isfinite(curve.lower)
         bound = loss(curve.lower[possible], curve.thresholds[possible]).min(initial=math.inf)
@@ -153,13 +153,13 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
     """
     stack = [(0, len(curve.thresholds) - 1)] if len(curve.thresholds) else []
     for end in {index for interval in stack for index in interval}:
-        _settle(curve, end)
+        curve.settle(end)
     while stack and not curve.out_of_time:
         low, high = stack.pop()
         if high - low < 2 or not exceeds(curve.upper[high], curve.upper[low]):
             continue
         middle = (low + high) // 2
-        _settle(curve, middle)
+        curve.settle(middle)
         stack += [(low, middle), (middle, high)]
     cost = math.inf
     for index in reversed(range(len(curve.thresholds))):
@@ -171,12 +171,6 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
         proven = bounds.settled
         placement = curve.with_fewest_stages(index)
         yield Answer(_status(curve, proven), placement, bounds.lower, 0.0 if proven else gap)
-
-
-def _settle(curve: CostCurve, index: int) -> None:
-    """Solve a threshold unless that was done or nothing is left to prove."""
-    if index in curve.open_indices():
-        curve.solve(index)
 
 
 def iterative(curve: CostCurve, target_usd_per_token: float | None = None) -> Answer:
