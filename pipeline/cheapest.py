@@ -89,7 +89,7 @@ class PipelineSearch:
         return self.links.slowest_between(kinds) < tokens_per_s
 
     def without_links(
-        self, tokens_per_s: float, goal: Goal = Goal.COST, max_usd_per_hour: float | None = None
+        self, tokens_per_s: float, goal: Goal = Goal.COST, max_usd_per_hour: float = math.inf
     ) -> Found:
         """Solve the compact model: links are not looked at."""
         problem = self._problem(self.groups, tokens_per_s)
@@ -104,7 +104,7 @@ class PipelineSearch:
         return Found(_bound(solution, built, goal), self._place(chosen, self.groups))
 
     def over_links(
-        self, tokens_per_s: float, goal: Goal = Goal.COST, max_usd_per_hour: float | None = None
+        self, tokens_per_s: float, goal: Goal = Goal.COST, max_usd_per_hour: float = math.inf
     ) -> Found:
         """Solve the path model: every hop is over a link that carries the throughput."""
         groups = self.links.groups
@@ -116,11 +116,6 @@ class PipelineSearch:
         linked = self.links.possible & (self.links.tokens_per_s >= tokens_per_s)
         ordered = path.add_hops(built, problem, linked)
         solution = self._solve(built, started)
-        while solution.objective is not None and (loops := path.loops_apart(ordered)):
-            started = time.perf_counter()
-            for loop in loops:
-                path.forbid_loop(ordered, loop)
-            solution = self._solve(built, started)
         self.effort.path_solves += 1
         bound = _bound(solution, built, goal)
         if solution.objective is None:
@@ -150,15 +145,13 @@ class PipelineSearch:
         self, runs: Sequence[Run], counts: Sequence[int], groups: GroupClasses
     ) -> list[ChosenGroup]:
         """Deal the layers to the groups chosen of each run."""
-        class_of = {(c.gpu, c.degree): [] for c in groups}
-        for index, c in enumerate(groups):
-            class_of[c.gpu, c.degree].append(index)
-        rates = {
-            (index, o.size): o.tokens_per_s
-            for o in self.options
-            for index in class_of[o.gpu, o.degree]
-        }
-        dealt = deal_layers(runs, counts, self.instance.num_layers, rates)
+        rates = {(o.gpu, o.degree, o.size): o.tokens_per_s for o in self.options}
+
+        def rate(group_class: int, size: int) -> float:
+            c = groups.classes[group_class]
+            return rates[c.gpu, c.degree, size]
+
+        dealt = deal_layers(runs, counts, self.instance.num_layers, rate)
         return [ChosenGroup(runs[run].group_class, size) for run, size in dealt]
 
     def _in_order(self, problem: CompactProblem, ordered: PathModel) -> list[ChosenGroup]:

@@ -8,6 +8,7 @@ curve, and every proof rests on its lower bounds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -97,12 +98,15 @@ class CostCurve:
             raise KeyError(index)
         return min(reaching, key=lambda p: p.usd_per_hour)
 
-    def step(self, index: int) -> None:
+    def step(self, index: int, at_most: float = math.inf) -> None:
         """Take the next step towards the cheapest placement that reaches a threshold.
 
         The first step looks at no link; it may settle the threshold, and if not, its bound may
         be all that a method needs. The second step, where links can matter, is exact. After its
         last step a threshold is not open any more, even if time ran out before it was settled.
+
+        at_most: cost above which the answer does not matter, $/h. That there is none below is
+        easier to prove than what the least cost is; the threshold then stays open.
         """
         threshold = float(self.thresholds[index])
         if self._reached[index] == Progress.UNTOUCHED:
@@ -110,7 +114,11 @@ class CostCurve:
             binding = self.search.links_bind(threshold)
             self._reached[index] = Progress.WITHOUT_LINKS if binding else Progress.DONE
         elif self._reached[index] == Progress.WITHOUT_LINKS:
-            self._learn(index, self.search.over_links(threshold))
+            found = self.search.over_links(threshold, max_usd_per_hour=at_most)
+            if math.isinf(found.bound) and math.isfinite(at_most):
+                self._raise_lower(index, np.nextafter(within(at_most), math.inf))
+                return
+            self._learn(index, found)
             self._reached[index] = Progress.DONE
 
     def settle(self, index: int) -> None:
@@ -139,12 +147,16 @@ class CostCurve:
 
     def _learn(self, index: int, found: Found) -> None:
         """Let a bound and a placement speak for every threshold that they reach."""
-        self.lower[index:] = np.maximum(self.lower[index:], found.bound)
+        self._raise_lower(index, found.bound)
         placement = found.placement
         if placement is not None and placement.tokens_per_s > 0:
             self._placements.append(placement)
             reached = self.thresholds <= placement.tokens_per_s
             self.upper[reached] = np.minimum(self.upper[reached], placement.usd_per_hour)
+
+    def _raise_lower(self, index: int, usd_per_hour: float) -> None:
+        """Store a proven bound: a higher threshold cannot cost less."""
+        self.lower[index:] = np.maximum(self.lower[index:], usd_per_hour)
 
     def _all_thresholds(self) -> FloatArray:
         """Collect the throughputs of all options, and of the links that may be slower."""

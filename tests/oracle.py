@@ -46,9 +46,7 @@ def stage_rate(instance: Instance, kind: GpuType, degree: int, layers: int) -> f
         * (24 * b * s * hidden**2 + 4 * b * s**2 * hidden)
         / (figures.tflops * 1e12 * figures.efficiency)
     )
-    memory_s = (layers * 12 * hidden**2 * width + b * s * hidden * width) / (
-        figures.gb_per_s * 1e9
-    )
+    memory_s = (layers * 12 * hidden**2 * width + b * s * hidden * width) / (figures.gb_per_s * 1e9)
     return b * s / max(compute_s, memory_s) * degree * ETA[degree]
 
 

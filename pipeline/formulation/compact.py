@@ -22,11 +22,11 @@ these rows always unfold to disjoint aligned groups is shown in docs/formulation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from math import lcm
 from typing import TypeVar
 
 import numpy as np
@@ -78,9 +78,9 @@ class CompactModel:
 
 
 def build(
-    problem: CompactProblem, goal: Goal = Goal.COST, max_usd_per_hour: float | None = None
+    problem: CompactProblem, goal: Goal = Goal.COST, max_usd_per_hour: float = math.inf
 ) -> CompactModel:
-    """Build the model. max_usd_per_hour: most that the placement may cost, None for no limit."""
+    """Build the model. max_usd_per_hour: most that the placement may cost."""
     model = pyo.ConcreteModel()
     model.groups_used = pyo.Var(range(len(problem.runs)), domain=pyo.NonNegativeIntegers)
     used = list(model.groups_used.values())
@@ -92,7 +92,7 @@ def build(
     add_groups(model, problem, used)
     if problem.alternatives:
         add_alternatives(model, problem, used)
-    if max_usd_per_hour is not None:
+    if math.isfinite(max_usd_per_hour):
         add_budget(model, problem, used, max_usd_per_hour, scale)
     costs = _scaled_prices(problem, scale) if goal is Goal.COST else [1.0] * len(used)
     model.objective = pyo.Objective(expr=weighted_sum(costs, used))
@@ -182,7 +182,7 @@ def cost_scale(prices: Iterable[float]) -> int:
     The denominators are those of the prices as written, 0.35 = 7/20.
     """
     denominators = {Fraction(repr(price)).denominator for price in prices}
-    return min(lcm(*denominators), MAX_SCALE)
+    return min(math.lcm(*denominators), MAX_SCALE)
 
 
 def _scaled_prices(problem: CompactProblem, scale: int) -> list[float]:

@@ -7,18 +7,16 @@ groups used of class c,
     s_c + Σ_a f_ac = v_c        every visit is the start or comes over a link   (arrivals)
     e_c + Σ_b f_cb = v_c        every visit is the end or leaves over a link    (departures)
     Σ_c s_c = Σ_c e_c = 1       one start, one end                              (ends)
-    u_c · (Σ_{a∉K, b∈K} f_ab + Σ_{b∈K} s_b) ≥ v_c   for c ∈ K                   (connection)
+    S·s_c + Σ_a g_ac − Σ_b g_cb ≥ v_c,   0 ≤ g_ab ≤ (S−1)·f_ab                  (supply)
 
-f_ab integer ≥ 0: hops from class a to class b, only where such a link carries T. u_c: most
-visits of class c. Integers that keep the first three rows form one walk and, possibly, closed
-loops apart from it (Euler); the fourth forbids a set K of classes that is such a loop. These
-rows are added when a solution needs them, since few ever do.
+f_ab integer ≥ 0: hops from class a to class b, only where such a link carries T. g_ab: what the
+start sends over these hops. Integers that keep the first three rows form one walk and, possibly,
+closed loops apart from it (Euler); a loop apart would get no supply, so the fourth leaves none.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +59,7 @@ def add_hops(built: CompactModel, problem: CompactProblem, linked: NDArray[np.bo
     model = built.model
     classes = sorted({run.group_class for run in problem.runs})
     arcs = [(a, b) for a in classes for b in classes if linked[a, b]]
-    most = {c: most_visits(problem, c) for c in classes}
+    most = {c: _most_visits(problem, c) for c in classes}
     model.hops = pyo.Var(arcs, domain=pyo.NonNegativeIntegers)
     for (a, b), flow in model.hops.items():
         flow.setub(min(most[a], most[b]))
@@ -70,7 +68,7 @@ def add_hops(built: CompactModel, problem: CompactProblem, linked: NDArray[np.bo
     add_arrivals(model, problem, classes)
     add_departures(model, problem, classes)
     add_ends(model)
-    model.connection = pyo.ConstraintList()
+    add_supply(model, problem, classes)
     return PathModel(built, problem)
 
 
@@ -96,32 +94,26 @@ def add_ends(model: pyo.ConcreteModel) -> None:
     model.one_end = pyo.Constraint(expr=_plain_sum(list(model.ends.values())) == 1)
 
 
-def forbid_loop(path: PathModel, loop: set[int]) -> None:
-    """Tie a set of classes to the rest of the walk: u_c·(hops into it + starts in it) ≥ v_c."""
-    model = path.model
-    entries = [flow for (a, b), flow in model.hops.items() if a not in loop and b in loop]
-    entries += [model.starts[c] for c in loop]
-    for c in sorted(loop):
-        most = float(most_visits(path.problem, c))
-        visits = _visits(model, path.problem, c)
-        factors = [most] * len(entries) + [-1.0] * len(visits)
-        model.connection.add(weighted_sum(factors, [*entries, *visits]) >= 0)
-
-
-def loops_apart(path: PathModel) -> list[set[int]]:
-    """Find the sets of classes in the incumbent that the walk from its start does not reach."""
-    neighbours: dict[int, set[int]] = {}
-    for a, b in path.hops():
-        neighbours.setdefault(a, set()).add(b)
-        neighbours.setdefault(b, set()).add(a)
-    reached = _component(path.start(), neighbours)
-    apart: list[set[int]] = []
-    for c in neighbours:
-        if c not in reached:
-            component = _component(c, neighbours)
-            reached |= component
-            apart.append(component)
-    return apart
+def add_supply(model: pyo.ConcreteModel, problem: CompactProblem, classes: list[int]) -> None:
+    """Tie every visit to the start: S·s_c + Σ_a g_ac − Σ_b g_cb ≥ v_c, g_ab ≤ (S−1)·f_ab."""
+    supply = float(problem.max_stages)
+    arcs = [(a, b) for a, b in model.hops if a != b]
+    model.sent = pyo.Var(arcs, domain=pyo.NonNegativeReals)
+    model.sent_over_hops = pyo.ConstraintList()
+    received: dict[int, tuple[list[float], list[pyo.Var]]] = {
+        c: ([supply], [model.starts[c]]) for c in classes
+    }
+    for (a, b), sent in model.sent.items():
+        over_hop = weighted_sum([1.0, 1.0 - supply], [sent, model.hops[a, b]])
+        model.sent_over_hops.add(over_hop <= 0)
+        for c, sign in ((b, 1.0), (a, -1.0)):
+            received[c][0].append(sign)
+            received[c][1].append(sent)
+    model.supply = pyo.ConstraintList()
+    for c, (factors, variables) in received.items():
+        visits = _visits(model, problem, c)
+        row = weighted_sum([*factors, *([-1.0] * len(visits))], [*variables, *visits])
+        model.supply.add(row >= 0)
 
 
 def walk(path: PathModel) -> list[int]:
@@ -142,7 +134,7 @@ def walk(path: PathModel) -> list[int]:
     return trail[::-1]
 
 
-def most_visits(problem: CompactProblem, group_class: int) -> int:
+def _most_visits(problem: CompactProblem, group_class: int) -> int:
     """Return the most groups of a class that a pipeline can use."""
     return min(len(problem.groups.classes[group_class].first_gpu_ids), problem.max_stages)
 
@@ -165,16 +157,6 @@ def _balance(
         visits = _visits(model, problem, c)
         factors = [1.0] * len(variables) + [-1.0] * len(visits)
         rows.add(weighted_sum(factors, [*variables, *visits]) == 0)
-
-
-def _component(start: int, neighbours: Mapping[int, set[int]]) -> set[int]:
-    """Return all that is connected with a class."""
-    reached, stack = {start}, [start]
-    while stack:
-        fresh = neighbours.get(stack.pop(), set()) - reached
-        reached |= fresh
-        stack += fresh
-    return reached
 
 
 def _plain_sum(variables: list[pyo.Var]) -> LinearExpression:
