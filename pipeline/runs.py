@@ -62,7 +62,10 @@ def _intervals(sizes: Sequence[int], split: bool) -> list[tuple[int, int]]:
 
 
 def deal_layers(
-    runs: Sequence[Run], counts: Sequence[int], num_layers: int, rate_after: dict[tuple[int, int], float]
+    runs: Sequence[Run],
+    counts: Sequence[int],
+    num_layers: int,
+    rate_after: dict[tuple[int, int], float],
 ) -> list[tuple[int, int]]:
     """Deal L layers to the chosen groups; return (run, size) of every group.
 

@@ -121,9 +121,7 @@ def _sizes_by_class(groups: GroupClasses, options: Sequence[Option]) -> list[lis
     return [by_kind.get((c.gpu, c.degree), []) for c in groups]
 
 
-def _follow_counts(
-    num_layers: int, groups: GroupClasses, options: Sequence[Option]
-) -> IntArray:
+def _follow_counts(num_layers: int, groups: GroupClasses, options: Sequence[Option]) -> IntArray:
     """Count, for two given groups, the segment pairs of which one follows the other.
 
     Σ over sizes j, k with j+k ≤ L of L−j−k+1 start layers; shape (classes, classes).
@@ -133,4 +131,5 @@ def _follow_counts(
         has_size[row, of_class] = 1
     size = np.arange(num_layers + 1)
     starts = np.maximum(num_layers - np.add.outer(size, size) + 1, 0)
-    return has_size @ starts @ has_size.T
+    pairs: IntArray = has_size @ starts @ has_size.T
+    return pairs

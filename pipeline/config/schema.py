@@ -24,7 +24,6 @@ Degree = Annotated[int, Field(ge=1, le=1024)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-
 def granularity_name(value: object) -> str:
     """Accept the name of a preset, or sizes as a list or joined by +; return a name."""
     if isinstance(value, list) and value and all(type(size) is int for size in value):
@@ -218,7 +217,7 @@ class SweepSection(Section):
     budgets_usd_per_hour: Budgets = "wide"
     """A preset (fine, coarse, wide, around_fine, around_coarse) or a list, $/h."""
     methods: Annotated[list[Method], Field(min_length=1)] = Field(
-        default_factory=lambda: ["enumeration", "ratio"]
+        default_factory=lambda: list[Method](("enumeration", "ratio"))
     )
     """How to search: enumeration (highest throughput at each budget), ratio (lowest $/token)."""
     cost_weights: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [0.5])
