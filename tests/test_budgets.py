@@ -1,5 +1,7 @@
 """Budget presets, absolute and relative to a ballpark."""
 
+from itertools import pairwise
+
 import pytest
 
 from pipeline.budgets import budgets_usd_per_hour, needs_ballpark
@@ -16,7 +18,7 @@ def test_wide_is_eight_points_of_equal_ratio_from_30_cents_to_10_dollars() -> No
     wide = budgets_usd_per_hour("wide")
     assert len(wide) == 8
     assert (wide[0], wide[-1]) == (0.3, 10.0)
-    ratios = [after / before for before, after in zip(wide, wide[1:], strict=False)]
+    ratios = [after / before for before, after in pairwise(wide)]
     # Seven steps from 0.3 to 10; budgets are rounded to 4 decimals.
     assert ratios == pytest.approx([(10 / 0.3) ** (1 / 7)] * 7, rel=1e-3)
 
@@ -30,7 +32,14 @@ def test_relative_presets_are_multiples_of_the_ballpark() -> None:
 
 
 def test_only_relative_presets_need_a_ballpark() -> None:
-    asks = ["fine", "coarse", "wide", "around_fine", "around_coarse", [1.0, 2.0]]
+    asks: list[str | list[float]] = [
+        "fine",
+        "coarse",
+        "wide",
+        "around_fine",
+        "around_coarse",
+        [1.0, 2.0],
+    ]
     assert [needs_ballpark(budgets) for budgets in asks] == [False, False, False, True, True, False]
 
 

@@ -1,6 +1,7 @@
 """Options and size bounds against the scalar formulas of DESIGN.md §4."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -70,7 +71,7 @@ def test_options_are_ordered_and_larger_ones_are_slower(instance: Instance) -> N
     options = stage_options(instance, range(1, instance.num_layers + 1))
     keys = [(o.gpu, o.degree, o.size) for o in options]
     assert keys == sorted(set(keys))
-    for one, other in zip(options, options[1:], strict=False):
+    for one, other in pairwise(options):
         if (one.gpu, one.degree) == (other.gpu, other.degree):
             assert one.tokens_per_s > other.tokens_per_s
 

@@ -1,6 +1,6 @@
 """Runs of sizes, and the dealing of layers, against enumeration."""
 
-from itertools import product
+from itertools import pairwise, product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,7 +46,7 @@ def test_runs_cover_exactly_the_sizes_that_reach_the_throughput(
         if split:
             assert len(of_class) == len(reached)
         else:
-            gaps = zip(of_class, of_class[1:], strict=False)
+            gaps = pairwise(of_class)
             assert all(after.smallest > before.largest + 1 for before, after in gaps)
 
 
@@ -64,7 +64,8 @@ def test_sizes_too_slow_for_the_throughput_are_left_out() -> None:
 @st.composite
 def deals(draw: st.DrawFn) -> tuple[list[Run], list[int], int, dict[tuple[int, int], float]]:
     """Draw runs with falling rates, groups chosen of each, and layers that they can hold."""
-    runs, rates = [], {}
+    runs: list[Run] = []
+    rates: dict[tuple[int, int], float] = {}
     for index in range(draw(st.integers(1, 3))):
         low = draw(st.integers(1, 3))
         high = low + draw(st.integers(0, 3))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.granularity import granularity
@@ -62,7 +62,6 @@ def brute_force(instance: Instance, text: str, as_published: bool) -> tuple[int,
     return len(oracles.all_segments(instance, options)), len(pairs), kept
 
 
-@settings(max_examples=40)
 @given(
     small_instances(max_types=3, max_count=4, max_layers=6, percentiles=(0.0, 10.0, 35.0, 80.0)),
     st.sampled_from(["coarse", "exact"]),

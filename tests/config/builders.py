@@ -49,10 +49,11 @@ MATRIX = ",gpu_0,gpu_1\ngpu_0,inf,600\ngpu_1,550,inf\n"
 Change = Callable[[dict[str, Any]], object]
 
 
-def write_yaml(folder: Path, change: Change = lambda data: None) -> Path:
+def write_yaml(folder: Path, change: Change | None = None) -> Path:
     """Write the sound config, changed in place, and return its path."""
     data = copy.deepcopy(dict(SOUND))
-    change(data)
+    if change is not None:
+        change(data)
     path = folder / "c.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     return path

@@ -8,6 +8,7 @@ import pytest
 from pipeline.config import Config, load_config
 from tests.config.builders import MATRIX, PARAMETERS, POOL, faults_of, write_directory
 
+HEADER = "gpu_type,count,memory_gb,dollar_per_hour"
 UNPRICED = "gpu_type,count,memory_gb\nA100,1,4\nT4,1,2\n"
 
 
@@ -146,7 +147,10 @@ def test_prices_given_for_some_gpus_only_leave_the_column_missing(tmp_path: Path
         ({"d_model": -64}, "d_model: must be at least 1 (got -64)"),
         ({"d_model": "64.0"}, "d_model: must be a whole number (got 64.0)"),
         ({"d_model": ""}, "d_model: must be a whole number (got '')"),
-        ({"layer_weight_memory_gb": "nan"}, "layer_weight_memory_gb: must be a finite number (got nan)"),
+        (
+            {"layer_weight_memory_gb": "nan"},
+            "layer_weight_memory_gb: must be a finite number (got nan)",
+        ),
         (
             {"network_bandwidth_percentile_threshold": 1.5},
             "network_bandwidth_percentile_threshold: must be a share from 0 to 1 (got 1.5)",
@@ -155,10 +159,16 @@ def test_prices_given_for_some_gpus_only_leave_the_column_missing(tmp_path: Path
             {"network_bandwidth_percentile_threshold": "low"},
             "network_bandwidth_percentile_threshold: must be a number (got 'low')",
         ),
-        ({"max_hourly_cost": -1}, "max_hourly_cost: must hold only finite numbers that are not negative (got [-1])"),
-        ({"num_attention_heads": 5}, "num_attention_heads: must divide hidden_size 64, unless head_dim is given (got 5)"),
+        (
+            {"max_hourly_cost": -1},
+            "max_hourly_cost: must hold only finite numbers that are not negative (got [-1])",
+        ),
+        (
+            {"num_attention_heads": 5},
+            "num_attention_heads: must divide hidden_size 64, unless head_dim is given (got 5)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_fault_of_a_parameter_is_told_by_its_published_name(
     tmp_path: Path, parameters: dict[str, Any], fault: str
 ) -> None:
@@ -185,14 +195,20 @@ def test_a_parameter_that_stands_twice_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pool", "fault"),
     [
-        ("gpu_type,count,memory_gb,dollar_per_hour\n", "rows: must not be empty (got [])"),
-        ("gpu_type,count,memory_gb,dollar_per_hour,x\nA100,1,4,1,0\nT4,1,2,0,0\n", "x: is not a known column (got 'x')"),
-        ("gpu_type,count,count,memory_gb,dollar_per_hour\nA100,1,1,4,1\nT4,1,1,2,0\n", "count: is a column twice (got 'count')"),
-        ("gpu_type,count,memory_gb,dollar_per_hour\nA100,1,4,1\nT4,1,-2,0\n", "memory_gb of T4: must be greater than 0.0 (got -2)"),
-        ("gpu_type,count,memory_gb,dollar_per_hour\nA100,1,4,1\nT4,1,2,0,9\n", "row 2: has 5 values, the header has 4 (got 'T4,1,2,0,9')"),
-        ("gpu_type,count,memory_gb,dollar_per_hour\nA100,1,4,1\nT4,1,2\n", "row 2: has 3 values, the header has 4 (got 'T4,1,2')"),
+        (f"{HEADER}\n", "rows: must not be empty (got [])"),
+        (f"{HEADER},x\nA100,1,4,1,0\nT4,1,2,0,0\n", "x: is not a known column (got 'x')"),
+        (f"{HEADER},count\nA100,1,4,1,1\nT4,1,2,0,1\n", "count: is a column twice (got 'count')"),
+        (
+            f"{HEADER}\nA100,1,4,1\nT4,1,-2,0\n",
+            "memory_gb of T4: must be greater than 0.0 (got -2)",
+        ),
+        (
+            f"{HEADER}\nA100,1,4,1\nT4,1,2,0,9\n",
+            "row 2: has 5 values, the header has 4 (got 'T4,1,2,0,9')",
+        ),
+        (f"{HEADER}\nA100,1,4,1\nT4,1,2\n", "row 2: has 3 values, the header has 4 (got 'T4,1,2')"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_of_the_pool_is_told_by_column_and_gpu(
     tmp_path: Path, pool: str, fault: str
 ) -> None:
