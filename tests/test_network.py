@@ -80,3 +80,10 @@ def test_gpus_that_send_alike_but_receive_unlike_are_not_merged() -> None:
 def test_the_diagonal_of_a_matrix_is_not_read() -> None:
     with_diagonal = matrix_network([[1.0, 5.0], [5.0, 2.0]])
     assert with_diagonal == matrix_network([[0.0, 5.0], [5.0, 0.0]])
+
+
+def test_gpus_that_receive_the_same_speeds_from_different_gpus_are_not_merged() -> None:
+    # GPU 0 and 1 send alike and receive {7, 8, 9} alike, but GPU 2 sends 7 to one and 8 to the
+    # other.
+    network = matrix_network([[0, 9, 5, 5], [9, 0, 5, 5], [7, 8, 0, 1], [8, 7, 1, 0]])
+    assert network.zone_of[0] != network.zone_of[1]

@@ -153,3 +153,8 @@ def test_a_size_given_twice_is_one_option() -> None:
     [option] = stage_options(one_gpu(4.0), [2, 2])
     assert isinstance(option, Option)
     assert option.size == 2
+
+
+def test_a_size_that_fills_the_memory_to_the_last_byte_fits() -> None:
+    needed_gb = 2.0 + activation_gb(one_gpu(4.0), 1)
+    assert bounds_of(one_gpu(needed_gb), 0, 1).largest == 2

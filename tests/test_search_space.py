@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.granularity import granularity
 from pipeline.groups import group_classes
 from pipeline.instance import GpuType, Instance, Limits
+from pipeline.network import matrix_network
 from pipeline.options import stage_options
 from pipeline.search_space import SearchSpace, connections, search_space, weighted_percentile
 from tests import oracles
@@ -140,3 +141,15 @@ def test_connections_that_the_filter_drops_are_those_below_its_threshold() -> No
     # 137,446 − 131,114 = 6,332 connections run inside ids 25–34 at 550 GB/s; the rest have 600.
     assert found.threshold_gb_per_s == 600.0
     assert int((found.count - found.kept).sum()) == 6_332
+
+
+def test_where_there_is_no_link_there_is_no_connection() -> None:
+    # As above, but only the first GPU can send to the second: one of the two pairs is left.
+    instance = small_instance(
+        GpuType("A10", 2, 4.0, 0.5),
+        num_layers=2,
+        limits=Limits(tp_degrees=(1,)),
+        network=matrix_network([[0, 100], [0, 0]]),
+    )
+    space = space_of(instance, "exact")
+    assert (space.connections_before_filter, space.disjoint_connections) == (1, 1)

@@ -50,3 +50,12 @@ def test_a_pool_whose_size_is_unknown_is_not_held_against_the_network(tmp_path: 
     assert faults_after(tmp_path, change) == [
         "c.yaml: pool[0].count: must be a whole number (got 'many')"
     ]
+
+
+def test_an_empty_pool_is_not_held_against_network_and_baseline(tmp_path: Path) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["pool"] = []
+        data["network"]["overrides"] = [{"gpus": "0-1", "gb_per_s": 1}]
+        data["baseline"] = {"gpu": "A100"}
+
+    assert faults_after(tmp_path, change) == ["c.yaml: pool: must not be empty (got [])"]
