@@ -48,7 +48,7 @@ class PathModel:
 
     def start(self) -> int:
         """Return the class at which the incumbent's walk starts."""
-        return next(c for c, chosen in self.model.starts.items() if pyo.value(chosen) > 0.5)
+        return next(int(c) for c, start in self.model.starts.items() if pyo.value(start) > 0.5)
 
 
 def add_hops(built: CompactModel, problem: CompactProblem, linked: NDArray[np.bool_]) -> PathModel:
