@@ -7,8 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from pipeline import methods
@@ -21,8 +19,7 @@ from pipeline.points import Point, Problem
 from pipeline.reasons import why_infeasible
 from pipeline.results.schema import PointRow, SegmentRow, pareto_id
 from pipeline.search_space import SearchSpace, search_space
-
-_PACKAGES = ("placement-pipeline", "pyomo", "highspy")
+from pipeline.versions import package_versions
 
 # The column that holds each method's proven bound.
 BOUND_COLUMN = {
@@ -221,9 +218,3 @@ def _provenance() -> dict[str, Any]:
         "versions": package_versions(),
         "finished_at": datetime.now(UTC),
     }
-
-
-@cache
-def package_versions() -> str:
-    """Return the versions that an answer rests on, as one line."""
-    return ", ".join(f"{name} {version(name)}" for name in _PACKAGES)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
+
+from pipeline.words import per_million as per_million
+from pipeline.words import signed_percent as signed_percent
 
 if TYPE_CHECKING:
     from pipeline.baseline import BaselineTry
-    from pipeline.compare import GranularityRow
     from pipeline.search_space import SearchSpace
 
 
@@ -21,16 +22,6 @@ def grid(title: str, columns: Sequence[tuple[str, str]]) -> Table:
     for header, justify in columns:
         table.add_column(header, justify="right" if justify == "right" else "left", no_wrap=True)
     return table
-
-
-def per_million(usd_per_token: float) -> str:
-    """Write a price per token as $ per million tokens."""
-    return f"${usd_per_token * 1e6:.6f}"
-
-
-def signed_percent(value: float | None) -> str:
-    """Write a difference in percent with its sign; a dash where there is none."""
-    return "–" if value is None else f"{value:+.1f} %"
 
 
 def bar(share: float, width: int = 10) -> str:
@@ -66,59 +57,6 @@ def baseline_view(tries: Iterable[BaselineTry]) -> RenderableType:
             table.add_row(*head, *figures, per_million(price), "fits")
         else:
             table.add_row(*head, "–", "–", "–", "–", f"does not fit: {tried.reason}")
-    return table
-
-
-def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
-    """Show the lowest $/token of every granularity beside what it took."""
-    swept = list(rows[0].swept) if rows else []
-    table = grid(
-        "Lowest cost per token by granularity",
-        [
-            *((name, "left") for name in swept),
-            ("granularity", "left"),
-            ("$/M tokens", "right"),
-            ("tokens/s", "right"),
-            ("$/h", "right"),
-            ("to baseline", "right"),
-            ("to exact", "right"),
-            ("proof", "left"),
-            ("by", "left"),
-            ("options", "right"),
-            ("binaries", "right"),
-            ("points", "right"),
-            ("build + solve s", "right"),
-        ],
-    )
-    for row in rows:
-        table.add_row(
-            *(str(row.swept[name]) for name in swept),
-            row.granularity,
-            per_million(row.usd_per_token),
-            f"{row.tokens_per_s:,.0f}",
-            f"{row.usd_per_hour:.2f}",
-            signed_percent(row.percent_to_baseline),
-            signed_percent(row.percent_to_exact),
-            row.status,
-            row.method,
-            f"{row.options:,}",
-            f"{row.binaries:,}",
-            str(row.points),
-            f"{row.solve_seconds:.2f}",
-        )
-    return Group(table, Text(), usage_view(rows))
-
-
-def usage_view(rows: Sequence[GranularityRow]) -> RenderableType:
-    """Show which segments the best placement of every granularity uses."""
-    swept = list(rows[0].swept) if rows else []
-    table = grid(
-        "Segments of these placements",
-        [*((name, "left") for name in swept), ("granularity", "left"), ("segments", "left")],
-    )
-    for row in rows:
-        used = ", ".join(map(str, row.segments_used))
-        table.add_row(*(str(row.swept[name]) for name in swept), row.granularity, used)
     return table
 
 

@@ -1,20 +1,26 @@
-"""Compares what a run found: granularity against granularity, and all against the baseline.
-
-Works on the tables alone; needs neither Ray, Pyomo nor HiGHS.
-"""
+"""Compares granularities: what each found at best, how far from `exact`, and what it took."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from pipeline.compare.tables import (
+    Swept,
+    asked,
+    by_swept,
+    effort_seconds,
+    in_order,
+    lowest,
+    percent_above,
+)
 from pipeline.results.frames import Results
 
 REFERENCE_GRANULARITY = "exact"
+_QUESTION = ["method", "budget_usd_per_hour", "cost_weight"]
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,12 @@ class GranularityRow:
     """The lowest $/token that one granularity found, by any method, for one set of swept values.
 
     percent_to_baseline, percent_to_exact: how much more its tokens cost, negative: less; None
-    where there is nothing to compare with.
+    where there is nothing to compare with. speed_up_to_exact: time of `exact` over its own time,
+    for the questions that both were asked. points: questions asked. solve_seconds: building
+    models included; models: how many were solved.
     """
 
-    swept: dict[str, Any]
+    swept: Swept
     granularity: str
     point_id: str
     method: str
@@ -51,25 +59,24 @@ class GranularityRow:
     binaries: int
     points: int
     failed: int
+    infeasible: int
+    models: int
     solve_seconds: float
     total_seconds: float
     percent_to_baseline: float | None
     percent_to_exact: float | None
+    speed_up_to_exact: float | None
 
 
 def granularity_rows(results: Results) -> list[GranularityRow]:
     """Compare the granularities of a run, for every set of swept values, in the order swept."""
-    names = list(results.run["swept_fields"])
     rows: list[GranularityRow] = []
-    for swept, points in _by_swept(results.points, names):
-        exact = _lowest(points[points.granularity == REFERENCE_GRANULARITY])
-        order = {name: i for i, name in enumerate(results.run["granularities"])}
-        found = sorted(points.granularity.unique(), key=lambda g: order.get(g, len(order)))
-        rows += [
-            row
-            for name in found
-            if (row := _row(results, swept, points[points.granularity == name], exact)) is not None
-        ]
+    for swept, points in by_swept(results.points, results.run["swept_fields"]):
+        exact = points[points.granularity == REFERENCE_GRANULARITY]
+        for name in in_order(list(points.granularity), results.run["granularities"]):
+            row = _row(results, swept, points[points.granularity == name], exact)
+            if row is not None:
+                rows.append(row)
     return rows
 
 
@@ -92,32 +99,30 @@ def segment_usage(results: Results, point_id: str) -> tuple[SegmentUse, ...]:
     return tuple(SegmentUse(n, *key) for key, n in counts.items())
 
 
-def _by_swept(
-    points: pd.DataFrame, names: list[str]
-) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    if not names:
-        yield {}, points
-        return
-    for values, group in points.groupby(names, sort=True):
-        yield dict(zip(names, values, strict=True)), group
+def speed_up(points: pd.DataFrame, reference: pd.DataFrame) -> float | None:
+    """Return the reference's time over that of other points, for the questions both answered."""
+    seconds = [_seconds_by_question(frame) for frame in (points, reference)]
+    shared = seconds[0].index.intersection(seconds[1].index)
+    own, other = (float(series.loc[shared].sum()) for series in seconds)
+    return other / own if own > 0 and other > 0 else None
 
 
-def _lowest(points: pd.DataFrame) -> pd.Series | None:
-    """Return the row of the lowest $/token, None where no point has a placement."""
-    placed = points[points.cost_usd_per_token.notna()]
-    if placed.empty:
-        return None
-    order = ["cost_usd_per_token", "cost_usd_per_hour", "method", "point_id"]
-    return placed.sort_values(order).iloc[0]
+def _seconds_by_question(points: pd.DataFrame) -> pd.Series:
+    questions = asked(points)
+    questions = questions[questions.status != "error"]
+    keys = pd.MultiIndex.from_frame(questions[_QUESTION].astype(object).fillna(""))
+    seconds = (questions.build_seconds + questions.solve_seconds).to_numpy()
+    return pd.Series(seconds, index=keys).groupby(level=_QUESTION).sum()
 
 
 def _row(
-    results: Results, swept: dict[str, Any], points: pd.DataFrame, exact: pd.Series | None
+    results: Results, swept: dict[str, Any], points: pd.DataFrame, exact: pd.DataFrame
 ) -> GranularityRow | None:
-    best = _lowest(points)
+    best = lowest(points)
     if best is None:
         return None
-    baseline = best.ratio_to_baseline
+    exact_best = lowest(exact)
+    questions = asked(points)
     return GranularityRow(
         swept=swept,
         granularity=str(best.granularity),
@@ -130,16 +135,15 @@ def _row(
         segments_used=segment_usage(results, str(best.point_id)),
         options=int(best.options),
         binaries=int(best.binaries),
-        points=len(points),
-        failed=int((points.status == "error").sum()),
-        solve_seconds=float((points.build_seconds + points.solve_seconds).sum()),
-        total_seconds=float(points.total_seconds.sum()),
-        percent_to_baseline=None if pd.isna(baseline) else 100 * (float(baseline) - 1),
-        percent_to_exact=_percent_to(best, exact),
+        points=len(questions),
+        failed=int((questions.status == "error").sum()),
+        infeasible=int((questions.status == "infeasible").sum()),
+        models=int(questions.num_solves.sum()),
+        solve_seconds=effort_seconds(points),
+        total_seconds=float(questions.total_seconds.sum()),
+        percent_to_baseline=percent_above(best.ratio_to_baseline, 1.0),
+        percent_to_exact=None
+        if exact_best is None
+        else percent_above(best.cost_usd_per_token, exact_best.cost_usd_per_token),
+        speed_up_to_exact=None if exact_best is None else speed_up(points, exact),
     )
-
-
-def _percent_to(best: pd.Series, exact: pd.Series | None) -> float | None:
-    if exact is None or not exact.cost_usd_per_token:
-        return None
-    return 100 * (float(best.cost_usd_per_token) / float(exact.cost_usd_per_token) - 1)

@@ -1,0 +1,83 @@
+"""What every comparison asks of the points table: groups, best rows, effort, proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from pipeline.results.schema import base_id
+
+Swept = dict[str, Any]
+METHODS = ("ratio", "frontier", "enumeration", "weighted", "iterative")
+"""From the one that proves most about $/token to the one that proves nothing."""
+# Prices that differ by less are the same; the last digits of a division are noise.
+SAME_PRICE = 1e-9
+
+
+def by_swept(points: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[Swept, pd.DataFrame]]:
+    """Yield the points of every set of swept values, ascending where the values allow it."""
+    if not names:
+        yield {}, points
+        return
+    for values, group in points.groupby(list(names), sort=True, dropna=False):
+        yield dict(zip(names, values, strict=True)), group
+
+
+def in_order(found: Sequence[Any], order: Sequence[str]) -> list[str]:
+    """Return the names found, in a given order; those that it lacks stand last."""
+    rank = {name: index for index, name in enumerate(order)}
+    distinct = dict.fromkeys(str(name) for name in found)
+    return sorted(distinct, key=lambda name: rank.get(name, len(rank)))
+
+
+def lowest(points: pd.DataFrame) -> pd.Series | None:
+    """Return the row of the lowest $/token, None where no point has a placement.
+
+    Of equal ones that of the method that proves most about $/token, then the one of least cost.
+    """
+    placed = points[points.cost_usd_per_token.notna()]
+    if placed.empty:
+        return None
+    limit = placed.cost_usd_per_token.min() * (1 + SAME_PRICE)
+    equal = placed[placed.cost_usd_per_token <= limit]
+    rank = equal.method.map({name: index for index, name in enumerate(METHODS)})
+    order = ["rank", "cost_usd_per_hour", "point_id"]
+    best: pd.Series = equal.assign(rank=rank).sort_values(order).iloc[0]
+    return best.drop("rank")
+
+
+def asked(points: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each question asked: a frontier is one question with many rows.
+
+    Times, models and sizes of the search space are those of the question, equal in all its rows.
+    """
+    return points[~points.point_id.map(base_id).duplicated()]
+
+
+def effort_seconds(points: pd.DataFrame) -> float:
+    """Return the time to build and solve the models of these points, s."""
+    questions = asked(points)
+    return float((questions.build_seconds + questions.solve_seconds).sum())
+
+
+def proven_usd_per_token(points: pd.DataFrame, time_limit_s: float) -> float | None:
+    """Return the highest proven lower bound on $/token of one granularity, None without any.
+
+    `ratio` proves one. So does a frontier that was searched to its end: all of its rows are
+    optimal and its time was not up; then its lowest $/token is the optimum.
+    """
+    bounds = list(points[points.method == "ratio"].bound_cost_usd_per_token.dropna())
+    frontier = points[points.method == "frontier"]
+    for _, rows in frontier.groupby(frontier.point_id.map(base_id)):
+        if (rows.status == "optimal").all() and (rows.total_seconds < time_limit_s).all():
+            bounds.append(rows.cost_usd_per_token.min())
+    return float(max(bounds)) if bounds else None
+
+
+def percent_above(value: Any, reference: Any) -> float | None:
+    """Return how much greater a value is than another, %; None where there is no other."""
+    if value is None or reference is None or pd.isna(value) or pd.isna(reference) or not reference:
+        return None
+    return 100 * (float(value) / float(reference) - 1)
