@@ -69,6 +69,11 @@ def guarded(run: Callable[[], int]) -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line."""
     # Commands register themselves when imported; each imports its heavy parts when it runs.
-    from pipeline.cli import inspect_commands, solve_commands, sweep_commands  # noqa: F401
+    from pipeline.cli import (  # noqa: F401
+        inspect_commands,
+        report_commands,
+        solve_commands,
+        sweep_commands,
+    )
 
     app(arguments)

@@ -15,13 +15,11 @@ from pipeline.cli.comparison_tables import claims_view, granularity_view, method
 from pipeline.cli.render import baseline_view, per_million
 from pipeline.compare import (
     DEFAULT_TOLERANCE_PERCENT,
+    Comparison,
     GranularityRow,
     RunComparison,
     advise,
-    claim_rows,
     compare_runs,
-    granularity_rows,
-    method_rows,
     unplaced,
 )
 from pipeline.compare.advice import Advice, against_baseline
@@ -32,19 +30,19 @@ def comparison_view(
     results: Results, tolerance_percent: float = DEFAULT_TOLERANCE_PERCENT
 ) -> RenderableType:
     """Draw the whole comparison of a run, ending in what to do."""
-    rows = granularity_rows(results)
+    comparison = Comparison(results)
+    rows = comparison.granularities
     parts: list[RenderableType] = [Text(f"{results.directory}: {headline(results, rows)}"), Text()]
     tries = _baseline(results)
     if tries:
         parts += [baseline_view(tries), Text()]
     if rows:
-        parts += [granularity_view(rows), Text(), method_view(method_rows(results)), Text()]
-    claims = claim_rows(results)
-    if claims:
-        parts += [claims_view(claims), Text()]
+        parts += [granularity_view(rows), Text(), method_view(comparison.methods), Text()]
+    if comparison.claims:
+        parts += [claims_view(comparison.claims), Text()]
     for name, points, reason in unplaced(results):
         parts.append(Text(f"{name}: none of {points} points has a placement; {reason}"))
-    advice = advise(results, tolerance_percent)
+    advice = advise(comparison, tolerance_percent)
     if advice is not None:
         parts += [Text("Recommendation", style="bold"), Text(advice.run_this)]
         parts += [Text(proof_of(advice)), Text(advice.search_this)]
@@ -61,16 +59,17 @@ def comparison_json(
     results: Results, tolerance_percent: float = DEFAULT_TOLERANCE_PERCENT
 ) -> dict[str, Any]:
     """Return the comparison of a run as plain data."""
-    advice = advise(results, tolerance_percent)
+    comparison = Comparison(results)
+    advice = advise(comparison, tolerance_percent)
     return {
         "directory": str(results.directory),
         "baseline": [
             {**asdict(tried), "usd_per_token": tried.usd_per_token if tried.fits else None}
             for tried in _baseline(results)
         ],
-        "granularities": [asdict(row) for row in granularity_rows(results)],
-        "methods": [asdict(row) for row in method_rows(results)],
-        "claims": [asdict(row) for row in claim_rows(results)],
+        "granularities": [asdict(row) for row in comparison.granularities],
+        "methods": [asdict(row) for row in comparison.methods],
+        "claims": [asdict(row) for row in comparison.claims],
         "recommendation": None if advice is None else _advice_json(advice),
     }
 

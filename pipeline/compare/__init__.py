@@ -2,6 +2,7 @@
 
 from pipeline.compare.advice import DEFAULT_TOLERANCE_PERCENT, Advice, advise, band
 from pipeline.compare.claims import ClaimRow, claim_rows
+from pipeline.compare.comparison import Comparison
 from pipeline.compare.granularities import (
     GranularityRow,
     SegmentUse,
@@ -16,6 +17,7 @@ __all__ = [
     "DEFAULT_TOLERANCE_PERCENT",
     "Advice",
     "ClaimRow",
+    "Comparison",
     "GranularityRow",
     "MethodRow",
     "RunComparison",

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.compare.granularities import REFERENCE_GRANULARITY, GranularityRow, granularity_rows
-from pipeline.compare.methods import MethodRow, method_rows
-from pipeline.compare.tables import by_swept, percent_above, proven_usd_per_token
+from pipeline.compare.comparison import Comparison
+from pipeline.compare.granularities import REFERENCE_GRANULARITY, GranularityRow
+from pipeline.compare.methods import MethodRow
+from pipeline.compare.tables import SAME_PRICE, by_swept, percent_above, proven_usd_per_token
 from pipeline.results.frames import Results
 from pipeline.words import listed, per_million, seconds, signed_percent
 
@@ -77,18 +78,20 @@ class Advice:
         return f"Search at {s.granularity} by {s.method}: {reason}."
 
 
-def advise(results: Results, tolerance_percent: float = DEFAULT_TOLERANCE_PERCENT) -> Advice | None:
+def advise(
+    comparison: Comparison, tolerance_percent: float = DEFAULT_TOLERANCE_PERCENT
+) -> Advice | None:
     """Return the advice that a run supports, None where it has no placement at all.
 
     The search advised is the fastest whose worst distance is within the tolerance; where none
     is, the one that came nearest.
     """
-    rows = granularity_rows(results)
+    rows = comparison.granularities
     if not rows:
         return None
-    best = min(rows, key=lambda row: (row.usd_per_token, row.solve_seconds))
-    optima = _optima(results)
-    searches = _searches(method_rows(results), {key: price for key, (price, _) in optima.items()})
+    best = _best(rows)
+    optima = _optima(comparison.results)
+    searches = _searches(comparison.methods, {key: price for key, (price, _) in optima.items()})
     near = [s for s in searches if s.percent_to_optimum <= tolerance_percent]
     chosen: Search | None = None
     if near:
@@ -125,6 +128,12 @@ def search_phrase(search: Search) -> str:
     """Name a search with its worst distance and time."""
     distance = signed_percent(search.percent_to_optimum)
     return f"{search.granularity} by {search.method} ({distance}, {seconds(search.seconds)})"
+
+
+def _best(rows: Sequence[GranularityRow]) -> GranularityRow:
+    """Return the row of the lowest $/token; of equal ones that of the shortest time."""
+    limit = min(row.usd_per_token for row in rows) * (1 + SAME_PRICE)
+    return min((r for r in rows if r.usd_per_token <= limit), key=lambda row: row.solve_seconds)
 
 
 def _optima(results: Results) -> dict[str, tuple[float, bool]]:

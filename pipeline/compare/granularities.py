@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from pipeline.results.frames import Results
 
 REFERENCE_GRANULARITY = "exact"
 _QUESTION = ["method", "budget_usd_per_hour", "cost_weight"]
+_EFFORT = ["build_seconds", "solve_seconds"]
 
 
 @dataclass(frozen=True)
@@ -101,18 +103,21 @@ def segment_usage(results: Results, point_id: str) -> tuple[SegmentUse, ...]:
 
 def speed_up(points: pd.DataFrame, reference: pd.DataFrame) -> float | None:
     """Return the reference's time over that of other points, for the questions both answered."""
-    seconds = [_seconds_by_question(frame) for frame in (points, reference)]
-    shared = seconds[0].index.intersection(seconds[1].index)
-    own, other = (float(series.loc[shared].sum()) for series in seconds)
-    return other / own if own > 0 and other > 0 else None
+    seconds, other = (_seconds_by_question(frame) for frame in (points, reference))
+    shared = seconds.keys() & other.keys()
+    own, theirs = (math.fsum(times[key] for key in shared) for times in (seconds, other))
+    return theirs / own if own > 0 and theirs > 0 else None
 
 
-def _seconds_by_question(points: pd.DataFrame) -> pd.Series:
+def _seconds_by_question(points: pd.DataFrame) -> dict[tuple[str, ...], float]:
+    """Return build and solve time by method, budget and cost weight, of what did not fail."""
     questions = asked(points)
-    questions = questions[questions.status != "error"]
-    keys = pd.MultiIndex.from_frame(questions[_QUESTION].astype(object).fillna(""))
-    seconds = (questions.build_seconds + questions.solve_seconds).to_numpy()
-    return pd.Series(seconds, index=keys).groupby(level=_QUESTION).sum()
+    columns = (questions[name].to_numpy() for name in (*_QUESTION, *_EFFORT, "status"))
+    return {
+        (method, str(budget), str(weight)): float(build) + float(solve)
+        for method, budget, weight, build, solve, status in zip(*columns, strict=True)
+        if status != "error"
+    }
 
 
 def _row(

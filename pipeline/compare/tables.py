@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.results.schema import base_id
@@ -37,15 +38,16 @@ def lowest(points: pd.DataFrame) -> pd.Series | None:
 
     Of equal ones that of the method that proves most about $/token, then the one of least cost.
     """
-    placed = points[points.cost_usd_per_token.notna()]
-    if placed.empty:
+    prices = points.cost_usd_per_token.to_numpy(dtype=float)
+    if np.isnan(prices).all():
         return None
-    limit = placed.cost_usd_per_token.min() * (1 + SAME_PRICE)
-    equal = placed[placed.cost_usd_per_token <= limit]
-    rank = equal.method.map({name: index for index, name in enumerate(METHODS)})
-    order = ["rank", "cost_usd_per_hour", "point_id"]
-    best: pd.Series = equal.assign(rank=rank).sort_values(order).iloc[0]
-    return best.drop("rank")
+    equal = np.flatnonzero(prices <= np.nanmin(prices) * (1 + SAME_PRICE))
+    costs = points.cost_usd_per_hour.to_numpy(dtype=float)
+    methods, ids = points.method.to_numpy(), points.point_id.to_numpy()
+    best: pd.Series = points.iloc[
+        min(equal, key=lambda i: (METHODS.index(methods[i]), costs[i], ids[i]))
+    ]
+    return best
 
 
 def asked(points: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +55,10 @@ def asked(points: pd.DataFrame) -> pd.DataFrame:
 
     Times, models and sizes of the search space are those of the question, equal in all its rows.
     """
-    return points[~points.point_id.map(base_id).duplicated()]
+    first = {
+        base_id(point_id): index for index, point_id in reversed([*enumerate(points.point_id)])
+    }
+    return points if len(first) == len(points) else points.iloc[list(first.values())]
 
 
 def effort_seconds(points: pd.DataFrame) -> float:

@@ -7,7 +7,6 @@ from typing import Any
 
 import altair as alt
 
-from pipeline.compare import granularity_rows
 from pipeline.compare.tables import by_swept
 from pipeline.plots import data
 from pipeline.plots.parts import (
@@ -27,9 +26,8 @@ MAX_PANELS = 12
 def swept_plots(focus: Focus) -> Iterator[Plot]:
     """Draw small multiples over the swept fields: price against each, and all Pareto curves."""
     results = focus.results
-    rows = granularity_rows(results)
     for field in results.run["swept_fields"]:
-        records = data.swept_records(rows, field)
+        records = data.swept_records(focus.everything, field)
         panels = list(dict.fromkeys(record["panel"] for record in records))[:MAX_PANELS]
         shown = [record for record in records if record["panel"] in panels]
         if len({str(record["value"]) for record in shown}) < 2:

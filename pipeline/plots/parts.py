@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from pipeline.compare import GranularityRow, MethodRow, granularity_rows, method_rows
+from pipeline.compare import Comparison, GranularityRow, MethodRow
 from pipeline.plots import data
 from pipeline.plots.theme import SHAPES
 from pipeline.results.frames import Results
@@ -43,9 +43,13 @@ class Plot:
 
 @dataclass(frozen=True)
 class Focus:
-    """The part of a run that the single plots show: one set of swept values, and its winner."""
+    """The part of a run that the single plots show: one set of swept values, and its winner.
+
+    everything: the comparison of granularities over all swept values.
+    """
 
     results: Results
+    everything: tuple[GranularityRow, ...]
     best: GranularityRow
     granularities: tuple[GranularityRow, ...]
     methods: tuple[MethodRow, ...]
@@ -63,15 +67,16 @@ class Focus:
         return f" Shown for {text}, the values of the recommended placement." if text else ""
 
 
-def focus_on(results: Results, best: GranularityRow) -> Focus:
+def focus_on(comparison: Comparison, best: GranularityRow) -> Focus:
     """Return what the single plots show around a winner."""
     swept = repr(best.swept)
     return Focus(
-        results=results,
+        results=comparison.results,
+        everything=tuple(comparison.granularities),
         best=best,
-        granularities=tuple(r for r in granularity_rows(results) if repr(r.swept) == swept),
-        methods=tuple(r for r in method_rows(results) if repr(r.swept) == swept),
-        order=tuple(data.granularity_order(results)),
+        granularities=tuple(r for r in comparison.granularities if repr(r.swept) == swept),
+        methods=tuple(r for r in comparison.methods if repr(r.swept) == swept),
+        order=tuple(data.granularity_order(comparison.results)),
     )
 
 
