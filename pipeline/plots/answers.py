@@ -22,6 +22,8 @@ from pipeline.plots.parts import (
     shape,
 )
 
+SHOWN, HIDDEN = alt.value(1), alt.value(0)
+
 
 def pipeline_plot(focus: Focus) -> Iterator[Plot]:
     """Draw the winning pipeline: a bar for each stage, as wide as its layers, filled by memory."""
@@ -53,17 +55,21 @@ def pipeline_plot(focus: Focus) -> Iterator[Plot]:
     frames = base.mark_rect(fillOpacity=0.12, stroke=GRAY, strokeOpacity=0.6).encode(
         x, y=alt.datum(0), y2=alt.datum(100), x2="to:Q", color=type_color
     )
-    bars = base.mark_rect(opacity=0.75).encode(
+    bars = base.mark_rect(opacity=0.5).encode(
         x, y, x2="to:Q", y2=alt.datum(0), color=type_color, tooltip=tooltip
     )
     slow = base.transform_filter("datum.bottleneck")
     edges = slow.mark_rect(filled=False, stroke=RED, strokeWidth=3).encode(
         x, y=alt.datum(0), y2=alt.datum(100), x2="to:Q"
     )
-    place = alt.X("middle:Q")
+    # A label is left out where its stage is too narrow for it; the table beneath has it too.
+    room = f"width * (datum.to - datum.from) / {last - 0.5}"
     names = [
         base.mark_text(dy=dy, fontWeight=700 if field == "stage" else 400).encode(
-            place, y=alt.datum(50), text=alt.Text(field, type="nominal")
+            alt.X("middle:Q"),
+            y=alt.datum(50),
+            text=alt.Text(field, type="nominal"),
+            opacity=alt.condition(f"{room} > 8 * length('' + datum.{field})", SHOWN, HIDDEN),
         )
         for field, dy in (("stage", -9), ("label", 9))
     ]

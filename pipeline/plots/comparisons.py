@@ -56,7 +56,7 @@ def method_plot(focus: Focus) -> Iterator[Plot]:
         .encode(
             alt.X(
                 "regret:Q",
-                title="above the proven optimum of the granularity, %",
+                title="above the proven optimum, %",
                 axis=alt.Axis(tickCount=6),
             ),
             alt.Y("method:N", title=None, sort=methods),

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.baseline import BaselineTry, best_baseline
 from pipeline.compare import Advice, Comparison
 from pipeline.compare.advice import against_baseline
+from pipeline.compare.granularities import REFERENCE_GRANULARITY
 from pipeline.compare.tables import asked
 from pipeline.results.frames import Results
 from pipeline.words import counted, listed, per_million, seconds, signed_percent
@@ -107,8 +108,11 @@ def _which_placement(advice: Advice) -> Fact:
     ]
     if where:
         details.append(f"For {listed(where)}.")
+    stages = sum(use.count for use in best.segments_used)
+    gpus = sum(use.count * use.tp_degree for use in best.segments_used)
     used = listed([str(use) for use in best.segments_used])
-    return Fact("Which placement should I run?", f"{used}.", tuple(details))
+    short = f"{counted(stages, 'stage')} on {counted(gpus, 'GPU')}: {used}."
+    return Fact("Which placement should I run?", short, tuple(details))
 
 
 def _what_it_costs(results: Results, advice: Advice) -> Fact:
@@ -154,13 +158,15 @@ def _which_granularity(comparison: Comparison, advice: Advice) -> Fact:
     coarser = [
         f"{row.granularity} {signed_percent(row.percent_to_exact)}"
         for row in comparison.granularities
-        if repr(row.swept) == swept and row.percent_to_exact is not None
+        if repr(row.swept) == swept
+        and row.percent_to_exact is not None
+        and row.granularity != REFERENCE_GRANULARITY
     ]
     details = [f"Tokens cost, against exact: {', '.join(coarser)}."] if coarser else []
     if advice.search is None:
         return Fact("Which granularity is worth it?", advice.search_this, tuple(details))
     search = advice.search
-    short = f"{search.granularity}, searched by {search.method}: {seconds(search.seconds)}."
+    short = f"{search.granularity}, by the method {search.method} ({seconds(search.seconds)})."
     return Fact("Which granularity is worth it?", short, (advice.search_this, *details))
 
 

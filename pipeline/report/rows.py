@@ -68,16 +68,18 @@ _NUMBERS: tuple[tuple[str, str, str, float], ...] = (
 def point_table(
     results: Results, keep: Collection[str] = (), most_rows: int = MAX_ROWS
 ) -> PointTable:
-    """Return the table of points.
+    """Return the table of points, the lowest $/token first, those without one last.
 
     keep: ids that must be in it. Where a run has more points than the page can hold, the failed
     ones come first, then those of the lowest $/token.
     """
     points = _chosen(results.points, keep, most_rows)
+    points = points.sort_values("cost_usd_per_token", kind="stable", na_position="last")
     names = list(results.run["swept_fields"])
     headers = [("granularity", False), ("method", False), ("budget, $/h", True)]
     headers += [(name, _is_number(results.points[name])) for name in names]
     headers += [("status", False), *((title, True) for title, *_ in _NUMBERS)]
+    headers.append(("message", False))
     shown = set(points.point_id)
     segments = results.segments[results.segments.point_id.isin(shown)]
     placements = {
@@ -145,11 +147,9 @@ def _line(
             Cell(texts["method"], texts["method"]),
             question,
             *swept,
-            Cell(
-                f"{texts['status']}: {row['message']}" if row["message"] else texts["status"],
-                texts["status"],
-            ),
+            Cell(texts["status"], texts["status"]),
             *(_measure(row, *number) for number in _NUMBERS),
+            Cell(str(row["message"]), str(row["message"])),
         ),
         **texts,
     )

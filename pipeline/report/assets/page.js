@@ -148,7 +148,7 @@
     if (!dialog.open) dialog.showModal();
   }
   dialog.addEventListener("close", () => {
-    const link = document.querySelector(`a[href="${CSS.escape ? location.hash : ""}"]`);
+    const link = table.querySelector(`a[href="${location.hash}"]`);
     history.replaceState(null, "", location.pathname + location.search);
     if (link) link.focus({ preventScroll: true });
   });
