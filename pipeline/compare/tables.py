@@ -55,9 +55,9 @@ def asked(points: pd.DataFrame) -> pd.DataFrame:
 
     Times, models and sizes of the search space are those of the question, equal in all its rows.
     """
-    first = {
-        base_id(point_id): index for index, point_id in reversed([*enumerate(points.point_id)])
-    }
+    first: dict[str, int] = {}
+    for index, point_id in enumerate(points.point_id):
+        first.setdefault(base_id(point_id), index)
     return points if len(first) == len(points) else points.iloc[list(first.values())]
 
 

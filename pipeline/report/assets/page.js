@@ -86,7 +86,7 @@
     }
     document.getElementById("shown").textContent = `${shown} of ${rows.length} rows`;
   }
-  filters.addEventListener("input", filter);
+  for (const event of ["input", "change"]) filters.addEventListener(event, filter);
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.addEventListener("reset", () => setTimeout(filter));
 
