@@ -66,9 +66,8 @@ def guarded(run: Callable[[], int]) -> None:
     raise typer.Exit(code)
 
 
-def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line."""
-    # Commands register themselves when imported; each imports its heavy parts when it runs.
+def register() -> None:
+    """Let every command register itself; each imports its heavy parts only when it runs."""
     from pipeline.cli import (  # noqa: F401
         inspect_commands,
         report_commands,
@@ -76,4 +75,8 @@ def main(arguments: list[str] | None = None) -> Any:
         sweep_commands,
     )
 
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line."""
+    register()
     app(arguments)
