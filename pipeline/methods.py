@@ -185,18 +185,24 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
         yield Answer(_status(curve, proven), placement, bounds.lower, 0.0 if proven else gap)
 
 
-def iterative(curve: CostCurve, target_usd_per_token: float | None = None) -> Answer:
+def iterative(
+    fastest_within: Callable[[float], Answer], target_usd_per_token: float | None = None
+) -> Answer:
     """Search as the published system does for a ballpark; the answer carries no proof.
 
     First without a budget; after each solve the budget becomes .95 · (target, else the lowest
     $/token so far) · throughput. Stops when there is no placement, none better, at the target,
     or after 5 solves.
+
+    fastest_within: finds the highest throughput at a budget, $/h.
     """
     best: Placement | None = None
     budget = math.inf
     for _ in range(5):
-        answer = enumeration(curve, budget)
+        answer = fastest_within(budget)
         found = answer.placement
+        if best is None and found is None:
+            return answer
         if found is None or (best and found.usd_per_token >= best.usd_per_token):
             break
         best = found
@@ -204,8 +210,6 @@ def iterative(curve: CostCurve, target_usd_per_token: float | None = None) -> An
             break
         price = target_usd_per_token or best.usd_per_token
         budget = 0.95 * price * best.tokens_per_s * SECONDS_PER_HOUR
-    if best is None:
-        return _no_answer(None)
     return Answer(AnswerStatus.FEASIBLE, best, None, None)
 
 
