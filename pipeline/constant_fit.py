@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.catalogue.constant_files import prior_table
 from pipeline.measurements import Measurement, measured_tokens_per_s
 from pipeline.robust_fit import Noise, fit
-from pipeline.roofline.cases import CaseArrays, case_arrays
+from pipeline.roofline.cases import case_arrays
 from pipeline.roofline.compute import Numbers
 from pipeline.roofline.constants import (
     CONSTANT_NAMES,
@@ -25,7 +25,12 @@ from pipeline.roofline.constants import (
     prior_position,
     resolve,
 )
-from pipeline.roofline.requests import tokens_per_s
+from pipeline.roofline.requests import (
+    PhaseParts,
+    phase_parts,
+    tokens_per_s,
+    tokens_per_s_of_parts,
+)
 
 NOISE = Noise(scale=0.1, freedom=3.0)
 BUMP = 1e-4
@@ -89,7 +94,7 @@ def source_weights(sources: Sequence[str]) -> Numbers:
     return np.array([len(sources) / (len(counts) * counts[name]) for name in sources])
 
 
-def _jacobian(plan: Design, cases: CaseArrays, effects: Numbers, base: Numbers) -> Numbers:
+def _jacobian(plan: Design, parts: PhaseParts, effects: Numbers, base: Numbers) -> Numbers:
     """d ln(tokens/s) / dθ, by one forward difference per constant.
 
     Each case depends on exactly one member of each block, so bumping a constant for all cases
@@ -100,7 +105,7 @@ def _jacobian(plan: Design, cases: CaseArrays, effects: Numbers, base: Numbers) 
     rows = np.arange(base.size)
     for name in CONSTANT_NAMES:
         bumped = {**place, name: place[name] + BUMP}
-        moved = np.log(tokens_per_s(cases, constants_at(plan, bumped)))
+        moved = np.log(tokens_per_s_of_parts(parts, constants_at(plan, bumped)))
         change = (moved - base) / BUMP
         for block in plan.blocks:
             if block.constant == name:
@@ -120,15 +125,15 @@ def fit_constants(
     prior = prior_table()
     cases = case_arrays([entry.case for entry in measurements])
     target = np.log(measured_tokens_per_s(measurements))
-    plan = design(prior.priors, cases.labels)
+    parts, plan = phase_parts(cases), design(prior.priors, cases.labels)
     spreads = np.concatenate([np.full(len(block.members), block.spread) for block in plan.blocks])
 
     def residuals(effects: Numbers) -> Numbers:
         constants = constants_at(plan, positions(plan, effects))
-        return np.asarray(np.log(tokens_per_s(cases, constants)) - target)
+        return np.asarray(np.log(tokens_per_s_of_parts(parts, constants)) - target)
 
     def jacobian(effects: Numbers, residual: Numbers) -> Numbers:
-        return _jacobian(plan, cases, effects, residual + target)
+        return _jacobian(plan, parts, effects, residual + target)
 
     weights = source_weights([entry.source for entry in measurements])
     estimate = fit(residuals, jacobian, weights, spreads, NOISE)

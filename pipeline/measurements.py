@@ -207,6 +207,7 @@ def _measurement(row: _Throughput) -> Measurement:
 
 
 def _kv_blocks(row: _Blocks) -> KvBlocks:
+    gpu = find_gpu(row.gpu)
     shape = ModelShape(
         name=row.model,
         num_hidden_layers=row.layers_on_stage + 1,
@@ -227,7 +228,7 @@ def _kv_blocks(row: _Blocks) -> KvBlocks:
         output_len=0.0,
         tp=int(row.tp),
         bytes_per_kv_element=row.kv_bytes,
-        memory_gb=row.gpu_mem_mib * 1024.0**2 / 1e9,
+        memory_gb=gpu.memory_gb.value * row.gpu_mem_mib / gpu.reported_mib.value,
         memory_fraction=row.mem_frac,
         layers=row.layers_on_stage,
     )

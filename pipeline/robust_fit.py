@@ -82,7 +82,7 @@ def fit(
             break
         gain, value = value - trial_value, trial_value
         position, residual, damping = position + step, trial, max(damping / 5.0, 1e-6)
-        if gain < 1e-5 * max(abs(value), 1.0):
+        if gain < 1e-4 * max(abs(value), 1.0):
             converged = True
             break
     slope = jacobian(position, residual)

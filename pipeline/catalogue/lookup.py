@@ -41,6 +41,7 @@ class _GpuText(_Strict):
     architecture: str
     peak_tflops: dict[str, Cited]
     memory_gb: Cited
+    reported_mib: Cited
     bandwidth_gb_per_s: Cited
     link: _LinkText
     usd_per_hour: Cited | None = None
@@ -64,6 +65,7 @@ class _ModelFile(_Strict):
 
 class _EngineText(_Strict):
     engine_class: Literal["compiled", "graph", "eager"] = Field(alias="class")
+    memory_share_of: Literal["total", "free"]
     matches: tuple[str, ...]
     source: str
 
@@ -113,6 +115,7 @@ def _gpu(name: str, text: _GpuText, sources: Mapping[str, Source]) -> Gpu:
         architecture=text.architecture,
         peak_tflops={key: figure(cited) for key, cited in text.peak_tflops.items()},
         memory_gb=figure(text.memory_gb),
+        reported_mib=figure(text.reported_mib),
         bandwidth_gb_per_s=figure(text.bandwidth_gb_per_s),
         link=link,
         usd_per_hour=figure(text.usd_per_hour) if text.usd_per_hour else None,
@@ -211,4 +214,4 @@ def find_engine(name: str) -> Engine:
     text = file.engines[family]
     source = file.sources[text.source]
     record = Source(source.title, source.url, source.date)
-    return Engine(name, family, text.engine_class, record)
+    return Engine(name, family, text.engine_class, text.memory_share_of, record)

@@ -36,13 +36,17 @@ class Link:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU type; peak_tflops per compute type is dense, usd_per_hour a reference price."""
+    """One GPU type; peak_tflops per compute type is dense, usd_per_hour a reference price.
+
+    memory_gb is the nominal size that a pool states, reported_mib what the driver finds of it.
+    """
 
     name: str
     aliases: tuple[str, ...]
     architecture: str
     peak_tflops: Mapping[str, Figure]
     memory_gb: Figure
+    reported_mib: Figure
     bandwidth_gb_per_s: Figure
     link: Link
     usd_per_hour: Figure | None
@@ -58,11 +62,16 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Engine:
-    """One inference engine: its label, family and class (compiled, graph, eager)."""
+    """One inference engine: its label, family and class (compiled, graph, eager).
+
+    memory_share_of: what its memory fraction is a share of, `total` memory of the GPU, or the
+    memory `free` once weights and runtime are loaded.
+    """
 
     name: str
     family: str
     engine_class: str
+    memory_share_of: str
     source: Source
 
 

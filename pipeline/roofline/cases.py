@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.catalogue import find_engine, find_gpu
 from pipeline.catalogue.records import peak_tflops
@@ -23,9 +25,10 @@ from pipeline.model_shape import (
 )
 from pipeline.roofline.compute import Numbers
 from pipeline.roofline.constants import LEVELS
-from pipeline.roofline.memory import GB
+from pipeline.roofline.memory import MIB
 from pipeline.roofline.step import Hardware, LayerWork
 
+Record = TypeVar("Record")
 PHASES = ("prefill", "decode", "static", "offline", "online")
 
 
@@ -71,6 +74,7 @@ class CaseArrays:
     input_len: Numbers
     output_len: Numbers
     memory_fraction: Numbers
+    fraction_of_free: Numbers
 
 
 def _column(values: Sequence[float]) -> Numbers:
@@ -79,7 +83,10 @@ def _column(values: Sequence[float]) -> Numbers:
 
 @cache
 def hardware_row(gpu_name: str, compute_type: str, memory_gb: float | None) -> tuple[float, ...]:
-    """Figures of one GPU in the order of `Hardware`, in base units."""
+    """Figures of one GPU in the order of `Hardware`, in base units.
+
+    Memory is what the driver reports, scaled where the pool states another nominal size.
+    """
     gpu = find_gpu(gpu_name)
     return (
         peak_tflops(gpu, compute_type) * 1e12,
@@ -88,7 +95,7 @@ def hardware_row(gpu_name: str, compute_type: str, memory_gb: float | None) -> t
         gpu.link.gb_per_s.value * 1e9,
         gpu.link.latency_us.value * 1e-6,
         1.0 if gpu.link.kind == "nvlink" else 0.0,
-        (memory_gb or gpu.memory_gb.value) * GB,
+        gpu.reported_mib.value * MIB * (memory_gb or gpu.memory_gb.value) / gpu.memory_gb.value,
     )
 
 
@@ -154,4 +161,23 @@ def case_arrays(cases: Sequence[Case]) -> CaseArrays:
         input_len=_column([case.input_len for case in cases]),
         output_len=_column([case.output_len for case in cases]),
         memory_fraction=_column([case.memory_fraction for case in cases]),
+        fraction_of_free=_column(
+            [float(find_engine(case.engine).memory_share_of == "free") for case in cases]
+        ),
     )
+
+
+def picked(record: Record, rows: NDArray[np.intp]) -> Record:
+    """The given rows of a record of arrays; nested records, labels and phases follow along."""
+
+    def pick(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value[rows]
+        if isinstance(value, tuple):
+            return tuple(value[row] for row in rows)
+        if isinstance(value, Mapping):
+            return value
+        return picked(value, rows)
+
+    parts = {part.name: getattr(record, part.name) for part in fields(record)}  # type: ignore[arg-type]
+    return type(record)(**{name: pick(value) for name, value in parts.items()})

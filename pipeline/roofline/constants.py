@@ -18,6 +18,7 @@ class Constants:
 
     compute_efficiency: share of the peak FLOP/s that large matrix products reach
     attention_efficiency: share of the 16-bit peak that prefill attention reaches
+    decode_attention_efficiency: share of the 16-bit peak that decode attention computes at
     bandwidth_efficiency: share of the memory bandwidth at which weights stream
     kv_bandwidth_efficiency: share of it at which decode attention reads the KV cache
     activation_traffic: activation bytes moved, relative to `activation_bytes`
@@ -35,11 +36,13 @@ class Constants:
     max_batch: most requests that an engine runs at once when a queue feeds it
     prefill_batch: prompts that a queue-fed engine prefills in one step
     overlap: share of prefill work that rides along in decode steps
+    prefill_intrusion: prompts that a server prefills per decoded token, in measured decode phases
     pipeline_inefficiency: round time of a filled pipeline over its ideal
     """
 
     compute_efficiency: Numbers
     attention_efficiency: Numbers
+    decode_attention_efficiency: Numbers
     bandwidth_efficiency: Numbers
     kv_bandwidth_efficiency: Numbers
     activation_traffic: Numbers
@@ -57,6 +60,7 @@ class Constants:
     max_batch: Numbers
     prefill_batch: Numbers
     overlap: Numbers
+    prefill_intrusion: Numbers
     pipeline_inefficiency: Numbers
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.roofline.compute import Numbers
 
-GIB = 1024.0**3
+MIB = 1024.0**2
 GB = 1e9
 
 
@@ -31,15 +31,20 @@ def kv_room_tokens(
     weight_bytes: Numbers,
     reserved_bytes: Numbers,
     kv_bytes: Numbers,
+    fraction_of_free: Numbers,
 ) -> Numbers:
     """Tokens whose KV cache fits beside the weights: (u·M − W − R) / kv, never below 0.
 
     u: share of the GPU's memory M that the engine may use; W: weights; R: runtime, workspace
-    and activations; kv: bytes per token, all on one GPU. Source: vLLM,
-    `gpu_memory_utilization` and the profiling run that precedes block allocation.
+    and activations; kv: bytes per token, all on one GPU. With `fraction_of_free` 1 the share is
+    one of what is left: u·(M − W − R) / kv. Source: vLLM, `gpu_memory_utilization` and the
+    profiling run before block allocation; TensorRT-LLM, `kv_cache_free_gpu_memory_fraction`.
     """
-    free = usable_fraction * memory_bytes - weight_bytes - reserved_bytes
-    return np.maximum(free, 0.0) / kv_bytes
+    taken = weight_bytes + reserved_bytes
+    of_total = usable_fraction * memory_bytes - taken
+    of_free = usable_fraction * (memory_bytes - taken)
+    room = np.where(fraction_of_free > 0, of_free, of_total)
+    return np.asarray(np.maximum(room, 0.0) / kv_bytes)
 
 
 def concurrency_limit(

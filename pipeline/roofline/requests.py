@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.roofline.cases import CaseArrays
+from pipeline.roofline.cases import CaseArrays, picked
 from pipeline.roofline.communication import hop_seconds
 from pipeline.roofline.compute import Numbers
 from pipeline.roofline.constants import Constants
@@ -54,18 +55,17 @@ def room_tokens(cases: CaseArrays, constants: Constants) -> Numbers:
         resident_weight_bytes(cases),
         constants.reserved_gb * GB,
         kv_bytes_per_token(cases.layers / cases.pp, work.kv_elements, work.bytes_per_kv_element),
+        cases.fraction_of_free,
     )
 
 
 def running_requests(cases: CaseArrays, constants: Constants) -> Numbers:
-    """Requests that run at once: min(offered, KV room, the engine's own limit when queue-fed)."""
+    """Requests that run at once: those offered, as far as the KV room holds them."""
     room = room_tokens(cases, constants)
     fitting = concurrency_limit(
         room, cases.input_len, cases.output_len, constants.output_occupancy
     )
-    running = np.minimum(cases.requests, fitting)
-    queued = np.array([phase == "offline" for phase in cases.phase])
-    return np.where(queued, np.minimum(running, constants.max_batch), running)
+    return np.minimum(cases.requests, fitting)
 
 
 def micro_batches(running: Numbers, pp: Numbers) -> Numbers:
@@ -105,49 +105,78 @@ def prefill_tokens_per_s(cases: CaseArrays, constants: Constants) -> Numbers:
 
 
 def decode_tokens_per_s(cases: CaseArrays, constants: Constants) -> Numbers:
-    """Output tokens of one step over its time: b / t_step(b, context)."""
+    """Output tokens of one step over its time: b / (t_step(b, c) + (b−1)·κ·t_prefill(c)).
+
+    Measured inter-token times come from servers that also admit requests: while a sequence
+    decodes one token, each of the others brings κ prompts of the same length (κ ≈ 1/output).
+    Layer profiles (fewer layers than the model's) have none of that.
+    """
     context = cases.input_len + cases.output_len / 2.0
-    return cases.requests / step_seconds(decode_load(cases.requests, context), cases, constants)
+    step_s = step_seconds(decode_load(cases.requests, context), cases, constants)
+    prefill_s = step_seconds(prefill_load(context, context), cases, constants)
+    others = cases.whole * np.maximum(cases.requests - 1.0, 0.0)
+    return cases.requests / (step_s + others * constants.prefill_intrusion * prefill_s)
 
 
-def static_tokens_per_s(cases: CaseArrays, constants: Constants, running: Numbers) -> Numbers:
+def static_tokens_per_s(cases: CaseArrays, constants: Constants) -> Numbers:
     """All tokens of one batch over its time: b(in+out) / (t_prefill(b) + (out−1)·t_step(b)).
 
     A batch whose KV cache does not fit runs in waves of the size that does. Stages of a
     pipeline take turns on the one batch. Source: LLM-Inference-Bench, definition of throughput.
     """
     prompt, output = cases.input_len, cases.output_len
+    running = running_requests(cases, constants)
     prefill_s = step_seconds(prefill_load(running * prompt, prompt), cases, constants)
     decode_s = step_seconds(decode_load(running, prompt + output / 2.0), cases, constants)
     return running * (prompt + output) / (prefill_s + np.maximum(output - 1.0, 0.0) * decode_s)
 
 
-def offline_tokens_per_s(cases: CaseArrays, constants: Constants, running: Numbers) -> Numbers:
+def offline_tokens_per_s(cases: CaseArrays, constants: Constants) -> Numbers:
     """All tokens, input and output, of a queue that never empties: (in+out) / t_request."""
+    running = np.minimum(running_requests(cases, constants), constants.max_batch)
     length = cases.input_len + cases.output_len
     return length / seconds_per_request(cases, constants, running)
 
 
-def online_tokens_per_s(cases: CaseArrays, constants: Constants, running: Numbers) -> Numbers:
+def online_tokens_per_s(cases: CaseArrays, constants: Constants) -> Numbers:
     """All tokens of n users in a closed loop: n(in+out) / (n·t_request + o_request).
 
     By Little's law, with a request's life the work of everyone's requests plus its own fixed
     time outside the GPU.
     """
+    running = running_requests(cases, constants)
     length = cases.input_len + cases.output_len
     life = running * seconds_per_request(cases, constants, running) + constants.request_overhead_s
     return running * length / life
 
 
+FORMULAS = {
+    "prefill": prefill_tokens_per_s,
+    "decode": decode_tokens_per_s,
+    "static": static_tokens_per_s,
+    "offline": offline_tokens_per_s,
+    "online": online_tokens_per_s,
+}
+
+
+PhaseParts = tuple[tuple[str, NDArray[np.intp], CaseArrays], ...]
+
+
+def phase_parts(cases: CaseArrays) -> PhaseParts:
+    """Cases sorted by phase: each phase present, its rows, and their arrays."""
+    phases = np.array(cases.phase)
+    found = [(phase, np.flatnonzero(phases == phase)) for phase in FORMULAS]
+    return tuple((phase, rows, picked(cases, rows)) for phase, rows in found if rows.size)
+
+
+def tokens_per_s_of_parts(parts: PhaseParts, constants: Constants) -> Numbers:
+    """Tokens per second of cases already sorted by phase, in the order before sorting."""
+    answer = np.empty(sum(rows.size for _, rows, _ in parts))
+    for phase, rows, cases in parts:
+        answer[rows] = FORMULAS[phase](cases, picked(constants, rows))
+    return answer
+
+
 def tokens_per_s(cases: CaseArrays, constants: Constants) -> Numbers:
     """Tokens per second of each case, as its phase defines them."""
-    running = running_requests(cases, constants)
-    by_phase = {
-        "prefill": prefill_tokens_per_s(cases, constants),
-        "decode": decode_tokens_per_s(cases, constants),
-        "static": static_tokens_per_s(cases, constants, running),
-        "offline": offline_tokens_per_s(cases, constants, running),
-        "online": online_tokens_per_s(cases, constants, running),
-    }
-    phases = np.array(cases.phase)
-    return np.select([phases == name for name in by_phase], list(by_phase.values()))
+    return tokens_per_s_of_parts(phase_parts(cases), constants)

@@ -12,6 +12,7 @@ from pipeline.roofline.compute import (
     activation_bytes,
     causal_pairs,
     gemm_seconds,
+    smooth_max,
     touched_experts,
 )
 from pipeline.roofline.constants import Constants
@@ -102,18 +103,19 @@ def prefill_attention_seconds(
 def decode_attention_seconds(
     load: StepLoad, work: LayerWork, hardware: Hardware, tp: Numbers, constants: Constants
 ) -> Numbers:
-    """Attention of the decoding sequences in one layer: max of reading the cache and computing, s.
+    """Attention of the decoding sequences in one layer: reading the cache against computing, s.
 
-    Equation: max( b·c·e·q / (BW·e_kv), b·c·flops / (d·F₁₆·e_a) ), c cut to the window where
-    layers have one.
+    Equation: max~( b·c·e·q / (BW·e_kv), b·c·flops / (d·F₁₆·e_d) ), c cut to the window where
+    layers have one. Grouped heads read less but compute as much; decode kernels leave most of
+    the matrix units idle, hence an efficiency of their own.
     """
     share = work.window_share
     context = (1.0 - share) * load.context + share * np.minimum(load.context, work.window)
     cached = load.sequences * context
     read = cached * work.kv_elements * work.bytes_per_kv_element
     read_s = read / (hardware.bytes_per_s * constants.kv_bandwidth_efficiency)
-    peak = tp * hardware.half_flops_per_s * constants.attention_efficiency
-    return np.maximum(read_s, cached * work.decode_pair_flops / peak)
+    peak = tp * hardware.half_flops_per_s * constants.decode_attention_efficiency
+    return smooth_max(read_s, cached * work.decode_pair_flops / peak, constants.roofline_sharpness)
 
 
 def matrix_seconds(
