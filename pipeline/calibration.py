@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.catalogue.constant_files import write_constants
 from pipeline.constant_fit import fit_constants
 from pipeline.held_out import prediction_spread
 from pipeline.measurements import read_measurements
+from pipeline.roofline.constant_files import write_constants
 from pipeline.roofline.constants import ConstantTable
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.catalogue.constant_files import prior_table
 from pipeline.measurements import Measurement, measured_tokens_per_s
 from pipeline.robust_fit import Noise, fit
 from pipeline.roofline.cases import case_arrays
 from pipeline.roofline.compute import Numbers
+from pipeline.roofline.constant_files import prior_table
 from pipeline.roofline.constants import (
     CONSTANT_NAMES,
     Constants,
@@ -95,7 +95,7 @@ def source_weights(sources: Sequence[str]) -> Numbers:
 
 
 def _jacobian(plan: Design, parts: PhaseParts, effects: Numbers, base: Numbers) -> Numbers:
-    """d ln(tokens/s) / dθ, by one forward difference per constant.
+    """D ln(tokens/s) / dθ, by one forward difference per constant.
 
     Each case depends on exactly one member of each block, so bumping a constant for all cases
     at once gives every effect's column.
@@ -153,9 +153,7 @@ def fit_constants(
     return ConstantTable(prior.priors, effects, provenance, spread or prior.spread)
 
 
-def predicted_tokens_per_s(
-    table: ConstantTable, measurements: Sequence[Measurement]
-) -> Numbers:
+def predicted_tokens_per_s(table: ConstantTable, measurements: Sequence[Measurement]) -> Numbers:
     """Model's tokens/s for measured configurations."""
     cases = case_arrays([entry.case for entry in measurements])
     return tokens_per_s(cases, resolve(table, cases.labels))

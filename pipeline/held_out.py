@@ -17,9 +17,7 @@ Predictor = Callable[[Sequence[Measurement], Sequence[Measurement]], Numbers]
 FLOOR = 0.02
 
 
-def fitted_prediction(
-    training: Sequence[Measurement], testing: Sequence[Measurement]
-) -> Numbers:
+def fitted_prediction(training: Sequence[Measurement], testing: Sequence[Measurement]) -> Numbers:
     """Predicted tokens/s of the test rows, from constants fitted on the training rows only."""
     return predicted_tokens_per_s(fit_constants(training, "training rows of a split"), testing)
 

@@ -16,7 +16,6 @@ from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
 
-
 Row = TypeVar("Row", bound=BaseModel)
 
 
@@ -121,7 +120,7 @@ class _Blocks(_Shape):
 
 
 def _looked_up(find: Callable[[str], object], value: str) -> str:
-    """The name itself where the catalogue knows it; its error as a fault otherwise."""
+    """Return the name where the catalogue knows it; raise its error as a fault otherwise."""
     try:
         find(value)
     except CatalogueError as error:

@@ -1,4 +1,4 @@
-"""The decoder's shape: what a model's config says, as one frozen record, and what follows from it."""
+"""The decoder's shape: a model's config as one frozen record, and what follows from it."""
 
 from __future__ import annotations
 
@@ -215,8 +215,8 @@ def _window_share(config: Mapping[str, Any]) -> float:
         return 0.0
     kinds = config.get("layer_types")
     if kinds:
-        return sum(kind == "sliding_attention" for kind in kinds) / len(kinds)
-    every = config.get("sliding_window_pattern")
+        return float(sum(kind == "sliding_attention" for kind in kinds) / len(kinds))
+    every = int(config.get("sliding_window_pattern") or 0)
     return 1.0 - 1.0 / every if every else 1.0
 
 
@@ -242,7 +242,9 @@ def from_hf_config(
         hidden_size=text["hidden_size"],
         intermediate_size=width,
         num_attention_heads=text["num_attention_heads"],
-        num_key_value_heads=_first(text, "num_key_value_heads", default=text["num_attention_heads"]),
+        num_key_value_heads=_first(
+            text, "num_key_value_heads", default=text["num_attention_heads"]
+        ),
         vocab_size=text["vocab_size"],
         bytes_per_weight=bytes_per_weight,
         head_dim=text.get("head_dim"),
@@ -250,7 +252,9 @@ def from_hf_config(
         num_experts=experts,
         experts_per_token=_first(text, *_ACTIVE_KEYS, default=0) if experts else 0,
         shared_experts=_first(text, "n_shared_experts", default=0) if experts else 0,
-        moe_intermediate_size=_first(text, "moe_intermediate_size", default=width) if experts else 0,
+        moe_intermediate_size=_first(text, "moe_intermediate_size", default=width)
+        if experts
+        else 0,
         first_dense_layers=_first(text, "first_k_dense_replace", default=0) if experts else 0,
         kv_lora_rank=mla,
         q_lora_rank=_first(text, "q_lora_rank", default=0) if mla else 0,

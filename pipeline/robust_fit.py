@@ -65,8 +65,9 @@ def fit(
 
     position = np.zeros_like(spreads)
     residual = residuals(position)
-    value, damping, converged, iteration = objective(position, residual), 1e-2, False, 0
-    for iteration in range(1, max_iterations + 1):
+    value, damping, converged, steps = objective(position, residual), 1e-2, False, 0
+    for _ in range(max_iterations):
+        steps += 1
         slope = jacobian(position, residual)
         curvature, gradient = _normal(slope, residual, weights, noise, precision, position)
         for _ in range(8):
@@ -87,7 +88,12 @@ def fit(
             break
     slope = jacobian(position, residual)
     curvature, _ = _normal(slope, residual, weights, noise, precision, position)
-    return Estimate(position, np.linalg.inv(curvature), value, iteration, converged)
+    return Estimate(position, _inverse(curvature), value, steps, converged)
+
+
+def _inverse(matrix: Numbers) -> Numbers:
+    """Inverse of a symmetric positive definite matrix."""
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
 
 
 def _normal(

@@ -50,7 +50,7 @@ def average_ranks(values: Numbers) -> Numbers:
 
 
 def spearman(first: Numbers, second: Numbers) -> float:
-    """Spearman's rank correlation: Pearson's of the average ranks; NaN below two distinct values."""
+    """Spearman's rank correlation: Pearson's of average ranks; NaN where all are equal."""
     ranks = average_ranks(first), average_ranks(second)
     if min(np.ptp(rank) for rank in ranks) == 0:
         return float("nan")
@@ -71,7 +71,7 @@ def error_scores(predicted: Numbers, measured: Numbers) -> ErrorScores:
 
 
 def grouped(keys: Sequence[Hashable]) -> list[np.ndarray]:
-    """Indices of the rows of each key, keys in order of first appearance."""
+    """List the rows of each key, keys in order of first appearance."""
     rows: dict[Hashable, list[int]] = {}
     for index, key in enumerate(keys):
         rows.setdefault(key, []).append(index)

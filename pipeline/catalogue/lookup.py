@@ -96,7 +96,7 @@ def _sources(texts: Mapping[str, _SourceText]) -> dict[str, Source]:
 
 
 def _figure(cited: Cited, sources: Mapping[str, Source], file: str) -> Figure:
-    """A number with its source; raises CatalogueError when the source is not listed."""
+    """Pair a number with its source; raises CatalogueError when the source is not listed."""
     if cited[1] not in sources:
         raise unknown("source", cited[1], sources, file)
     return Figure(cited[0], sources[cited[1]])

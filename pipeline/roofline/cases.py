@@ -138,9 +138,7 @@ def level_members(gpu_name: str, engine_name: str, compute_type: str) -> tuple[s
 
 def case_arrays(cases: Sequence[Case]) -> CaseArrays:
     """Arrays of all cases; raises CatalogueError for a GPU or engine that is not known."""
-    hardware = [
-        hardware_row(case.gpu, case.compute_type, case.memory_gb) for case in cases
-    ]
+    hardware = [hardware_row(case.gpu, case.compute_type, case.memory_gb) for case in cases]
     work = [work_row(case.shape, case.tp, case.bytes_per_kv_element) for case in cases]
     members = [level_members(case.gpu, case.engine, case.compute_type) for case in cases]
     layers = [case.layers or case.shape.num_hidden_layers for case in cases]
@@ -168,7 +166,7 @@ def case_arrays(cases: Sequence[Case]) -> CaseArrays:
 
 
 def picked(record: Record, rows: NDArray[np.intp]) -> Record:
-    """The given rows of a record of arrays; nested records, labels and phases follow along."""
+    """Pick rows of a record of arrays; nested records, labels and phases follow along."""
 
     def pick(value: Any) -> Any:
         if isinstance(value, np.ndarray):

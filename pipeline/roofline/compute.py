@@ -17,12 +17,13 @@ def smooth_max(first: Numbers, second: Numbers, sharpness: Numbers) -> Numbers:
     """
     largest = np.maximum(np.maximum(first, second), 1e-30)
     return np.asarray(
-        largest * ((first / largest) ** sharpness + (second / largest) ** sharpness) ** (1 / sharpness)
+        largest
+        * ((first / largest) ** sharpness + (second / largest) ** sharpness) ** (1 / sharpness)
     )
 
 
 def touched_experts(tokens: Numbers, experts: Numbers, per_token: Numbers) -> Numbers:
-    """Expected number of distinct experts that a batch of T tokens routes to.
+    """Count the distinct experts that a batch of T tokens is expected to route to.
 
     Equation: E·(1 − (1 − a/E)^T), a of E experts drawn evenly per token; 0 without experts.
     Source: expectation of the occupancy of E cells, tokens independent.

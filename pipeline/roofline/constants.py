@@ -9,7 +9,16 @@ import numpy as np
 
 from pipeline.roofline.compute import Numbers
 
-LEVELS = ("all", "architecture", "gpu", "link", "engine_class", "engine_family", "engine", "compute_type")
+LEVELS = (
+    "all",
+    "architecture",
+    "gpu",
+    "link",
+    "engine_class",
+    "engine_family",
+    "engine",
+    "compute_type",
+)
 
 
 @dataclass(frozen=True)
@@ -136,7 +145,7 @@ class ConstantTable:
 def to_scale(value: Numbers | float, fraction: bool) -> Numbers:
     """Unbounded scale of a constant: log v, or log v/(1−v) for a fraction."""
     number = np.asarray(value, dtype=float)
-    return np.log(number / (1.0 - number)) if fraction else np.log(number)
+    return np.asarray(np.log(number / (1.0 - number)) if fraction else np.log(number))
 
 
 def from_scale(position: Numbers, fraction: bool) -> Numbers:
@@ -147,7 +156,7 @@ def from_scale(position: Numbers, fraction: bool) -> Numbers:
 def prior_position(prior: Prior, engine_classes: tuple[str, ...]) -> Numbers:
     """Prior of a constant per case, shifted by what its engine class is known for."""
     shifts = np.array([prior.offsets.get(name, 0.0) for name in engine_classes])
-    return to_scale(prior.value, prior.fraction) + shifts
+    return np.asarray(to_scale(prior.value, prior.fraction) + shifts)
 
 
 def resolve(table: ConstantTable, labels: Mapping[str, tuple[str, ...]]) -> Constants:
@@ -156,11 +165,13 @@ def resolve(table: ConstantTable, labels: Mapping[str, tuple[str, ...]]) -> Cons
     A member that the calibration never saw contributes nothing: its constants fall back on the
     levels above it (family, architecture), and in the end on the prior.
     """
-    classes = labels["engine_class"]
-    positions = {name: prior_position(table.priors[name], classes) for name in CONSTANT_NAMES}
-    for effect in table.effects:
-        matches = np.array([member == effect.member for member in labels[effect.level]])
-        positions[effect.constant] = positions[effect.constant] + effect.mean * matches
-    return Constants(
-        **{name: from_scale(positions[name], table.priors[name].fraction) for name in CONSTANT_NAMES}
-    )
+    means = {(item.constant, item.level, item.member): item.mean for item in table.effects}
+    values = {}
+    for name in CONSTANT_NAMES:
+        prior = table.priors[name]
+        position = prior_position(prior, labels["engine_class"])
+        for level in prior.spread:
+            shifts = [means.get((name, level, member), 0.0) for member in labels[level]]
+            position = position + np.array(shifts)
+        values[name] = from_scale(position, prior.fraction)
+    return Constants(**values)

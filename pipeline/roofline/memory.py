@@ -17,7 +17,9 @@ def weight_bytes_per_gpu(
     return layers * layer_weights * bytes_per_weight / tp
 
 
-def kv_bytes_per_token(layers: Numbers, kv_elements: Numbers, bytes_per_element: Numbers) -> Numbers:
+def kv_bytes_per_token(
+    layers: Numbers, kv_elements: Numbers, bytes_per_element: Numbers
+) -> Numbers:
     """KV cache of one token in k layers on one GPU: k·e·q, bytes.
 
     e: elements per token, layer and GPU (`kv_elements_per_token`); q: bytes per element.
@@ -50,7 +52,7 @@ def kv_room_tokens(
 def concurrency_limit(
     room_tokens: Numbers, input_len: Numbers, output_len: Numbers, occupancy: Numbers
 ) -> Numbers:
-    """Requests whose KV cache fits at once: room / (in + φ·out), at least 1.
+    """Limit of requests whose KV cache fits at once: room / (in + φ·out), at least 1.
 
     φ: share of the output that a request holds on average, between 1/2 (requests evenly spread
     over their life, none reserved) and 1 (the whole length reserved on admission).

@@ -60,11 +60,9 @@ def room_tokens(cases: CaseArrays, constants: Constants) -> Numbers:
 
 
 def running_requests(cases: CaseArrays, constants: Constants) -> Numbers:
-    """Requests that run at once: those offered, as far as the KV room holds them."""
+    """Count the requests that run at once: those offered, as far as the KV room holds them."""
     room = room_tokens(cases, constants)
-    fitting = concurrency_limit(
-        room, cases.input_len, cases.output_len, constants.output_occupancy
-    )
+    fitting = concurrency_limit(room, cases.input_len, cases.output_len, constants.output_occupancy)
     return np.minimum(cases.requests, fitting)
 
 
@@ -86,7 +84,9 @@ def seconds_per_request(cases: CaseArrays, constants: Constants, running: Number
     in_flight = micro_batches(running, cases.pp)
     size = running / in_flight
     context = prompt + output / 2.0
-    mixed_s = step_seconds(StepLoad(size * prompt / output, prompt, size, context), cases, constants)
+    mixed_s = step_seconds(
+        StepLoad(size * prompt / output, prompt, size, context), cases, constants
+    )
     decode_s = step_seconds(decode_load(size, context), cases, constants)
     batch = np.minimum(constants.prefill_batch, np.maximum(running, 1.0))
     prefill_s = step_seconds(prefill_load(batch * prompt, prompt), cases, constants) / batch

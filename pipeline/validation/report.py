@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.catalogue import find_gpu
-from pipeline.catalogue.constant_files import prior_table
 from pipeline.constant_fit import predicted_tokens_per_s
 from pipeline.held_out import (
     Mask,
@@ -28,6 +28,7 @@ from pipeline.measurements import (
 )
 from pipeline.roofline.cases import case_arrays
 from pipeline.roofline.compute import Numbers
+from pipeline.roofline.constant_files import prior_table
 from pipeline.roofline.constants import ConstantTable, resolve
 from pipeline.roofline.requests import room_tokens
 from pipeline.scores import (
@@ -83,18 +84,18 @@ class Report:
 
 def length_class(tokens: float) -> int:
     """Lengths within about a quarter of each other count as one workload: round(log₁.₂₅ t)."""
-    return round(np.log(max(tokens, 1.0)) / np.log(LENGTH_STEP))
+    return round(math.log(max(tokens, 1.0)) / math.log(LENGTH_STEP))
 
 
 def workload_key(entry: Measurement) -> tuple[Hashable, ...]:
-    """What two rows must share to be alternatives: model, phase and lengths."""
+    """Key that two rows share when they are alternatives: model, phase and lengths."""
     case = entry.case
     lengths = length_class(case.input_len), length_class(case.output_len)
     return (case.shape.name, case.shape.num_hidden_layers, case.layers, case.phase, *lengths)
 
 
 def usd_per_hour(entry: Measurement) -> float:
-    """Reference price of the GPUs of a row; NaN where the catalogue states none."""
+    """Price of the GPUs of a row, $/h; NaN where the catalogue states none."""
     price = find_gpu(entry.case.gpu).usd_per_hour
     return price.value * entry.case.tp * entry.case.pp if price else float("nan")
 
@@ -105,9 +106,7 @@ def split_scores(rows: Sequence[Measurement], predicted: Numbers) -> SplitScores
     gpus = np.array([float(entry.case.tp * entry.case.pp) for entry in rows])
     dollars = np.array([usd_per_hour(entry) for entry in rows])
     keys = [workload_key(entry) for entry in rows]
-    batch_keys = [
-        (*key, entry.case.requests) for key, entry in zip(keys, rows, strict=True)
-    ]
+    batch_keys = [(*key, entry.case.requests) for key, entry in zip(keys, rows, strict=True)]
     priced = np.isfinite(dollars)
     priced_keys = [key for key, keep in zip(keys, priced, strict=True) if keep]
     return SplitScores(
@@ -141,9 +140,7 @@ def _pooled_groups(
     }
 
 
-def _left_out_scores(
-    measurements: Sequence[Measurement], dimension: str
-) -> dict[str, ErrorScores]:
+def _left_out_scores(measurements: Sequence[Measurement], dimension: str) -> dict[str, ErrorScores]:
     """Errors on each member of a dimension, fitted on all the others."""
     scores = {}
     for member, training in left_out(measurements, dimension).items():
@@ -153,7 +150,7 @@ def _left_out_scores(
 
 
 def _usable(masks: Sequence[Mask]) -> list[Mask]:
-    """Splits with at least two rows on each side."""
+    """Keep the splits with at least two rows on each side."""
     return [mask for mask in masks if 2 <= mask.sum() <= mask.size - 2]
 
 

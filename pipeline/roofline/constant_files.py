@@ -82,7 +82,7 @@ def _priors() -> dict[str, Prior]:
 
 
 def prior_table() -> ConstantTable:
-    """The constants as assumed before any measurement."""
+    """Return the constants as assumed before any measurement."""
     return ConstantTable(
         _priors(), (), "priors only, no measurement", Spread((0.6, 1.7), (0.6, 1.7))
     )
@@ -144,7 +144,7 @@ def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
 
 @cache
 def shipped_table() -> ConstantTable:
-    """The constants fitted on public measurements that come with the package."""
+    """Return the constants that come with the package, fitted on public measurements."""
     with resources.as_file(
         resources.files("pipeline.catalogue").joinpath("calibration.yaml")
     ) as path:
