@@ -17,10 +17,31 @@ from pipeline.catalogue import (
 from pipeline.catalogue.records import peak_tflops
 from pipeline.model_shape import total_parameters
 
-GPUS = (
-    "V100-16G V100-32G T4 A10 A10G L4 L20 L40 L40S A40 A100-40G A100-40G-PCIe A100-80G"
-    " A100-80G-PCIe H100 H100-PCIe H200 GH200 B200 RTX-3090 RTX-4090 RTX-PRO-6000 MI300X"
-).split()
+GPUS = [
+    "V100-16G",
+    "V100-32G",
+    "T4",
+    "A10",
+    "A10G",
+    "L4",
+    "L20",
+    "L40",
+    "L40S",
+    "A40",
+    "A100-40G",
+    "A100-40G-PCIe",
+    "A100-80G",
+    "A100-80G-PCIe",
+    "H100",
+    "H100-PCIe",
+    "H200",
+    "GH200",
+    "B200",
+    "RTX-3090",
+    "RTX-4090",
+    "RTX-PRO-6000",
+    "MI300X",
+]
 
 
 def figures(name: str) -> list[Figure]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import table_of
+from roofline_helpers import SHAPE, table_of
 
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import Case, CaseArrays, case_arrays
@@ -20,13 +20,18 @@ from pipeline.roofline.requests import (
 )
 from pipeline.roofline.step import StepLoad, decode_load, prefill_load
 
-# The shape of conftest: D = 1000, h = kv = 10, dh = 100, f = 2000, L = 10, V = 5000, 2 bytes.
+# The shape of roofline_helpers: D = 1000, h = kv = 10, dh = 100, f = 2000, L = 10, V = 5000, 2 bytes.
 # Weights of a layer: 4·D² + 3·D·f = 4e6 + 6e6 = 1e7; LM head 5e6.
 WEIGHTS = 1e7
 HEAD = 5e6
 # H100: 989.4e12 FLOP/s, 3350e9 B/s; 81559 MiB.
 FLOPS = 989.4e12
 BANDWIDTH = 3350e9
+
+
+@pytest.fixture
+def shape() -> ModelShape:
+    return SHAPE
 
 
 def arrays(case: Case, table: ConstantTable | None = None) -> tuple[CaseArrays, Constants]:

@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import pytest
-from conftest import table_of
 from hypothesis import given
 from hypothesis import strategies as st
+from roofline_helpers import SHAPE, table_of
 
 from pipeline.catalogue import find_model, gpu_names
 from pipeline.model_shape import ModelShape
@@ -27,6 +27,11 @@ from pipeline.roofline.stages import stage_figures, stage_hop_seconds
 
 MIXED = Workload("mixed", 100.0, 50.0)
 NONE = np.zeros(0)
+
+
+@pytest.fixture
+def shape() -> ModelShape:
+    return SHAPE
 
 
 def test_a_stage_takes_its_layers_and_their_share_of_the_head(shape: ModelShape) -> None:
