@@ -32,7 +32,7 @@ from pipeline.roofline.requests import (
     tokens_per_s_of_parts,
 )
 
-NOISE = Noise(scale=0.1, freedom=3.0)
+NOISE = Noise(scale=0.07, freedom=2.0)
 BUMP = 1e-4
 
 

@@ -34,10 +34,11 @@ PLAIN: Mapping[str, float] = {
     "max_batch": 1e9,
     "prefill_batch": 1.0,
     "overlap": 1e-12,
+    "static_serialisation": 1e-12,
     "prefill_intrusion": 1e-30,
     "pipeline_inefficiency": 1.0,
 }
-FRACTIONS = {"output_occupancy", "overlap"}
+FRACTIONS = {"output_occupancy", "overlap", "static_serialisation"}
 
 
 def table_of(**changes: float) -> ConstantTable:

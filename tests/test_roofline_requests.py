@@ -20,7 +20,7 @@ from pipeline.roofline.requests import (
 )
 from pipeline.roofline.step import StepLoad, decode_load, prefill_load
 
-# The shape of roofline_helpers: D = 1000, h = kv = 10, dh = 100, f = 2000, L = 10, V = 5000, 2 bytes.
+# SHAPE: D = 1000, h = kv = 10, dh = 100, f = 2000, L = 10, V = 5000, 2 bytes.
 # Weights of a layer: 4·D² + 3·D·f = 4e6 + 6e6 = 1e7; LM head 5e6.
 WEIGHTS = 1e7
 HEAD = 5e6
@@ -170,6 +170,16 @@ def test_a_static_batch_is_its_prefill_and_its_steps(shape: ModelShape) -> None:
     prefill_s = one(prefill_load(np.array([400.0]), np.array([100.0])), given)
     step_s = one(decode_load(np.array([4.0]), np.array([125.0])), given)
     assert throughput(given) == pytest.approx(600 / (prefill_s + 49 * step_s), rel=1e-6)
+
+
+def test_a_static_batch_on_two_stages_waits_for_itself_in_part(shape: ModelShape) -> None:
+    # two micro-batches of 2; s = ½ makes each pass count 1 + ½
+    given = case(shape, phase="static", requests=4.0, pp=2)
+    prefill_s = one(prefill_load(np.array([200.0]), np.array([100.0])), given)
+    step_s = one(decode_load(np.array([2.0]), np.array([125.0])), given)
+    expected = 600 / (1.5 * prefill_s + 49 * 1.5 * step_s)
+    table = table_of(static_serialisation=0.5)
+    assert throughput(given, table) == pytest.approx(expected, rel=1e-6)
 
 
 def test_offline_shares_steps_among_all_and_prefills_apart(shape: ModelShape) -> None:

@@ -64,7 +64,7 @@ class _ModelFile(_Strict):
 
 
 class _EngineText(_Strict):
-    engine_class: Literal["compiled", "graph", "eager"] = Field(alias="class")
+    engine_class: Literal["compiled", "graph", "eager", "concatenating"] = Field(alias="class")
     memory_share_of: Literal["total", "free"]
     matches: tuple[str, ...]
     source: str

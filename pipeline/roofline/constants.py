@@ -45,6 +45,7 @@ class Constants:
     max_batch: most requests that an engine runs at once when a queue feeds it
     prefill_batch: prompts that a queue-fed engine prefills in one step
     overlap: share of prefill work that rides along in decode steps
+    static_serialisation: share of a static batch's micro-batches that wait for each other
     prefill_intrusion: prompts that a server prefills per decoded token, in measured decode phases
     pipeline_inefficiency: round time of a filled pipeline over its ideal
     """
@@ -69,6 +70,7 @@ class Constants:
     max_batch: Numbers
     prefill_batch: Numbers
     overlap: Numbers
+    static_serialisation: Numbers
     prefill_intrusion: Numbers
     pipeline_inefficiency: Numbers
 

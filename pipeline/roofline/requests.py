@@ -119,15 +119,20 @@ def decode_tokens_per_s(cases: CaseArrays, constants: Constants) -> Numbers:
 
 
 def static_tokens_per_s(cases: CaseArrays, constants: Constants) -> Numbers:
-    """All tokens of one batch over its time: b(in+out) / (t_prefill(b) + (out−1)·t_step(b)).
+    """All tokens of one batch over its time: b(in+out) / (t_prefill(b) + (out−1)·t_step).
 
-    A batch whose KV cache does not fit runs in waves of the size that does. Stages of a
-    pipeline take turns on the one batch. Source: LLM-Inference-Bench, definition of throughput.
+    A batch whose KV cache does not fit runs in waves of the size that does. Over p stages it
+    moves as m = min(p, b) micro-batches: t_step = t(b/m)·(1 + (m−1)·s), s the share that waits
+    (0 a full pipeline, 1 one after the other). Source: LLM-Inference-Bench, definition of
+    throughput.
     """
     prompt, output = cases.input_len, cases.output_len
     running = running_requests(cases, constants)
-    prefill_s = step_seconds(prefill_load(running * prompt, prompt), cases, constants)
-    decode_s = step_seconds(decode_load(running, prompt + output / 2.0), cases, constants)
+    parts = micro_batches(running, cases.pp)
+    waits = 1.0 + (parts - 1.0) * constants.static_serialisation
+    size, context = running / parts, prompt + output / 2.0
+    prefill_s = waits * step_seconds(prefill_load(size * prompt, prompt), cases, constants)
+    decode_s = waits * step_seconds(decode_load(size, context), cases, constants)
     return running * (prompt + output) / (prefill_s + np.maximum(output - 1.0, 0.0) * decode_s)
 
 
