@@ -71,29 +71,36 @@ def test_scales_are_undone(value: float) -> None:
 
 
 def test_effects_of_all_levels_multiply(priors: ConstantTable) -> None:
-    start = resolve(priors, LABELS).compute_efficiency[0]
+    start = resolve(priors, LABELS).layer_overhead_s[0]
     table = with_effects(
         priors,
-        effect("compute_efficiency", "all", "all", 0.1),
-        effect("compute_efficiency", "gpu", "H100", 0.2),
-        effect("compute_efficiency", "gpu", "T4", 5.0),
+        effect("layer_overhead_s", "all", "all", 0.1),
+        effect("layer_overhead_s", "gpu", "H100", 0.2),
+        effect("layer_overhead_s", "gpu", "T4", 5.0),
     )
-    assert resolve(table, LABELS).compute_efficiency[0] == pytest.approx(start * np.exp(0.3))
+    assert resolve(table, LABELS).layer_overhead_s[0] == pytest.approx(start * np.exp(0.3))
+
+
+def odds(value: float) -> float:
+    return value / (1.0 - value)
 
 
 def test_an_unseen_gpu_falls_back_on_its_architecture_then_on_the_prior(
     priors: ConstantTable,
 ) -> None:
+    # an efficiency is a fraction: effects multiply its odds and never carry it past one
     table = with_effects(
         priors,
         effect("compute_efficiency", "architecture", "hopper", 0.1),
         effect("compute_efficiency", "gpu", "H100", 0.2),
     )
-    start = resolve(priors, LABELS).compute_efficiency[0]
+    start = odds(resolve(priors, LABELS).compute_efficiency[0])
+    known = resolve(table, LABELS).compute_efficiency[0]
     sibling = resolve(table, {**LABELS, "gpu": ("H200",)}).compute_efficiency[0]
     stranger = resolve(table, {**LABELS, "gpu": ("T4",), "architecture": ("turing",)})
-    assert sibling == pytest.approx(start * np.exp(0.1))
-    assert stranger.compute_efficiency[0] == pytest.approx(start)
+    assert odds(known) == pytest.approx(start * np.exp(0.3))
+    assert odds(sibling) == pytest.approx(start * np.exp(0.1))
+    assert odds(stranger.compute_efficiency[0]) == pytest.approx(start)
 
 
 def test_engine_classes_shift_the_prior(priors: ConstantTable) -> None:

@@ -131,7 +131,8 @@ def test_shapes_add_up_to_the_published_parameter_counts(name: str, billions: fl
         ("argonne-TensorRT-LLM", "trtllm", "compiled"),
         ("trtllm-1.0", "trtllm", "compiled"),
         ("helix-vllm0.4", "vllm", "graph"),
-        ("tgis", "tgis", "eager"),
+        ("tgis", "tgis", "concatenating"),
+        ("argonne-Deepspeed-MII", "deepspeed-mii", "eager"),
         ("tgi", "tgi", "graph"),
     ],
 )
