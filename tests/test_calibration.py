@@ -10,9 +10,10 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from roofline_helpers import ROW, synthetic, write_csv
 
-from pipeline.calibration import calibrate
+from pipeline.calibration import calibrate, calibration_table, summaries
 from pipeline.catalogue import CatalogueError
 from pipeline.constant_fit import (
     constants_at,
@@ -215,6 +216,19 @@ def test_the_shipped_constants_say_where_they_come_from() -> None:
     assert table.spread.known[0] < 1 < table.spread.known[1]
     assert {"H100", "T4"} <= table.seen("gpu")
     assert table.undetermined()
+
+
+def test_a_summary_gives_each_constant_with_its_range(priors: ConstantTable) -> None:
+    # 16 us · e^0.5, and ±1.2816 deviations of 0.1 about it
+    item = Effect("layer_overhead_s", "all", "all", 0.5, 0.1, 0.1)
+    table = with_effects(priors, item, effect("layer_overhead_s", "gpu", "H100", 0.2))
+    (summary,) = summaries(table)
+    assert summary.value == pytest.approx(16e-6 * np.exp(0.5))
+    assert summary.low == pytest.approx(summary.value * np.exp(-0.12816))
+    assert summary.high == pytest.approx(summary.value * np.exp(0.12816))
+    console = Console(width=160, record=True)
+    console.print(calibration_table(table))
+    assert "keeps its prior" in console.export_text()
 
 
 def test_calibrate_writes_what_it_returns(tmp_path: Path) -> None:
