@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -131,6 +132,11 @@ class ConstantTable:
     provenance: str
     spread: Spread
 
+    @cached_property
+    def means(self) -> Mapping[tuple[str, str, str], float]:
+        """Fitted shift of each (constant, level, member)."""
+        return {(item.constant, item.level, item.member): item.mean for item in self.effects}
+
     def undetermined(self) -> tuple[str, ...]:
         """Effects that the data could not determine: they keep their prior."""
         return tuple(
@@ -167,13 +173,12 @@ def resolve(table: ConstantTable, labels: Mapping[str, tuple[str, ...]]) -> Cons
     A member that the calibration never saw contributes nothing: its constants fall back on the
     levels above it (family, architecture), and in the end on the prior.
     """
-    means = {(item.constant, item.level, item.member): item.mean for item in table.effects}
     values = {}
     for name in CONSTANT_NAMES:
         prior = table.priors[name]
         position = prior_position(prior, labels["engine_class"])
         for level in prior.spread:
-            shifts = [means.get((name, level, member), 0.0) for member in labels[level]]
+            shifts = [table.means.get((name, level, member), 0.0) for member in labels[level]]
             position = position + np.array(shifts)
         values[name] = from_scale(position, prior.fraction)
     return Constants(**values)
