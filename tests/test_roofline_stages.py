@@ -148,13 +148,13 @@ def test_all_options_of_a_large_instance_take_under_a_fifth_of_a_second() -> Non
     sizes, degrees = np.arange(1, 127), (1, 2, 4, 8, 16)
 
     def seconds() -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         count = sum(
             stage_figures(gpu, degree, sizes, shape, MIXED, "vllm", table, [32.0]).mixed_s.size
             for gpu in gpu_names()[:10]
             for degree in degrees
         )
         assert count == 10 * 5 * 126
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     assert min(seconds() for _ in range(5)) < 0.2
