@@ -50,10 +50,22 @@ class ModelShape:
     sliding_window_share: float = 0.0
     tie_word_embeddings: bool = False
 
+    @property
+    def dim_per_head(self) -> int:
+        """Size of one attention head: as stated, else D / heads."""
+        return self.head_dim or self.hidden_size // self.num_attention_heads
 
-def head_dim(shape: ModelShape) -> int:
-    """Width of one attention head, `head_dim` where stated, else hidden_size / heads."""
-    return shape.head_dim or shape.hidden_size // shape.num_attention_heads
+    @property
+    def parameters_per_layer(self) -> int:
+        """Weights of the mean decoder layer, all experts included (`layer_parameters`)."""
+        return round(layer_parameters(self))
+
+    @property
+    def layer_gb(self) -> float:
+        """Weight memory of one layer, GB: as stated, else from the shape."""
+        if self.layer_weight_gb is not None:
+            return self.layer_weight_gb
+        return self.parameters_per_layer * self.bytes_per_weight / 1024.0**3
 
 
 def attention_parameters(shape: ModelShape) -> float:
@@ -66,7 +78,7 @@ def attention_parameters(shape: ModelShape) -> float:
     """
     hidden, heads = shape.hidden_size, shape.num_attention_heads
     if not shape.kv_lora_rank:
-        return 2.0 * hidden * (heads + shape.num_key_value_heads) * head_dim(shape)
+        return 2.0 * hidden * (heads + shape.num_key_value_heads) * shape.dim_per_head
     query_width = heads * (shape.qk_nope_head_dim + shape.qk_rope_head_dim)
     rank = shape.q_lora_rank
     query = rank * (hidden + query_width) if rank else hidden * query_width
@@ -137,13 +149,13 @@ def kv_elements_per_token(shape: ModelShape, tp_degree: int = 1) -> float:
     """
     if shape.kv_lora_rank:
         return float(shape.kv_lora_rank + shape.qk_rope_head_dim)
-    return 2.0 * max(1.0, shape.num_key_value_heads / tp_degree) * head_dim(shape)
+    return 2.0 * max(1.0, shape.num_key_value_heads / tp_degree) * shape.dim_per_head
 
 
 def prefill_flops_per_pair(shape: ModelShape) -> float:
     """FLOPs of one (query, key) pair in one layer, all heads: 4·h·dh, or 2·h·(dn+dr+dv) (MLA)."""
     if not shape.kv_lora_rank:
-        return 4.0 * shape.num_attention_heads * head_dim(shape)
+        return 4.0 * shape.num_attention_heads * shape.dim_per_head
     widths = shape.qk_nope_head_dim + shape.qk_rope_head_dim + shape.v_head_dim
     return 2.0 * shape.num_attention_heads * widths
 
@@ -154,7 +166,7 @@ def decode_flops_per_pair(shape: ModelShape) -> float:
     MLA decodes on the latent vectors themselves, with the up-projections absorbed.
     """
     if not shape.kv_lora_rank:
-        return 4.0 * shape.num_attention_heads * head_dim(shape)
+        return 4.0 * shape.num_attention_heads * shape.dim_per_head
     return 2.0 * shape.num_attention_heads * (2.0 * shape.kv_lora_rank + shape.qk_rope_head_dim)
 
 

@@ -11,7 +11,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from roofline_helpers import ROW, synthetic, write_csv
 
 from pipeline.calibration import calibrate, calibration_table, summaries
 from pipeline.catalogue import CatalogueError
@@ -39,6 +38,7 @@ from pipeline.roofline.constants import (
     resolve,
     to_scale,
 )
+from tests.roofline_helpers import ROW, synthetic, write_csv
 
 LABELS = {
     "all": ("all",),

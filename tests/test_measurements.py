@@ -6,7 +6,6 @@ import csv
 from pathlib import Path
 
 import pytest
-from roofline_helpers import BLOCK_ROW, ROW, write_csv
 
 from pipeline.measurements import (
     MeasurementError,
@@ -15,6 +14,7 @@ from pipeline.measurements import (
     read_kv_blocks,
     read_measurements,
 )
+from tests.roofline_helpers import BLOCK_ROW, ROW, write_csv
 
 
 def test_a_row_becomes_a_case_and_its_value(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from pipeline.model_shape import (
     expert_parameters,
     ffn_parameters,
     from_hf_config,
-    head_dim,
     kv_elements_per_token,
     layer_parameters,
     prefill_flops_per_pair,
@@ -39,7 +38,7 @@ CONFIG = {
 
 def test_grouped_query_attention_shares_key_and_value_heads() -> None:
     # dh = 64/8 = 8; query and output 2·64·8·8 = 8192, key and value 2·64·2·8 = 2048
-    assert head_dim(DENSE) == 8
+    assert DENSE.dim_per_head == 8
     assert attention_parameters(DENSE) == 8192 + 2048
     # all heads have their own (MHA): 4·D² = 16384; one for all (MQA): 8192 + 2·64·8 = 9216
     assert attention_parameters(replace(DENSE, num_key_value_heads=8)) == 4 * 64**2

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from roofline_helpers import SHAPE, table_of
 
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import Case, CaseArrays, case_arrays
@@ -19,6 +18,7 @@ from pipeline.roofline.requests import (
     tokens_per_s,
 )
 from pipeline.roofline.step import StepLoad, decode_load, prefill_load
+from tests.roofline_helpers import SHAPE, table_of
 
 # SHAPE: D = 1000, h = kv = 10, dh = 100, f = 2000, L = 10, V = 5000, 2 bytes.
 # Weights of a layer: 4·D² + 3·D·f = 4e6 + 6e6 = 1e7; LM head 5e6.

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from roofline_helpers import SHAPE, table_of
 
 from pipeline.catalogue import find_model, gpu_names
 from pipeline.model_shape import ModelShape
@@ -24,6 +23,7 @@ from pipeline.roofline.pipelines import (
     throughput_range,
 )
 from pipeline.roofline.stages import stage_figures, stage_hop_seconds
+from tests.roofline_helpers import SHAPE, table_of
 
 MIXED = Workload("mixed", 100.0, 50.0)
 NONE = np.zeros(0)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from roofline_helpers import BLOCK_ROW, ROW, synthetic, write_csv
 
 from pipeline.held_out import (
     configuration_half,
@@ -24,6 +23,7 @@ from pipeline.validation import report
 from pipeline.validation.__main__ import main
 from pipeline.validation.report import length_class, split_scores, usd_per_hour, workload_key
 from pipeline.validation.tables import reached, report_tables
+from tests.roofline_helpers import BLOCK_ROW, ROW, synthetic, write_csv
 
 MEASUREMENTS = synthetic(prior_table())
 

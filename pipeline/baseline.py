@@ -1,0 +1,60 @@
+"""The placement to compare with: the whole model as a single segment on one TP group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.instance import GpuType, Instance
+from pipeline.performance import PerformanceModel, performance_model
+from pipeline.placement import usd_per_token
+
+
+@dataclass(frozen=True)
+class BaselineTry:
+    """One TP degree of the baseline; `reason` says why it cannot be, and is empty if it can."""
+
+    gpu: str
+    tp_degree: int
+    reason: str
+    tokens_per_s: float
+    usd_per_hour: float
+
+    @property
+    def fits(self) -> bool:
+        """Tell whether the pool can run this placement."""
+        return not self.reason
+
+    @property
+    def usd_per_token(self) -> float:
+        """Cost of a token at full load."""
+        return usd_per_token(self.usd_per_hour, self.tokens_per_s)
+
+
+def baseline_tries(instance: Instance) -> tuple[BaselineTry, ...]:
+    """Try the baseline's GPU at every TP degree asked for, ascending; empty without a baseline."""
+    if instance.baseline is None:
+        return ()
+    asked = instance.baseline
+    kind = next(kind for kind in instance.pool if kind.name == asked.gpu)
+    degrees = instance.limits.tp_degrees if asked.tp is None else (asked.tp,)
+    model = performance_model(instance)
+    return tuple(_try(instance, model, kind, degree) for degree in sorted(degrees))
+
+
+def best_baseline(tries: tuple[BaselineTry, ...]) -> BaselineTry | None:
+    """Return the try of the lowest $/token among those that fit, None where none does."""
+    return min((t for t in tries if t.fits), key=lambda t: t.usd_per_token, default=None)
+
+
+def _try(instance: Instance, model: PerformanceModel, kind: GpuType, degree: int) -> BaselineTry:
+    layers = np.array([instance.num_layers], dtype=np.float64)
+    needed_gb = float(model.stage_memory_gb(kind, degree, layers)[0])
+    reason = ""
+    if degree > kind.count:
+        reason = f"needs {degree} GPUs, the pool has {kind.count}"
+    elif needed_gb > kind.memory_gb:
+        reason = f"needs {needed_gb:.1f} GB on each GPU, a {kind.name} has {kind.memory_gb:g} GB"
+    rate = float(model.stage_tokens_per_s(kind, degree, layers)[0])
+    return BaselineTry(kind.name, degree, reason, rate, degree * kind.usd_per_hour)

@@ -1,0 +1,163 @@
+"""One answer, or a frontier of them, as text for people and as data for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from pipeline.baseline import baseline_tries, best_baseline
+from pipeline.cli.render import bar, grid, id_range, per_million, signed_percent
+from pipeline.points import Problem
+from pipeline.results.schema import POINT_COLUMNS, PointRow, SegmentRow
+from pipeline.run import PointRows
+
+_BOUNDS = [c.name for c in POINT_COLUMNS if c.name.startswith("bound_")]
+_SHOWN = (
+    "status",
+    "message",
+    "granularity",
+    "method",
+    "throughput_tokens_per_s",
+    "cost_usd_per_hour",
+    "cost_usd_per_token",
+    *_BOUNDS,
+    "mip_gap",
+    "num_stages",
+    "num_gpus",
+    "links",
+    "ratio_to_baseline",
+    "num_solves",
+    "build_seconds",
+    "solve_seconds",
+    "total_seconds",
+)
+
+
+def answer_json(row: PointRow, segments: Iterable[SegmentRow]) -> dict[str, Any]:
+    """Return an answer as plain data, its segments in pipeline order."""
+    point_id = row.values["point_id"]
+    return {
+        **{name: row.values.get(name) for name in _SHOWN},
+        "segments": [s.as_dict() for s in segments if s.point_id == point_id],
+    }
+
+
+def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
+    """Draw one answer: what it is, how sure, and the pipeline stage by stage."""
+    values = rows.points[0].values
+    if values.get("throughput_tokens_per_s") is None:
+        return Text(f"{values['status']}: {values['message']}")
+    return Group(
+        Text(_sentence(values), style="bold"),
+        Text(_proof(values)),
+        Text(_against_baseline(problem, values)),
+        Text(),
+        segments_view(rows.segments, problem),
+    )
+
+
+def segments_view(segments: Iterable[SegmentRow], problem: Problem) -> RenderableType:
+    """Draw a pipeline stage by stage, the bottleneck marked."""
+    memory = {kind.name: kind.memory_gb for kind in problem.instance.pool}
+    table = grid(
+        "Pipeline",
+        [
+            ("stage", "right"),
+            ("layers", "right"),
+            ("size", "right"),
+            ("GPU", "left"),
+            ("TP", "right"),
+            ("GPU ids", "left"),
+            ("memory of each GPU", "left"),
+            ("tokens/s", "right"),
+            ("$/h", "right"),
+            ("", "left"),
+        ],
+    )
+    for s in segments:
+        table.add_row(
+            str(s.stage),
+            f"{s.start_layer}–{s.end_layer}",
+            str(s.size),
+            s.gpu,
+            str(s.tp_degree),
+            id_range(s.gpu_ids),
+            f"{bar(s.memory_utilization)} {s.memory_gb:5.1f} of {memory[s.gpu]:g} GB",
+            f"{s.throughput_tokens_per_s:,.0f}",
+            f"{s.cost_usd_per_hour:.2f}",
+            Text("◀ bottleneck", style="yellow") if s.is_bottleneck else "",
+        )
+    return table
+
+
+def frontier_view(rows: PointRows) -> RenderableType:
+    """List the Pareto points, fastest first, the lowest $/token marked."""
+    placed = [row.values for row in rows.points if row.values.get("cost_usd_per_token")]
+    if not placed:
+        values = rows.points[0].values
+        return Text(f"{values['status']}: {values['message']}")
+    lowest = min(values["cost_usd_per_token"] for values in placed)
+    table = grid(
+        f"Pareto frontier at {placed[0]['granularity']}",
+        [
+            ("tokens/s", "right"),
+            ("$/h", "right"),
+            ("$/M tokens", "right"),
+            ("stages", "right"),
+            ("GPUs", "right"),
+            ("proof", "left"),
+            ("", "left"),
+        ],
+    )
+    for values in placed:
+        table.add_row(
+            f"{values['throughput_tokens_per_s']:,.0f}",
+            f"{values['cost_usd_per_hour']:.2f}",
+            per_million(values["cost_usd_per_token"]),
+            str(values["num_stages"]),
+            str(values["num_gpus"]),
+            values["status"],
+            Text("◀ lowest $/token", style="green")
+            if values["cost_usd_per_token"] == lowest
+            else "",
+        )
+    seconds = placed[0]["total_seconds"]
+    solves = placed[0]["num_solves"]
+    return Group(table, Text(f"{len(placed)} points, {solves} models, {seconds:.2f} s"))
+
+
+def _sentence(values: Any) -> str:
+    return (
+        f"{values['throughput_tokens_per_s']:,.0f} tokens/s for "
+        f"${values['cost_usd_per_hour']:.2f}/h: "
+        f"{per_million(values['cost_usd_per_token'])} per million tokens"
+    )
+
+
+def _proof(values: Any) -> str:
+    """Say what was proven, in words, and what it took."""
+    claims = {
+        "enumeration": "no placement within the budget is faster, none as fast is cheaper",
+        "ratio": "no placement has a lower cost per token",
+        "weighted": "no placement has a higher weighted score",
+    }
+    took = f"{values['num_solves']} models in {values['total_seconds']:.2f} s"
+    if values["status"] == "optimal":
+        return f"Proven at {values['granularity']}: {claims[values['method']]} ({took})."
+    gap = values["mip_gap"] or 0.0
+    return f"Not proven ({values['status']}): within {100 * gap:.2f} % of the bound ({took})."
+
+
+def _against_baseline(problem: Problem, values: Any) -> str:
+    baseline = best_baseline(baseline_tries(problem.instance))
+    ratio = values.get("ratio_to_baseline")
+    if baseline is None or ratio is None:
+        return "No baseline to compare with."
+    return (
+        f"{signed_percent(100 * (ratio - 1))} against the baseline, {baseline.gpu} TP "
+        f"{baseline.tp_degree}: {baseline.tokens_per_s:,.0f} tokens/s for "
+        f"${baseline.usd_per_hour:.2f}/h, {per_million(baseline.usd_per_token)} per million tokens."
+    )

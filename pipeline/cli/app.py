@@ -1,0 +1,74 @@
+"""The application: its commands, and what an error looks like to a user.
+
+Exit codes: 0 done; 1 done, but something failed; 2 bad input; 3 no placement exists.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from pipeline import __version__
+from pipeline.errors import InputError, PlacementError, ResultsError
+
+app = typer.Typer(
+    name="placement",
+    help="Finds and proves the cheapest placement of a large language model on mixed GPUs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+FAILED, BAD_INPUT, NO_PLACEMENT, INTERRUPTED = 1, 2, 3, 130
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def out() -> Console:
+    """Return the console for results; wide enough for tables where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=False)
+
+
+def err() -> Console:
+    """Return the console for progress and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def guarded(run: Callable[[], int]) -> None:
+    """Run a command's body and exit with its code; errors become messages, never tracebacks."""
+    try:
+        code = run()
+    except (InputError, ResultsError) as error:
+        err().print(str(error), style="red", markup=False)
+        code = BAD_INPUT
+    except PlacementError as error:
+        err().print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        code = FAILED
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does; there is nobody to tell.
+        sys.stderr.close()
+        code = FAILED
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    raise typer.Exit(code)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line."""
+    # Commands register themselves when imported; each imports its heavy parts when it runs.
+    from pipeline.cli import inspect_commands, solve_commands, sweep_commands  # noqa: F401
+
+    app(arguments)

@@ -1,0 +1,27 @@
+"""Turns a command's arguments into a checked config, with all faults told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.config import LoadedConfig, load_config, parse_assignments
+from pipeline.errors import Fault, InputError
+from pipeline.granularity import can_sum_to, granularity
+
+
+def read_config(path: Path, assignments: Sequence[str] | None) -> LoadedConfig:
+    """Load a config with the `--set` assignments applied. Raises InputError."""
+    return load_config(path, parse_assignments(assignments or []))
+
+
+def checked_granularity(name: str, num_layers: int) -> str:
+    """Return a granularity's name if it fits the model. Raises InputError."""
+    try:
+        sizes = granularity(name, num_layers).sizes
+    except ValueError as error:
+        raise InputError([Fault("command line", "--granularity", str(error), name)]) from None
+    if not can_sum_to(sizes, num_layers):
+        reason = f"has sizes that cannot sum to {num_layers} layers"
+        raise InputError([Fault("command line", "--granularity", reason, name)])
+    return name

@@ -1,0 +1,109 @@
+"""Commands that look at configs and results: space, compare, verify."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.app import FAILED, app, guarded, out
+from pipeline.cli.inputs import checked_granularity, read_config
+from pipeline.cli.options import AsJson, Assignments, ConfigPath, ResultsPath
+
+
+@app.command()
+def space(
+    config: ConfigPath,
+    granularity: Annotated[
+        str | None, typer.Option("--granularity", "-g", help="Names, separated by commas.")
+    ] = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count options, segments, connections and binaries of every granularity.
+
+    Segments and connections are those of the published formulation, counted and not built.
+    """
+
+    def run() -> int:
+        from pipeline.cli.render import space_view
+        from pipeline.granularity import granularity as fitted
+        from pipeline.groups import group_classes
+        from pipeline.options import stage_options
+        from pipeline.search_space import search_space
+
+        loaded = read_config(config, assignments)
+        instance = loaded.instance
+        names = granularity.split(",") if granularity else loaded.config.sweep.granularities
+        groups = group_classes(instance)
+        spaces = []
+        for name in names:
+            sizes = fitted(checked_granularity(name, instance.num_layers), instance.num_layers)
+            options = stage_options(instance, sizes.sizes)
+            spaces.append((name, search_space(instance, groups, options)))
+        if as_json:
+            rows = [
+                {
+                    "granularity": name,
+                    **dataclasses.asdict(counted),
+                    "binary_variables": counted.binary_variables,
+                }
+                for name, counted in spaces
+            ]
+            typer.echo(json.dumps(rows, indent=2))
+        else:
+            out().print(space_view(spaces))
+        return 0
+
+    guarded(run)
+
+
+@app.command()
+def compare(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of sweeps.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare what sweeps found: granularity against granularity, and all against the baseline."""
+
+    def run() -> int:
+        from pipeline.cli.comparison import comparison_json, comparison_view
+        from pipeline.results import load
+
+        loaded = [load(directory) for directory in directories]
+        if as_json:
+            typer.echo(json.dumps([comparison_json(results) for results in loaded], indent=2))
+        else:
+            for results in loaded:
+                out().print(comparison_view(results))
+        return 0
+
+    guarded(run)
+
+
+@app.command()
+def verify(directory: ResultsPath, as_json: AsJson = False) -> None:
+    """Recompute every placement of a sweep from its config alone; exit 1 if a row is wrong."""
+
+    def run() -> int:
+        from pipeline.audit import audit
+
+        found = audit(directory)
+        if as_json:
+            mismatches = [dataclasses.asdict(mismatch) for mismatch in found.mismatches]
+            report = {
+                "points": found.points,
+                "placements": found.placements,
+                "mismatches": mismatches,
+            }
+            typer.echo(json.dumps(report, indent=2, default=str))
+        else:
+            for mismatch in found.mismatches:
+                out().print(f"[red]wrong[/red] {mismatch}")
+            verdict = f"{len(found.mismatches)} wrong" if found.mismatches else "all hold"
+            out().print(f"{found.points} points, {found.placements} placements: {verdict}")
+        return FAILED if found.mismatches else 0
+
+    guarded(run)

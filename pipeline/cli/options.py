@@ -1,0 +1,37 @@
+"""The arguments and flags that commands share, with their help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG", help="YAML file, or a directory of the published system's CSV files."
+    ),
+]
+ResultsPath = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep's results.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Replace a field, as workload.batch_size=16 or pool.A100.usd_per_hour=1.2. Repeats.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+GranularityName = Annotated[
+    str,
+    typer.Option(
+        "--granularity",
+        "-g",
+        help="coarsest, coarse, moderate, fine, exact, or sizes as 5+10+40.",
+    ),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option("--budget", "-b", min=0.0, help="Most that the placement may cost, $/h."),
+]

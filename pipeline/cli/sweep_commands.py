@@ -1,0 +1,183 @@
+"""The command that runs a sweep: plan, run on Ray, write, verify, compare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.app import FAILED, INTERRUPTED, app, err, guarded, out
+from pipeline.cli.inputs import read_config
+from pipeline.cli.options import AsJson, Assignments, ConfigPath
+from pipeline.config import LoadedConfig
+from pipeline.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from pipeline.driver import Tally
+    from pipeline.results.store import Store
+
+RESULTS = Path("results")
+
+
+@app.command()
+def sweep(
+    config: ConfigPath,
+    out_directory: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Where to write; else results/NAME."),
+    ] = None,
+    granularity: Annotated[
+        str | None, typer.Option("--granularity", "-g", help="Names, separated by commas.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", "-b", help="A preset, or $/h separated by commas."),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", "-m", help="Names, separated by commas.")
+    ] = None,
+    assignments: Assignments = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Ray cluster to use; else a local one.")
+    ] = None,
+    cpus: Annotated[
+        int | None, typer.Option("--cpus", min=1, help="CPUs of the local Ray; else all.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Discard the results in --out first.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a sweep on Ray, or resume it: only what is missing in --out is run.
+
+    Rows are written as they come, so that stopping loses nothing. At the end every placement is
+    verified and the comparison printed. Exits 1 where points failed or a row is wrong.
+    """
+
+    def run() -> int:
+        loaded = _with_flags(read_config(config, assignments), granularity, budget, method)
+        directory = out_directory or RESULTS / _folder_name(loaded.config.name)
+        return _sweep(loaded, directory, address, cpus, fresh, as_json)
+
+    guarded(run)
+
+
+def _sweep(
+    loaded: LoadedConfig,
+    directory: Path,
+    address: str | None,
+    cpus: int | None,
+    fresh: bool,
+    as_json: bool,
+) -> int:
+    """Run, finish and report a sweep; return the exit code."""
+    from pipeline.cli.comparison import comparison_json, comparison_view
+    from pipeline.results import load
+    from pipeline.results.schema import swept_column
+    from pipeline.results.store import Store
+    from pipeline.sweep import run_record
+
+    over = loaded.config.sweep.over
+    store = Store(directory, [swept_column(name, values) for name, values in over.items()])
+    store.prepare(run_record(loaded), fresh)
+    tally, stopped = _run(loaded, store, address, cpus)
+    store.finish(stopped=stopped is not None, failed=tally.failed)
+    if stopped:
+        err().print(f"Stopped by {stopped} after {tally.done} points; run it again to resume.")
+        return INTERRUPTED
+    wrong = _verify(directory)
+    results = load(directory)
+    if as_json:
+        report = {**comparison_json(results), "points": tally.by_status, "wrong": wrong}
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        out().print(comparison_view(results))
+        _print_outcome(tally, directory, wrong)
+    return FAILED if tally.failed or wrong else 0
+
+
+def _run(
+    loaded: LoadedConfig, store: Store, address: str | None, cpus: int | None
+) -> tuple[Tally, str | None]:
+    """Run the missing points; return what came of them, and the signal that stopped them."""
+    from pipeline.cli.progress import watching
+    from pipeline.driver import Stopped, Tally, run_sweep, start_ray, stop_ray
+    from pipeline.run import ballpark_usd_per_hour
+    from pipeline.sweep import count_points, missing_tasks
+
+    done = store.done_ids()
+    tally = Tally(total=count_points(loaded))
+    tasks = missing_tasks(loaded, done, tally.skip, ballpark_usd_per_hour)
+    first = next(tasks, None)
+    if first is None:
+        return tally, None
+    with watching(err(), tally) as watch:
+        watch("starting Ray" if address is None else f"connecting to Ray at {address}")
+        start_ray(address, cpus)
+        try:
+            run_sweep(_chained(first, tasks), store, tally, watch=lambda _: watch(""))
+        except Stopped as stopped:
+            return tally, str(stopped)
+        finally:
+            stop_ray()
+    return tally, None
+
+
+def _chained(first: Any, rest: Any) -> Any:
+    yield first
+    yield from rest
+
+
+def _verify(directory: Path) -> int:
+    """Verify the run and print what is wrong; return how much that is."""
+    from pipeline.audit import audit
+
+    found = audit(directory)
+    for mismatch in found.mismatches:
+        err().print(f"wrong: {mismatch}", style="red", markup=False)
+    return len(found.mismatches)
+
+
+def _print_outcome(tally: Tally, directory: Path, wrong: int) -> None:
+    counts = ", ".join(f"{n} {status}" for status, n in sorted(tally.by_status.items()))
+    parts = [f"{tally.done} points run in {tally.seconds:.1f} s ({counts})" if counts else ""]
+    if tally.skipped:
+        parts.append(f"{tally.skipped} were there before")
+    parts.append(f"{wrong} rows are wrong" if wrong else "every placement verified")
+    out().print("; ".join(part for part in parts if part))
+    out().print(f"Tables: {directory}/points/*.parquet, {directory}/segments/*.parquet")
+
+
+def _with_flags(
+    loaded: LoadedConfig, granularity: str | None, budget: str | None, method: str | None
+) -> LoadedConfig:
+    """Let the flags take the place of the config's own plan. Raises InputError."""
+    changes: list[tuple[str, Any]] = []
+    if granularity is not None:
+        changes.append(("sweep.granularities", granularity.split(",")))
+    if budget is not None:
+        changes.append(("sweep.budgets_usd_per_hour", _budgets(budget)))
+    if method is not None:
+        changes.append(("sweep.methods", method.split(",")))
+    return loaded.with_values(changes, "command line") if changes else loaded
+
+
+def _budgets(text: str) -> str | list[float]:
+    """Read the name of a preset, or numbers separated by commas. Raises InputError."""
+    from pipeline.budgets import PRESETS
+
+    if text in PRESETS:
+        return text
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        reason = f"must be numbers separated by commas, or one of {', '.join(PRESETS)}"
+        raise InputError([Fault("command line", "--budget", reason, text)]) from None
+
+
+def _folder_name(name: str) -> str:
+    """Turn an instance's name into one of a folder: no separators, nothing hidden."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).lstrip(".")
+    return kept or "sweep"

@@ -1,0 +1,219 @@
+"""What the fields of a config must say together: one function per rule.
+
+Each check gets the sections that are sound in themselves and yields the faults it finds; it is
+not asked when a section that it needs is not sound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pipeline.config.document import Document
+from pipeline.config.schema import (
+    MAX_LAYERS,
+    BaselineSection,
+    GpuSection,
+    LimitsSection,
+    ModelSection,
+    NetworkSection,
+    PerformanceSection,
+    granularity_name,
+)
+from pipeline.errors import Fault
+from pipeline.granularity import can_sum_to, granularity
+from pipeline.performance.flops import GPU_FIGURES, TP_EFFICIENCY
+
+MAX_GPUS = 100_000
+
+
+def heads_divide(document: Document, model: ModelSection) -> Iterator[Fault]:
+    """Heads split the hidden size, and key/value heads split the heads."""
+    heads, key_value = model.num_attention_heads, model.num_key_value_heads
+    if model.head_dim is None and model.hidden_size % heads:
+        reason = f"must divide hidden_size {model.hidden_size}, unless head_dim is given"
+        yield document.fault(("model", "num_attention_heads"), reason, heads)
+    if key_value and heads % key_value:
+        reason = f"must divide num_attention_heads {heads}"
+        yield document.fault(("model", "num_key_value_heads"), reason, key_value)
+
+
+def gpus_known(
+    document: Document, gpu_names: dict[int, str], performance: PerformanceSection
+) -> Iterator[Fault]:
+    """Every GPU of the pool has figures in the performance model."""
+    known = sorted({*GPU_FIGURES, *performance.gpus})
+    for index, name in gpu_names.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
+            reason = (
+                f"is not a GPU that the flops model knows; near: {', '.join(near)}; "
+                f"add its figures under performance.gpus.{name}"
+            )
+            yield document.fault(("pool", index, "gpu"), reason, name)
+
+
+def gpus_listed_once(document: Document, gpu_names: dict[int, str]) -> Iterator[Fault]:
+    """No type stands in the pool twice."""
+    times = Counter(gpu_names.values())
+    for index, name in gpu_names.items():
+        if times[name] > 1:
+            yield document.fault(("pool", index, "gpu"), "stands in the pool twice", name)
+
+
+def pool_is_numberable(document: Document, num_gpus: int) -> Iterator[Fault]:
+    """The pool is of a size that can be numbered."""
+    if num_gpus > MAX_GPUS:
+        yield document.fault(("pool",), f"may hold at most {MAX_GPUS} GPUs", num_gpus)
+
+
+def degrees_are_powers(document: Document, limits: LimitsSection) -> Iterator[Fault]:
+    """TP degrees are powers of two whose efficiency is known."""
+    for index, degree in enumerate(limits.tp_degrees):
+        yield from _degree_fault(document, ("limits", "tp_degrees", index), degree)
+
+
+def largest_degrees_are_powers(document: Document, pool: list[GpuSection]) -> Iterator[Fault]:
+    """The largest TP degree of a type is a power of two whose efficiency is known."""
+    for index, kind in enumerate(pool):
+        if kind.max_tp is not None:
+            yield from _degree_fault(document, ("pool", index, "max_tp"), kind.max_tp)
+
+
+def excluded_in_pool(
+    document: Document, gpu_names: dict[int, str], limits: LimitsSection
+) -> Iterator[Fault]:
+    """Excluded types are in the pool, and something is left."""
+    names = set(gpu_names.values())
+    for index, name in enumerate(limits.exclude):
+        if name not in names:
+            reason = f"is not in the pool ({', '.join(gpu_names.values())})"
+            yield document.fault(("limits", "exclude", index), reason, name)
+    if names and names <= set(limits.exclude):
+        yield document.fault(("limits", "exclude"), "leaves no GPU", limits.exclude)
+
+
+def network_is_one(document: Document, network: NetworkSection) -> Iterator[Fault]:
+    """The network is given once, and exceptions only to a single bandwidth."""
+    if (network.gb_per_s is None) == (network.rows is None):
+        reason = "must have exactly one of gb_per_s, matrix, rows"
+        yield document.lacking(("network",), reason)
+    if network.rows is not None and network.overrides:
+        reason = "go with gb_per_s, not with a matrix"
+        yield document.fault(("network", "overrides"), reason, len(network.overrides))
+
+
+def network_covers_pool(
+    document: Document, num_gpus: int, network: NetworkSection
+) -> Iterator[Fault]:
+    """The network speaks of exactly the GPUs of the pool."""
+    if network.rows is not None:
+        yield from _matrix_faults(document, network.rows, num_gpus)
+    for index, override in enumerate(network.overrides):
+        for side in ("gpus", "to"):
+            ids = getattr(override, side) or ()
+            if any(i >= num_gpus for i in ids):
+                reason = f"must be ids of the pool, 0 to {num_gpus - 1}"
+                yield document.fault(("network", "overrides", index, side), reason, max(ids))
+
+
+def granularities_fit(
+    document: Document, num_layers: int, granularity_names: dict[int, str]
+) -> Iterator[Fault]:
+    """Every granularity's sizes can sum to the number of layers."""
+    for index, name in granularity_names.items():
+        if not can_sum_to(granularity(name, num_layers).sizes, num_layers):
+            reason = f"has sizes that cannot sum to {num_layers} layers"
+            yield document.fault(("sweep", "granularities", index), reason, name)
+
+
+def baseline_in_pool(
+    document: Document, gpu_names: dict[int, str], baseline: BaselineSection | None
+) -> Iterator[Fault]:
+    """The baseline's GPU is in the pool and its degree is one that can be."""
+    if baseline is None:
+        return
+    if baseline.gpu not in gpu_names.values():
+        reason = f"is not in the pool ({', '.join(gpu_names.values())})"
+        yield document.fault(("baseline", "gpu"), reason, baseline.gpu)
+    if baseline.tp is not None:
+        yield from _degree_fault(document, ("baseline", "tp"), baseline.tp)
+
+
+def _degree_fault(document: Document, path: tuple[str | int, ...], degree: int) -> Iterator[Fault]:
+    if degree & (degree - 1):
+        yield document.fault(path, "must be a power of two", degree)
+    elif degree not in TP_EFFICIENCY:
+        reason = f"must be one of {', '.join(map(str, TP_EFFICIENCY))}"
+        yield document.fault(path, reason, degree)
+
+
+def _matrix_faults(document: Document, rows: list[list[float]], total: int) -> Iterator[Fault]:
+    """Yield what makes a bandwidth matrix unfit for `total` GPUs."""
+    uneven = next((i for i, row in enumerate(rows) if len(row) != len(rows)), None)
+    if uneven is not None:
+        reason = f"must be square: row {uneven} of {len(rows)} has {len(rows[uneven])} values"
+        yield document.lacking(("network", "rows"), reason)
+    elif len(rows) != total:
+        reason = f"must be {total} × {total}, one row per GPU of the pool"
+        yield document.fault(("network", "rows"), reason, f"{len(rows)} × {len(rows)}")
+
+
+CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
+    (heads_divide, ("model",)),
+    (gpus_known, ("gpu_names", "performance")),
+    (gpus_listed_once, ("gpu_names",)),
+    (pool_is_numberable, ("num_gpus",)),
+    (degrees_are_powers, ("limits",)),
+    (largest_degrees_are_powers, ("pool",)),
+    (excluded_in_pool, ("gpu_names", "limits")),
+    (network_is_one, ("network",)),
+    (network_covers_pool, ("num_gpus", "network")),
+    (granularities_fit, ("num_layers", "granularity_names")),
+    (baseline_in_pool, ("gpu_names", "baseline")),
+)
+"""Every check with the sections and facts that it needs."""
+
+
+def run_checks(document: Document, sections: Mapping[str, Any]) -> list[Fault]:
+    """Run every check whose sections and facts are sound."""
+    known = {**sections, **_facts(document.data)}
+    return [
+        fault
+        for check, needs in CHECKS
+        if all(name in known for name in needs)
+        for fault in check(document, *(known[name] for name in needs))
+    ]
+
+
+def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw what can be known from sections that have faults elsewhere."""
+    facts: dict[str, Any] = {}
+    pool = data.get("pool")
+    if isinstance(pool, list) and all(isinstance(entry, dict) for entry in pool):
+        names = {i: entry.get("gpu") for i, entry in enumerate(pool)}
+        facts["gpu_names"] = {i: name for i, name in names.items() if isinstance(name, str)}
+        counts = [entry.get("count") for entry in pool]
+        if all(_is_count(count) for count in counts):
+            facts["num_gpus"] = sum(counts)
+    model, sweep = data.get("model"), data.get("sweep")
+    layers = model.get("num_hidden_layers") if isinstance(model, dict) else None
+    if _is_count(layers) and layers <= MAX_LAYERS:
+        facts["num_layers"] = layers
+    listed = sweep.get("granularities", []) if isinstance(sweep, dict) else []
+    if isinstance(listed, list):
+        facts["granularity_names"] = dict(_sound_granularities(listed))
+    return facts
+
+
+def _sound_granularities(listed: list[Any]) -> Iterator[tuple[int, str]]:
+    for index, value in enumerate(listed):
+        with contextlib.suppress(ValueError):
+            yield index, granularity_name(value)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1

@@ -1,0 +1,232 @@
+"""Reads the published system's directory of three CSV files into a document.
+
+`config.csv` (parameter,value), `gpu_pool.csv` (gpu_type,count,memory_gb,dollar_per_hour) and
+`network_bandwidth.csv` (square, with a header row and an index column).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.document import Document
+from pipeline.config.document import Path as FieldPath
+from pipeline.config.yaml_file import read_text
+from pipeline.errors import Fault, InputError, missing
+
+CONFIG_FILE = "config.csv"
+POOL_FILE = "gpu_pool.csv"
+NETWORK_FILE = "network_bandwidth.csv"
+
+# What the published system assumes where a parameter is absent.
+DEFAULTS: Mapping[FieldPath, Any] = {
+    ("limits", "max_stages"): 8,
+    ("limits", "min_memory_utilization"): 0.5,
+    ("limits", "min_layers_per_stage"): 10,
+    ("limits", "tp_degrees"): [1, 2, 4, 8],
+    ("network", "drop_below_percentile"): 10.0,
+    ("model", "bytes_per_weight"): 2,
+}
+
+
+def _percent(share: Any) -> Any:
+    return share * 100 if _is_number(share) else share
+
+
+def _per_million(price: Any) -> Any:
+    return price * 1e6 if _is_number(price) else price
+
+
+def _sizes(coarse: Any) -> Any:
+    """Return the 14 sizes of the published system, or the 6 that it calls quantised."""
+    return {True: ["coarse"], False: ["fine"]}.get(coarse, coarse)
+
+
+def _listed(value: Any) -> Any:
+    return [value]
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+PARAMETERS: Mapping[str, tuple[FieldPath, Callable[[Any], Any]]] = {
+    "model_name": (("model", "name"), _as_is),
+    "num_decoder_layers": (("model", "num_hidden_layers"), _as_is),
+    "d_model": (("model", "hidden_size"), _as_is),
+    "d_hidden": (("model", "intermediate_size"), _as_is),
+    "vocab_size": (("model", "vocab_size"), _as_is),
+    "num_attention_heads": (("model", "num_attention_heads"), _as_is),
+    "layer_weight_memory_gb": (("model", "layer_weight_gb"), _as_is),
+    "bytes_per_element": (("model", "bytes_per_weight"), _as_is),
+    "sequence_length": (("workload", "sequence_length"), _as_is),
+    "batch_size": (("workload", "batch_size"), _as_is),
+    "max_pipeline_stages": (("limits", "max_stages"), _as_is),
+    "min_layers_per_stage": (("limits", "min_layers_per_stage"), _as_is),
+    "min_memory_utilization": (("limits", "min_memory_utilization"), _as_is),
+    "network_bandwidth_percentile_threshold": (("network", "drop_below_percentile"), _percent),
+    "time_limit_seconds": (("solver", "time_limit_s"), _as_is),
+    "optimality_gap": (("solver", "mip_gap"), _as_is),
+    "enable_segment_quantization": (("sweep", "granularities"), _sizes),
+    "cost_throughput_weight": (("sweep", "cost_weights"), _listed),
+    "max_hourly_cost": (("sweep", "budgets_usd_per_hour"), _listed),
+    "max_cost_per_token": (("sweep", "target_usd_per_million_tokens"), _per_million),
+    "throughput_normalization": (
+        ("sweep", "normalization", "throughput_tokens_per_s"),
+        _as_is,
+    ),
+    "cost_normalization": (("sweep", "normalization", "cost_usd_per_hour"), _as_is),
+}
+"""Each parameter of `config.csv`: the field that it fills and how its value is translated.
+
+`min_batch_size` and `max_batch_size` are read apart: equal, they are the batch size; unequal,
+the larger is the batch size and a sweep crosses the doublings from one to the other.
+"""
+
+POOL_COLUMNS: Mapping[str, str] = {
+    "gpu_type": "gpu",
+    "count": "count",
+    "memory_gb": "memory_gb",
+    "dollar_per_hour": "usd_per_hour",
+}
+
+
+def read_directory(directory: Path) -> Document:
+    """Read the three files. Raises InputError with the faults of all of them."""
+    document = Document(str(directory), {"name": directory.resolve().name})
+    faults: list[Fault] = []
+    for read in (_read_parameters, _read_pool, _read_network):
+        try:
+            faults += read(directory, document)
+        except InputError as error:
+            faults += error.faults
+    if faults:
+        raise InputError(faults)
+    return document
+
+
+def _read_parameters(directory: Path, document: Document) -> list[Fault]:
+    """Fill model, workload, limits, solver and sweep from `config.csv`."""
+    file = str(directory / CONFIG_FILE)
+    rows = _table(directory / CONFIG_FILE)
+    given: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for line, row in enumerate(rows[1:], start=2):
+        name, value = [*row, "", ""][:2]
+        if name in given:
+            faults.append(Fault(file, name, f"stands here twice, again in line {line}", value))
+        elif name in PARAMETERS or name in ("min_batch_size", "max_batch_size"):
+            given[name] = _parsed(value)
+        else:
+            faults.append(Fault(file, name or f"line {line}", "is not a known parameter", value))
+    for path, value in DEFAULTS.items():
+        _put(document, path, value, (file, path[-1]))
+    for name, (path, translate) in PARAMETERS.items():
+        if name in given:
+            _put(document, path, translate(given[name]), (file, name))
+    _put_batch_sizes(document, given, file)
+    document.origins |= {
+        path: (file, name) for name, (path, _) in PARAMETERS.items() if path not in document.origins
+    }
+    return faults
+
+
+def _put_batch_sizes(document: Document, given: Mapping[str, Any], file: str) -> None:
+    """Translate min_batch_size and max_batch_size, where batch_size itself is not given."""
+    names = [n for n in ("min_batch_size", "max_batch_size") if n in given]
+    if "batch_size" in given or not names:
+        return
+    _put(document, ("workload", "batch_size"), given[names[-1]], (file, names[-1]))
+    low, high = given[names[0]], given[names[-1]]
+    if isinstance(low, int) and isinstance(high, int) and 0 < low < high:
+        doublings = [low * 2**i for i in range(int(math.log2(high / low)) + 1)]
+        batches = sorted({*doublings, high})
+        _put(document, ("sweep", "over"), {"workload.batch_size": batches}, (file, names[0]))
+
+
+def _read_pool(directory: Path, document: Document) -> list[Fault]:
+    """Fill the pool from `gpu_pool.csv`."""
+    file = str(directory / POOL_FILE)
+    header, *rows = _table(directory / POOL_FILE)
+    document.origins["pool",] = (file, "rows")
+    unknown = [name for name in header if name not in POOL_COLUMNS]
+    faults = [Fault(file, name, "is not a known column", name) for name in unknown]
+    for index, row in enumerate(rows):
+        label = row[header.index("gpu_type")] if "gpu_type" in header else f"row {index + 1}"
+        for column, key in POOL_COLUMNS.items():
+            document.origins["pool", index, key] = (file, f"{column} of {label}")
+        if len(row) != len(header):
+            reason = f"has {len(row)} values, the header has {len(header)}"
+            faults.append(Fault(file, f"row {index + 1}", reason, ",".join(row)))
+    if "dollar_per_hour" not in header:
+        for index in range(len(rows)):
+            document.origins["pool", index, "usd_per_hour"] = (file, "dollar_per_hour")
+    document.data["pool"] = [
+        {
+            POOL_COLUMNS[column]: value if column == "gpu_type" else _parsed(value)
+            for column, value in zip(header, row, strict=False)
+            if column in POOL_COLUMNS
+        }
+        for row in rows
+    ]
+    return faults
+
+
+def _read_network(directory: Path, document: Document) -> list[Fault]:
+    """Fill the bandwidth matrix from `network_bandwidth.csv`."""
+    file = directory / NETWORK_FILE
+    document.origins["network", "rows"] = (str(file), "matrix")
+    document.data.setdefault("network", {})["rows"] = read_matrix(file)
+    return []
+
+
+def read_matrix(file: Path) -> list[list[Any]]:
+    """Read a matrix with a header row and an index column; what is no number stays text.
+
+    The diagonal, a GPU's link to itself, has no meaning: whatever stands there becomes 0.
+    """
+    return [
+        [0.0 if row == column else _parsed(value) for column, value in enumerate(cells[1:])]
+        for row, cells in enumerate(_table(file)[1:])
+    ]
+
+
+def _table(file: Path) -> list[list[str]]:
+    """Return the rows of a CSV file, stripped, without empty ones. Raises InputError."""
+    try:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(read_text(file)))]
+    except csv.Error as error:
+        raise InputError([missing(str(file), "file", f"is not valid CSV: {error}")]) from None
+    rows = [row for row in rows if any(row)]
+    if not rows:
+        raise InputError([missing(str(file), "file", "is empty")])
+    return rows
+
+
+def _put(document: Document, path: FieldPath, value: Any, origin: tuple[str, str]) -> None:
+    """Store a value in the document under a path of section names, with where it came from."""
+    at = document.data
+    for part in path[:-1]:
+        at = at.setdefault(part, {})
+    at[path[-1]] = value
+    document.origins[path] = origin
+
+
+def _parsed(text: str) -> Any:
+    """Read a cell as whole number, number, truth value or text, in this order."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,102 @@
+"""A config before it is checked: plain data, and for every field the file it came from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import Fault, InputError, missing
+
+Path = tuple[str | int, ...]
+
+
+@dataclass
+class Document:
+    """Raw data of a config. origins: file and name there of the fields under a path."""
+
+    file: str
+    data: dict[str, Any]
+    origins: dict[Path, tuple[str, str]] = field(default_factory=dict)
+
+    def where(self, path: Path) -> tuple[str, str]:
+        """Return the file and the field name by which a user knows the field at `path`."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.origins:
+                file, name = self.origins[path[:length]]
+                return file, name + dotted(path[length:], after=bool(name))
+        return self.file, dotted(path)
+
+    def fault(self, path: Path, reason: str, value: Any) -> Fault:
+        """Return a fault of the field at `path`."""
+        return Fault(*self.where(path), reason, value)
+
+    def lacking(self, path: Path, reason: str) -> Fault:
+        """Return a fault of a field that should be at `path` and is not."""
+        return missing(*self.where(path), reason)
+
+    def with_values(self, values: Sequence[tuple[str, Any]], origin: str) -> Document:
+        """Return a copy with fields replaced, as `workload.batch_size` or `pool.A100.count`.
+
+        Raises InputError for a path that leads through something that has no such part.
+        """
+        changed = Document(self.file, self.data, dict(self.origins))
+        faults: list[Fault] = []
+        for key, value in values:
+            try:
+                path = _path(changed.data, key)
+                changed.data = _replaced(changed.data, path, value)
+            except (LookupError, TypeError) as error:
+                faults.append(Fault(origin, key, str(error.args[0]), value))
+            else:
+                changed.origins[path] = (origin, key)
+        if faults:
+            raise InputError(faults)
+        return changed
+
+
+def _path(data: Any, key: str) -> Path:
+    """Return the path that a dotted key means in the data, as `pool.A100.count`."""
+    parts = [part for part in re.split(r"[.\[\]]+", key) if part]
+    if not parts:
+        raise LookupError("is no field name")
+    path: list[str | int] = []
+    for part in parts:
+        step = _step(data, part)
+        path.append(step)
+        data = data.get(step, {}) if isinstance(data, dict) else data[step]
+    return tuple(path)
+
+
+def _replaced(data: Any, path: Path, value: Any) -> Any:
+    """Return the data with one value replaced; what lies beside the path is shared, not copied."""
+    if not path:
+        return value
+    step = path[0]
+    if isinstance(data, dict):
+        return {**data, step: _replaced(data.get(step, {}), path[1:], value)}
+    return [_replaced(x, path[1:], value) if i == step else x for i, x in enumerate(data)]
+
+
+def _step(container: Any, part: str) -> str | int:
+    """Return the key or index that `part` means in a container; a pool is also known by name."""
+    if isinstance(container, dict):
+        return part
+    if not isinstance(container, list):
+        raise TypeError(f"has no part named {part!r}")
+    if part.isdigit() and int(part) < len(container):
+        return int(part)
+    names = [entry.get("gpu") if isinstance(entry, dict) else None for entry in container]
+    if part in names:
+        return names.index(part)
+    known = [name for name in names if isinstance(name, str)] or [f"0 to {len(container) - 1}"]
+    raise LookupError(f"has no part named {part!r}; there are {', '.join(known)}")
+
+
+def dotted(path: Path, after: bool = False) -> str:
+    """Write a path as a user would: pool[0].count."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text or after else part
+    return text

@@ -1,0 +1,178 @@
+"""Loads a config: reads it, applies overrides, finds all faults at once, gives instances."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.config.build import build_instance
+from pipeline.config.checks import run_checks
+from pipeline.config.csv_directory import read_directory, read_matrix
+from pipeline.config.document import Document
+from pipeline.config.faults import faults_of
+from pipeline.config.hugging_face import read_hf_config
+from pipeline.config.schema import Config
+from pipeline.config.yaml_file import parse_yaml, read_yaml
+from pipeline.errors import Fault, InputError
+from pipeline.instance import Instance
+
+Assignment = tuple[str, Any]
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A checked config together with the document that it came from."""
+
+    config: Config
+    document: Document
+
+    @cached_property
+    def instance(self) -> Instance:
+        """The instance as the config states it, before anything is swept."""
+        return build_instance(self.config)
+
+    def variants(self) -> Iterator[tuple[dict[str, Any], LoadedConfig]]:
+        """Yield every combination of the swept fields, with the config that it makes.
+
+        Raises InputError for a combination that is unsound, though each value alone is sound.
+        """
+        over = self.config.sweep.over
+        for values in itertools.product(*over.values()):
+            swept = dict(zip(over, values, strict=True))
+            yield swept, self.with_values(list(swept.items()), "sweep.over") if swept else self
+
+    def with_values(self, assignments: Sequence[Assignment], origin: str) -> LoadedConfig:
+        """Return this config with fields replaced. Raises InputError, naming the origin."""
+        document = self.document.with_values(assignments, origin)
+        return LoadedConfig(_validated(document), document)
+
+
+def load_config(path: str | Path, assignments: Sequence[Assignment] = ()) -> LoadedConfig:
+    """Load a YAML file or a directory of CSV files.
+
+    assignments: fields to replace, as ("workload.batch_size", 16). Raises InputError with every
+    fault that was found.
+    """
+    source = Path(path)
+    read = read_directory if source.is_dir() else read_yaml
+    document = read(source).with_values(assignments, "--set")
+    base = source if source.is_dir() else source.parent
+    faults = _resolve_files(document, base)
+    if faults:
+        _raise_with_rest(document, faults)
+    loaded = LoadedConfig(_validated(document), document)
+    _check_swept_values(loaded)
+    return loaded
+
+
+def stored_config(run: Mapping[str, Any]) -> LoadedConfig:
+    """Return the config that a run was made with, as its `run.json` holds it.
+
+    Raises InputError where it was changed so that it is no config any more.
+    """
+    document = Document("run.json: config", dict(run["config"]))
+    return LoadedConfig(_validated(document), document)
+
+
+def parse_assignments(texts: Sequence[str]) -> list[Assignment]:
+    """Read key=value texts; the value is read as YAML. Raises InputError."""
+    faults = [
+        Fault("--set", text, "must be key=value, as workload.batch_size=16", text)
+        for text in texts
+        if not text.partition("=")[0].strip() or "=" not in text
+    ]
+    if faults:
+        raise InputError(faults)
+    pairs = (text.partition("=") for text in texts)
+    return [(key.strip(), parse_yaml(value, f"--set: {key.strip()}")) for key, _, value in pairs]
+
+
+def _raise_with_rest(document: Document, faults: list[Fault]) -> None:
+    """Raise the given faults together with those of the other fields."""
+    try:
+        _validated(document)
+    except InputError as error:
+        known = {(fault.file, fault.field) for fault in faults}
+        faults += [f for f in error.faults if (f.file, f.field) not in known]
+    raise InputError(faults)
+
+
+def _resolve_files(document: Document, base: Path) -> list[Fault]:
+    """Put the content of the files that a config names where their names stood."""
+    faults: list[Fault] = []
+    network = document.data.get("network")
+    if isinstance(network, dict) and isinstance(network.get("matrix"), str):
+        file = base / network.pop("matrix")
+        document.origins["network", "rows"] = (str(file), "matrix")
+        try:
+            network["rows"] = read_matrix(file)
+        except InputError as error:
+            faults += error.faults
+            network["rows"] = []
+    named = document.data.pop("hf_config", None)
+    if named is not None and "model" in document.data:
+        faults.append(document.fault(("hf_config",), "cannot stand beside model", named))
+    elif isinstance(named, str):
+        document.origins["model",] = (str(base / named), "file")
+        try:
+            document.data["model"] = read_hf_config(base / named)
+        except InputError as error:
+            faults += error.faults
+    elif named is not None:
+        faults.append(document.fault(("hf_config",), "must be the name of a file", named))
+    return faults
+
+
+def _validated(document: Document) -> Config:
+    """Validate every field, then what the sound sections say together.
+
+    Raises InputError with all faults.
+    """
+    faults: list[Fault] = []
+    broken: set[str | int] = set()
+    try:
+        config = Config.model_validate(document.data)
+        sections = {name: getattr(config, name) for name in Config.model_fields}
+    except ValidationError as error:
+        faults += faults_of(error, document)
+        broken = {detail["loc"][0] for detail in error.errors(include_url=False)}
+        sections = _sound_sections(document, broken)
+    faults += run_checks(document, sections)
+    if faults:
+        raise InputError(faults)
+    return config
+
+
+def _sound_sections(document: Document, broken: set[str | int]) -> dict[str, Any]:
+    """Validate the sections in which no fault was found, each by itself."""
+    sections: dict[str, Any] = {}
+    for name, field in Config.model_fields.items():
+        if name in document.data and name not in broken:
+            sections[name] = TypeAdapter(field.annotation).validate_python(document.data[name])
+        elif name not in broken:
+            sections[name] = field.get_default(call_default_factory=True)
+    return sections
+
+
+def _check_swept_values(loaded: LoadedConfig) -> None:
+    """Check every value of every swept field by itself, so that a sweep cannot stumble later."""
+    faults: list[Fault] = []
+    for key, values in loaded.config.sweep.over.items():
+        if key.split(".")[0] in ("sweep", "name", "solver"):
+            faults.append(
+                Fault(loaded.document.file, f"sweep.over.{key}", "cannot be swept", values)
+            )
+            continue
+        for value in values:
+            try:
+                loaded.with_values([(key, value)], "sweep.over")
+            except InputError as error:
+                faults += error.faults
+    if faults:
+        raise InputError(faults)

@@ -1,0 +1,248 @@
+"""The config file as typed sections: what each field means, its unit, its default, its bounds.
+
+Structure only; what the fields must say together is in `checks`. The text under each field is
+its documentation: the config reference is generated from it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+
+from pipeline.budgets import PRESETS as BUDGET_PRESETS
+from pipeline.config.ids import parse_gpu_ids
+from pipeline.granularity import parse_granularity
+
+GpuIds = Annotated[frozenset[int], PlainValidator(parse_gpu_ids), PlainSerializer(sorted)]
+MAX_LAYERS = 10_000
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Degree = Annotated[int, Field(ge=1, le=1024)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def granularity_name(value: object) -> str:
+    """Accept the name of a preset, or sizes as a list or joined by +; return a name."""
+    if isinstance(value, list) and value and all(type(size) is int for size in value):
+        value = "+".join(str(size) for size in sorted(set(value)))
+    if not isinstance(value, str):
+        raise ValueError("must be a preset or a list of segment sizes")
+    parse_granularity(value)
+    return value
+
+
+def _budgets(value: object) -> str | list[float]:
+    """Accept the name of a preset or a list of budgets, $/h."""
+    if isinstance(value, str):
+        if value not in BUDGET_PRESETS:
+            raise ValueError(f"must be a list or one of {', '.join(BUDGET_PRESETS)}")
+        return value
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"must be a list or one of {', '.join(BUDGET_PRESETS)}")
+    numbers = [v for v in value if isinstance(v, int | float) and not isinstance(v, bool)]
+    if len(numbers) != len(value) or not all(0 <= v < float("inf") for v in numbers):
+        raise ValueError("must hold only finite numbers that are not negative")
+    return [float(v) for v in numbers]
+
+
+GranularityName = Annotated[str, PlainValidator(granularity_name)]
+Budgets = Annotated[str | list[float], PlainValidator(_budgets)]
+Method = Literal["enumeration", "weighted", "iterative", "ratio", "frontier"]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys, wrong types, NaN and infinity are errors."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
+class ModelSection(Section):
+    """The decoder, with the names of Hugging Face's `config.json`."""
+
+    name: str
+    """What to call the model in tables."""
+    num_hidden_layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)]
+    """Decoder layers L."""
+    hidden_size: Count
+    """Hidden size D."""
+    intermediate_size: Count
+    """Hidden size of the feed-forward part."""
+    num_attention_heads: Count
+    """Query heads."""
+    num_key_value_heads: Count | None = None
+    """Key/value heads; absent: as many as query heads."""
+    vocab_size: Count
+    """Tokens of the vocabulary."""
+    head_dim: Count | None = None
+    """Size of a head; absent: hidden_size / num_attention_heads."""
+    bytes_per_weight: Annotated[float, Field(gt=0, le=8)] = 2
+    """Bytes of a weight and of an activation element: 2 for fp16 and bf16."""
+    layer_weight_gb: Positive | None = None
+    """Weights of one layer, GB; absent: derived from the shape."""
+
+
+class WorkloadSection(Section):
+    """What the model serves."""
+
+    sequence_length: Count
+    """Tokens of one request."""
+    batch_size: Count
+    """Requests processed together."""
+
+
+class GpuSection(Section):
+    """GPUs of one type."""
+
+    gpu: Annotated[str, Field(min_length=1)]
+    """Type, as in the performance model's catalogue."""
+    count: Count
+    """How many there are; ids are numbered in pool order."""
+    memory_gb: Positive
+    """Memory of one GPU, GB."""
+    usd_per_hour: NotNegative
+    """Price of one GPU, $/h."""
+    max_tp: Degree | None = None
+    """Largest TP degree on this type; absent: the largest of `limits.tp_degrees`."""
+
+
+class OverrideSection(Section):
+    """Links that differ from the rest of the network."""
+
+    gpus: GpuIds
+    """GPU ids: `25-34`, `0-7,16-23`, a number or a list; ranges include both ends."""
+    to: GpuIds | None = None
+    """The other side; absent: the links inside `gpus`."""
+    gb_per_s: NotNegative
+    """Bandwidth of these links, GB/s; 0: there is none."""
+
+
+class NetworkSection(Section):
+    """Bandwidth between GPUs: one number with exceptions, or a whole matrix."""
+
+    gb_per_s: NotNegative | None = None
+    """Bandwidth between any two GPUs, GB/s."""
+    overrides: list[OverrideSection] = Field(default_factory=list)
+    """Exceptions to `gb_per_s`; where two apply, the later one holds."""
+    matrix: str | None = None
+    """CSV file with a header row and an index column, GB/s; relative to the config."""
+    rows: list[list[NotNegative]] | None = None
+    """The matrix itself, row = from, column = to, GB/s."""
+    drop_below_percentile: Annotated[float, Field(ge=0, le=100)] = 0
+    """Drop the connections below this percentile of bandwidth, as the published system did."""
+
+
+class LimitsSection(Section):
+    """What a placement must respect, beside memory and budget."""
+
+    max_stages: Count = 8
+    """Most pipeline stages."""
+    min_layers_per_stage: Count = 1
+    """Fewest layers of a segment."""
+    min_memory_utilization: Share = 0.0
+    """Share of a GPU's memory that a segment must fill, where its size allows it."""
+    tp_degrees: Annotated[list[Degree], Field(min_length=1)] = Field(
+        default_factory=lambda: [1, 2, 4, 8]
+    )
+    """TP degrees to choose from; powers of two."""
+    exclude: list[str] = Field(default_factory=list)
+    """GPU types that may not be used."""
+
+
+class GpuFiguresSection(Section):
+    """What the `flops` model needs to know of a GPU."""
+
+    tflops: Positive
+    """Peak arithmetic, TFLOP/s."""
+    gb_per_s: Positive
+    """Memory bandwidth, GB/s."""
+    efficiency: Annotated[float, Field(gt=0, le=1)]
+    """Share of the peak that is reached."""
+
+
+class PerformanceSection(Section):
+    """Which performance model to believe."""
+
+    model: Literal["flops"] = "flops"
+    """`flops`: the published formula."""
+    gpus: dict[str, GpuFiguresSection] = Field(default_factory=dict)
+    """Figures of GPUs that the catalogue lacks, or that should replace its own."""
+
+
+class SolverSection(Section):
+    """How long and how closely to solve."""
+
+    time_limit_s: NotNegative = 300.0
+    """Time for one point, s; at the limit the best answer so far and its bound are kept."""
+    mip_gap: Share = 0.0
+    """Relative gap at which an answer is good enough; 0 asks for a proof."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Threads of the solver."""
+
+
+class BaselineSection(Section):
+    """What to compare with: the whole model as a single segment on one TP group."""
+
+    gpu: str
+    """Type of the group; must be in the pool."""
+    tp: Degree | None = None
+    """TP degree; absent: the cheapest that fits."""
+
+
+class NormalizationSection(Section):
+    """Scales of the weighted method."""
+
+    throughput_tokens_per_s: Positive = 10000.0
+    """Throughput that counts as 1."""
+    cost_usd_per_hour: Positive = 1.0
+    """Cost that counts as 1."""
+
+
+class SweepSection(Section):
+    """What a sweep crosses."""
+
+    granularities: Annotated[list[GranularityName], Field(min_length=1)] = Field(
+        default_factory=lambda: ["coarsest", "coarse", "moderate", "fine", "exact"]
+    )
+    """Presets (coarsest, coarse, moderate, fine, exact) or lists of segment sizes."""
+    budgets_usd_per_hour: Budgets = "wide"
+    """A preset (fine, coarse, wide, around_fine, around_coarse) or a list, $/h."""
+    methods: Annotated[list[Method], Field(min_length=1)] = Field(
+        default_factory=lambda: ["enumeration", "ratio"]
+    )
+    """How to search: enumeration (highest throughput at each budget), weighted (throughput
+    against cost), iterative (the published ballpark search), ratio (lowest $/token), frontier
+    (every Pareto point)."""
+    cost_weights: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [0.5])
+    """Cost weights w of the weighted method."""
+    normalization: NormalizationSection = NormalizationSection()
+    """Scales of the weighted method."""
+    target_usd_per_million_tokens: Positive | None = None
+    """A price to beat; every row says whether it was met."""
+    over: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    """Fields of the instance with the values to cross, as `workload.batch_size: [16, 32]`."""
+
+
+class Config(Section):
+    """One instance and the sweep over it."""
+
+    name: Annotated[str, Field(min_length=1)]
+    """Name of the instance in tables."""
+    model: ModelSection
+    workload: WorkloadSection
+    pool: Annotated[list[GpuSection], Field(min_length=1)]
+    network: NetworkSection
+    limits: LimitsSection = LimitsSection()
+    performance: PerformanceSection = PerformanceSection()
+    solver: SolverSection = SolverSection()
+    baseline: BaselineSection | None = None
+    sweep: SweepSection = SweepSection()

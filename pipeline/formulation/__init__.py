@@ -1,0 +1,1 @@
+"""Mathematical models of the placement problem, in Pyomo; they know no solver."""

@@ -1,0 +1,68 @@
+"""Granularities: the named sets of segment sizes that a sweep compares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+PRESETS: Mapping[str, tuple[int, ...] | None] = {
+    "coarsest": (1, 10, 20, 40),
+    "coarse": (1, 5, 10, 20, 30, 40),
+    "moderate": (1, 3, 5, 8, 10, 15, 20, 25, 30, 35, 40),
+    "fine": (1, 2, 4, 5, 8, 10, 15, 16, 20, 25, 30, 32, 35, 40),
+    "exact": None,
+}
+"""Sizes of each preset before they are fitted to a model; None stands for every size."""
+
+
+@dataclass(frozen=True)
+class Granularity:
+    """A named set of allowed segment sizes, ascending."""
+
+    name: str
+    sizes: tuple[int, ...]
+
+
+def parse_granularity(text: str) -> tuple[int, ...] | None:
+    """Return the sizes that a name stands for, None for every size.
+
+    text: a preset, or sizes joined by +, as 5+10+40. Raises ValueError for anything else.
+    """
+    if text in PRESETS:
+        return PRESETS[text]
+    try:
+        sizes = tuple(sorted({int(part) for part in text.split("+")}))
+    except ValueError:
+        names = ", ".join(PRESETS)
+        raise ValueError(f"must be one of {names}, or sizes joined by + as 5+10+40") from None
+    if sizes[0] < 1:
+        raise ValueError("must have sizes of at least 1")
+    return sizes
+
+
+def granularity(text: str, num_layers: int) -> Granularity:
+    """Fit a named granularity to a model of L layers.
+
+    Of a preset, sizes above L are dropped and L itself is always there; sizes that were listed
+    one by one stay as they are. Raises ValueError as `parse_granularity` does.
+    """
+    sizes = parse_granularity(text)
+    if sizes is None:
+        return Granularity(text, tuple(range(1, num_layers + 1)))
+    if text in PRESETS:
+        sizes = tuple(sorted({k for k in sizes if k <= num_layers} | {num_layers}))
+    return Granularity(text, sizes)
+
+
+def can_sum_to(sizes: Sequence[int], num_layers: int) -> bool:
+    """Tell whether some multiset of the sizes has the sum `num_layers`."""
+    reachable = 1  # bit n is set when n layers can be covered
+    mask = (1 << (num_layers + 1)) - 1
+    for size in sizes:
+        if size < 1:
+            continue
+        step = size
+        while step <= num_layers:
+            reachable |= (reachable << step) & mask
+            step *= 2
+    return bool(reachable >> num_layers & 1)

@@ -1,0 +1,173 @@
+"""TP groups of a pool, gathered into classes whose members cannot be told apart.
+
+A group is an aligned block [q·d, (q+1)·d) of one type's GPUs. Two groups are of one class when
+their type, their degree and the zones of their GPUs, in order, agree: then any placement stays
+the same in throughput and cost when one replaces the other. On a uniform network there is one
+class per (type, degree).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.instance import Instance
+from pipeline.network import Network
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class GroupClass:
+    """Interchangeable groups.
+
+    gpu: index of the type in the pool. zones: zone of each GPU of a group, in id order; empty
+    where the network was not looked at. first_gpu_ids: the lowest GPU id of each member.
+    """
+
+    gpu: int
+    degree: int
+    zones: tuple[int, ...]
+    first_gpu_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GroupClasses:
+    """All groups of a pool by class, and how the blocks of one class lie inside another's.
+
+    contained[outer, inner]: how many blocks of class `inner` lie inside one block of class
+    `outer`, for classes of one type where `outer` has the larger degree.
+    type_first_ids: the lowest GPU id of each type.
+    """
+
+    classes: tuple[GroupClass, ...]
+    contained: Mapping[tuple[int, int], int]
+    type_first_ids: tuple[int, ...]
+
+    def __iter__(self) -> Iterator[GroupClass]:
+        return iter(self.classes)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @cached_property
+    def class_at(self) -> Mapping[tuple[int, int], int]:
+        """Class of the group that starts at a GPU id and has a degree."""
+        return {
+            (first, c.degree): index
+            for index, c in enumerate(self.classes)
+            for first in c.first_gpu_ids
+        }
+
+    def overlapping_pairs(self, across_types: bool = False) -> IntArray:
+        """Count ordered pairs of groups that share a GPU, by class; shape (classes, classes).
+
+        Blocks are aligned, so two of them overlap exactly when the smaller lies in the larger.
+        across_types: number the GPUs of every type from 0 and take equal numbers for the same
+        GPU, as the published system did when it counted connections.
+        """
+        blocks = self._blocks_at(across_types)
+        pairs = np.zeros((len(self), len(self)), dtype=np.int64)
+        for degree, outer in blocks.items():
+            for smaller, inner in blocks.items():
+                if smaller > degree:
+                    continue
+                inside = _sum_runs(inner, degree // smaller, len(outer))
+                shared = outer.reshape(-1, len(self)).T @ inside.reshape(-1, len(self))
+                pairs += shared if smaller == degree else shared + shared.T
+        return pairs
+
+    def disjoint_pairs(self, across_types: bool = False) -> IntArray:
+        """Count ordered pairs of groups that share no GPU, by class; shape (classes, classes)."""
+        members = np.array([len(c.first_gpu_ids) for c in self.classes], dtype=np.int64)
+        return np.outer(members, members) - self.overlapping_pairs(across_types)
+
+    def _blocks_at(self, across_types: bool) -> dict[int, IntArray]:
+        """Lay out the blocks by degree: shape (position, type, class), one axis-1 entry if across.
+
+        The position of a block [q·d, (q+1)·d) of its type is q.
+        """
+        kinds = 1 if across_types else 1 + max((c.gpu for c in self.classes), default=0)
+        positions: dict[int, int] = {}
+        for c in self.classes:
+            last = (c.first_gpu_ids[-1] - self.type_first_ids[c.gpu]) // c.degree
+            positions[c.degree] = max(positions.get(c.degree, 0), last + 1)
+        blocks = {d: np.zeros((n, kinds, len(self)), dtype=np.int64) for d, n in positions.items()}
+        for index, c in enumerate(self.classes):
+            q = (np.array(c.first_gpu_ids) - self.type_first_ids[c.gpu]) // c.degree
+            blocks[c.degree][q, 0 if across_types else c.gpu, index] = 1
+        return blocks
+
+
+def _sum_runs(array: IntArray, run: int, length: int) -> IntArray:
+    """Sum every `run` consecutive entries along the first axis; pad or cut to `length` sums."""
+    padded = np.zeros((run * length, *array.shape[1:]), dtype=array.dtype)
+    kept = min(len(array), len(padded))
+    padded[:kept] = array[:kept]
+    return padded.reshape(length, run, *array.shape[1:]).sum(axis=1)
+
+
+def group_classes(instance: Instance, by_network: bool = True) -> GroupClasses:
+    """Gather the groups of every type and degree into classes.
+
+    by_network: tell groups apart by the zones of their GPUs; else by type and degree alone.
+    """
+    zone_of = instance.network.zone_of
+    members: dict[tuple[int, int, tuple[int, ...]], list[int]] = {}
+    for gpu, base in enumerate(instance.first_gpu_ids):
+        for degree in instance.degrees(gpu):
+            for first in range(base, base + instance.pool[gpu].count - degree + 1, degree):
+                key = (gpu, degree, zone_of[first : first + degree] if by_network else ())
+                members.setdefault(key, []).append(first)
+    keys = sorted(members)
+    classes = tuple(GroupClass(*key, tuple(members[key])) for key in keys)
+    return GroupClasses(classes, _contained(instance, classes), instance.first_gpu_ids)
+
+
+def _contained(
+    instance: Instance, classes: tuple[GroupClass, ...]
+) -> Mapping[tuple[int, int], int]:
+    """Count the blocks of each class inside one block of each other class."""
+    class_at = {(f, c.degree): i for i, c in enumerate(classes) for f in c.first_gpu_ids}
+    contained: Counter[tuple[int, int]] = Counter()
+    for outer, group_class in enumerate(classes):
+        first = group_class.first_gpu_ids[0]
+        for degree in instance.degrees(group_class.gpu):
+            if degree < group_class.degree:
+                inner_firsts = range(first, first + group_class.degree, degree)
+                contained.update((outer, class_at[inner, degree]) for inner in inner_firsts)
+    return contained
+
+
+def hop_gb_per_s(network: Network, groups: GroupClasses) -> FloatArray:
+    """Return the bandwidth that a hop between groups has, by class, GB/s.
+
+    bw = min( ring(P), bandwidth from the lowest id of P to the lowest of Q, ring(Q) ),
+    ring(X) = smallest bandwidth inside X · (d−1)/d, infinite for d = 1.
+    Shape (classes, classes), from row to column. Source: the published system.
+    """
+    rings = np.array(
+        [
+            network.slowest_inside(c.zones) * (c.degree - 1) / c.degree if c.degree > 1 else np.inf
+            for c in groups
+        ]
+    )
+    lowest = [c.zones[0] for c in groups]
+    direct = network.bandwidth[np.ix_(lowest, lowest)]
+    return np.minimum(direct, np.minimum.outer(rings, rings))
+
+
+def slowest_pair_gb_per_s(network: Network, groups: GroupClasses) -> FloatArray:
+    """Return the smallest bandwidth from any GPU of one group to any of the other, GB/s.
+
+    Shape (classes, classes), from row to column; what the published bandwidth filter looks at.
+    """
+    bandwidth = network.bandwidth
+    outward = np.array([bandwidth[list(set(c.zones))].min(axis=0) for c in groups])
+    return np.array([outward[:, list(set(c.zones))].min(axis=1) for c in groups]).T

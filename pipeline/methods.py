@@ -1,0 +1,222 @@
+"""The methods: what each asks of the cost curve, and what it can prove of its answer.
+
+All are searches over thresholds T with the curve's lower bounds; none asks more of the solver
+than it needs for its proof.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.curve import CostCurve, exceeds
+from pipeline.formulation.compact import within
+from pipeline.placement import SECONDS_PER_HOUR, Placement
+
+FloatArray = NDArray[np.float64]
+Loss = Callable[[FloatArray, FloatArray], FloatArray]
+
+# Scores that differ by less are the same answer; the last digits of a division are noise.
+RELATIVE_TOLERANCE = 1e-9
+
+
+class AnswerStatus(StrEnum):
+    """What was proven of an answer."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    TIME_LIMIT = "time_limit"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A method's answer. bound: proven bound on the method's own metric, None where none is.
+
+    gap: distance between answer and bound, relative; 0 where the answer is proven.
+    """
+
+    status: AnswerStatus
+    placement: Placement | None
+    bound: float | None
+    gap: float | None
+
+
+def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answer:
+    """Find the highest throughput at a budget, then its lowest cost, then the fewest stages.
+
+    Bisects over the thresholds whose cost may still be within the budget. The bound is on the
+    throughput, tokens/s.
+    """
+    while len(candidates := _affordable(curve, budget_usd_per_hour)):
+        if curve.out_of_time:
+            break
+        curve.step(int(candidates[len(candidates) // 2]), at_most=budget_usd_per_hour)
+    affordable = np.flatnonzero(curve.upper <= within(budget_usd_per_hour))
+    possible = np.flatnonzero(curve.lower <= within(budget_usd_per_hour))
+    bound = float(curve.thresholds[possible[-1]]) if len(possible) else None
+    if not len(affordable):
+        return _no_answer(bound)
+    best = int(affordable[-1])
+    curve.settle(best)
+    placement = curve.with_fewest_stages(best)
+    proven = bound == float(curve.thresholds[best]) and curve.bounds(best).settled
+    gap = (bound or 0.0) / placement.tokens_per_s - 1
+    return Answer(_status(curve, proven), placement, bound, gap)
+
+
+def _affordable(curve: CostCurve, budget_usd_per_hour: float) -> NDArray[np.int64]:
+    """Return the open thresholds above the best known one that may be within the budget."""
+    known = np.flatnonzero(curve.upper <= within(budget_usd_per_hour))
+    best = int(known[-1]) if len(known) else -1
+    candidates = curve.open_indices()
+    possible = curve.lower[candidates] <= within(budget_usd_per_hour)
+    return candidates[possible & (candidates > best)]
+
+
+def ratio(curve: CostCurve) -> Answer:
+    """Find the lowest $/token. The bound is on $/token."""
+
+    def price(usd_per_hour: FloatArray, tokens_per_s: FloatArray) -> FloatArray:
+        return usd_per_hour / (tokens_per_s * SECONDS_PER_HOUR)
+
+    return _lowest(curve, price)
+
+
+def weighted(
+    curve: CostCurve,
+    cost_weight: float,
+    throughput_scale: float = 10000.0,
+    cost_scale: float = 1.0,
+) -> Answer:
+    """Find the highest t/t_norm − w/(1−w)·cost/cost_norm; for w = 1 the lowest cost.
+
+    Of equal scores the highest throughput is taken. The bound is on the score.
+    """
+
+    def loss(usd_per_hour: FloatArray, tokens_per_s: FloatArray) -> FloatArray:
+        if cost_weight == 1:
+            return usd_per_hour / cost_scale
+        weight = cost_weight / (1 - cost_weight)
+        return weight * usd_per_hour / cost_scale - tokens_per_s / throughput_scale
+
+    answer = _lowest(curve, loss)
+    if cost_weight == 1 and answer.placement is not None:
+        faster = enumeration(curve, answer.placement.usd_per_hour).placement
+        answer = Answer(answer.status, faster, answer.bound, answer.gap)
+    sign = 1 if cost_weight == 1 else -1
+    return Answer(
+        answer.status,
+        answer.placement,
+        None if answer.bound is None else sign * answer.bound,
+        answer.gap,
+    )
+
+
+def _lowest(curve: CostCurve, loss: Loss) -> Answer:
+    """Minimise a loss that rises with cost and falls with throughput, best bound first.
+
+    A placement whose throughput is exactly T costs at least lower(T), so loss(lower(T), T)
+    bounds what T can give; once no open threshold promises less than the best known, that is it.
+    """
+    while len(candidates := curve.open_indices()) and not curve.out_of_time:
+        promises = loss(curve.lower[candidates], curve.thresholds[candidates])
+        best = loss(curve.upper, curve.thresholds).min()
+        if np.isfinite(best) and promises.min() >= best - RELATIVE_TOLERANCE * abs(best):
+            break
+        if np.isinf(promises.min()):
+            break
+        index = int(candidates[np.argmin(promises)])
+        curve.step(index, at_most=_cost_at(loss, best, float(curve.thresholds[index])))
+    if not np.isfinite(curve.upper).any():
+        possible = np.isfinite(curve.lower)
+        bound = loss(curve.lower[possible], curve.thresholds[possible]).min(initial=math.inf)
+        return _no_answer(float(bound) if np.isfinite(bound) else None)
+    found = loss(curve.upper, curve.thresholds)
+    best_index = int(
+        np.flatnonzero(found <= found.min() + RELATIVE_TOLERANCE * abs(found.min()))[-1]
+    )
+    value = float(found.min())
+    bound = min(value, float(loss(curve.lower, curve.thresholds).min()))
+    gap = (value - bound) / abs(value) if value else abs(value - bound)
+    proven = gap <= RELATIVE_TOLERANCE
+    placement = curve.with_fewest_stages(best_index)
+    return Answer(_status(curve, proven), placement, bound, 0.0 if proven else gap)
+
+
+def _cost_at(loss: Loss, value: float, tokens_per_s: float) -> float:
+    """Return the cost at which a loss has a value, $/h; losses are linear in the cost."""
+    if not np.isfinite(value):
+        return math.inf
+    rate = np.full(2, tokens_per_s)
+    free, one = loss(np.array([0.0, 1.0]), rate).tolist()
+    return float((value - free) / (one - free)) if one > free else math.inf
+
+
+def frontier(curve: CostCurve) -> Iterator[Answer]:
+    """Yield every Pareto point, fastest first. The bounds are on the cost, $/h.
+
+    Divides the thresholds: where both ends of an interval cost the same, nothing lies between.
+    """
+    stack = [(0, len(curve.thresholds) - 1)] if len(curve.thresholds) else []
+    for end in {index for interval in stack for index in interval}:
+        curve.settle(end)
+    while stack and not curve.out_of_time:
+        low, high = stack.pop()
+        if high - low < 2 or not exceeds(curve.upper[high], curve.upper[low]):
+            continue
+        middle = (low + high) // 2
+        curve.settle(middle)
+        stack += [(low, middle), (middle, high)]
+    cost = math.inf
+    for index in reversed(range(len(curve.thresholds))):
+        bounds = curve.bounds(index)
+        if not exceeds(cost, bounds.upper):
+            continue
+        cost = bounds.upper
+        gap = max(0.0, 1 - bounds.lower / cost) if cost else 0.0
+        proven = bounds.settled
+        placement = curve.with_fewest_stages(index)
+        yield Answer(_status(curve, proven), placement, bounds.lower, 0.0 if proven else gap)
+
+
+def iterative(curve: CostCurve, target_usd_per_token: float | None = None) -> Answer:
+    """Search as the published system does for a ballpark; the answer carries no proof.
+
+    First without a budget; after each solve the budget becomes .95 · (target, else the lowest
+    $/token so far) · throughput. Stops when there is no placement, none better, at the target,
+    or after 5 solves.
+    """
+    best: Placement | None = None
+    budget = math.inf
+    for _ in range(5):
+        answer = enumeration(curve, budget)
+        found = answer.placement
+        if found is None or (best and found.usd_per_token >= best.usd_per_token):
+            break
+        best = found
+        if target_usd_per_token and best.usd_per_token <= target_usd_per_token:
+            break
+        price = target_usd_per_token or best.usd_per_token
+        budget = 0.95 * price * best.tokens_per_s * SECONDS_PER_HOUR
+    if best is None:
+        return _no_answer(None)
+    return Answer(AnswerStatus.FEASIBLE, best, None, None)
+
+
+def _status(curve: CostCurve, proven: bool) -> AnswerStatus:
+    """Name what was reached: a proof, else the time limit or the gap that was asked for."""
+    if proven:
+        return AnswerStatus.OPTIMAL
+    return AnswerStatus.TIME_LIMIT if curve.out_of_time else AnswerStatus.FEASIBLE
+
+
+def _no_answer(bound: float | None) -> Answer:
+    """Answer that there is no placement, or that time ran out before one was found."""
+    status = AnswerStatus.INFEASIBLE if bound is None else AnswerStatus.TIME_LIMIT
+    return Answer(status, None, bound, None)

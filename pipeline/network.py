@@ -1,0 +1,139 @@
+"""Bandwidth between GPUs, held by zones: sets of GPUs that the network cannot tell apart.
+
+A pool of 4,000 GPUs on a uniform network is one zone and one number; an arbitrary matrix is, at
+worst, one zone per GPU. Everything downstream counts and models zones, never single GPUs, which
+is what keeps large pools small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Override:
+    """One bandwidth, GB/s, for the links inside a set of GPU ids, or between two sets."""
+
+    gpus: frozenset[int]
+    to: frozenset[int] | None
+    gb_per_s: float
+
+    def applies(self, one: int, other: int) -> bool:
+        """Tell whether the link from GPU `one` to GPU `other` is among those overridden."""
+        if self.to is None:
+            return one in self.gpus and other in self.gpus
+        return (one in self.gpus and other in self.to) or (one in self.to and other in self.gpus)
+
+    def signature(self, gpu: int) -> tuple[bool, bool]:
+        """Say on which sides of the override a GPU stands."""
+        return gpu in self.gpus, self.to is not None and gpu in self.to
+
+
+@dataclass(frozen=True)
+class Network:
+    """Directed bandwidths between all pairs of different GPUs.
+
+    zone_of: zone of each GPU, by id.
+    zone_gb_per_s[y][z]: bandwidth from a GPU of zone y to another GPU of zone z; 0 is no link.
+    """
+
+    zone_of: tuple[int, ...]
+    zone_gb_per_s: tuple[tuple[float, ...], ...]
+    drop_below_percentile: float = 0.0
+
+    @cached_property
+    def bandwidth(self) -> FloatArray:
+        """`zone_gb_per_s` as an array, shape (zones, zones)."""
+        return np.array(self.zone_gb_per_s, dtype=np.float64)
+
+    def between(self, one: int, other: int) -> float:
+        """Return the bandwidth from GPU `one` to a different GPU `other`, GB/s."""
+        return self.zone_gb_per_s[self.zone_of[one]][self.zone_of[other]]
+
+    def slowest_inside(self, zones: Sequence[int]) -> float:
+        """Return the smallest bandwidth between two GPUs whose zones are given, GB/s.
+
+        zones: the zone of each GPU of a group. Infinite for a group of one.
+        """
+        if len(zones) < 2:
+            return float("inf")
+        pairs = ((a, b) for i, a in enumerate(zones) for j, b in enumerate(zones) if i != j)
+        return min(self.zone_gb_per_s[a][b] for a, b in set(pairs))
+
+
+def uniform_network(
+    num_gpus: int, gb_per_s: float, overrides: Sequence[Override] = (), percentile: float = 0.0
+) -> Network:
+    """Build a network with one bandwidth and exceptions; where two apply, the later one holds."""
+    signatures = [tuple(o.signature(gpu) for o in overrides) for gpu in range(num_gpus)]
+    zone_of, members = _number_by_first_appearance(signatures)
+
+    def link(one: int, other: int) -> float:
+        return next((o.gb_per_s for o in reversed(overrides) if o.applies(one, other)), gb_per_s)
+
+    rows = tuple(tuple(link(one, other) for other in members) for one in members)
+    return Network(zone_of, rows, percentile)
+
+
+def matrix_network(matrix: Sequence[Sequence[float]], percentile: float = 0.0) -> Network:
+    """Build a network from a square matrix of bandwidths, GB/s; its diagonal is not read.
+
+    Two GPUs share a zone when exchanging them leaves the matrix as it is, so the answer does not
+    depend on the merging.
+    """
+    full = np.array(matrix, dtype=np.float64)
+    np.fill_diagonal(full, 0.0)
+    # Exchangeable GPUs have the same bandwidths in some order: only such pairs need the full look.
+    outward, inward = np.sort(full, axis=1), np.sort(full, axis=0)
+    candidates: dict[tuple[bytes, bytes], list[int]] = {}
+    members: list[int] = []
+    inner: list[float] = []
+    zone_of: list[int] = []
+    for gpu in range(len(full)):
+        alike = candidates.setdefault((outward[gpu].tobytes(), inward[:, gpu].tobytes()), [])
+        zone = next((z for z in alike if _exchangeable(full, members[z], gpu)), None)
+        if zone is None:
+            zone = len(members)
+            alike.append(zone)
+            members.append(gpu)
+            inner.append(0.0)
+        else:
+            inner[zone] = float(full[members[zone], gpu])
+        zone_of.append(zone)
+    rows = full[np.ix_(members, members)]
+    np.fill_diagonal(rows, inner)
+    return Network(tuple(zone_of), tuple(tuple(row) for row in rows.tolist()), percentile)
+
+
+def _exchangeable(matrix: FloatArray, one: int, other: int) -> bool:
+    """Tell whether swapping two GPUs leaves every bandwidth as it is."""
+    if matrix[one, other] != matrix[other, one]:
+        return False
+    keep = np.ones(len(matrix), dtype=bool)
+    keep[[one, other]] = False
+    return bool(
+        np.array_equal(matrix[one, keep], matrix[other, keep])
+        and np.array_equal(matrix[keep, one], matrix[keep, other])
+    )
+
+
+def _number_by_first_appearance(
+    keys: Iterable[object],
+) -> tuple[tuple[int, ...], list[int]]:
+    """Number equal keys alike, in order of appearance; also return the first index of each."""
+    numbers: dict[object, int] = {}
+    first: list[int] = []
+    numbered: list[int] = []
+    for index, key in enumerate(keys):
+        if key not in numbers:
+            numbers[key] = len(numbers)
+            first.append(index)
+        numbered.append(numbers[key])
+    return tuple(numbered), first

@@ -1,0 +1,67 @@
+"""What a sweep asks: problems, and the points that are one question each to one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.granularity import granularity
+from pipeline.instance import Instance
+from pipeline.settings import SolverSettings
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Scales of the weighted method, and the price to beat, if any."""
+
+    throughput_tokens_per_s: float
+    cost_usd_per_hour: float
+    target_usd_per_token: float | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One instance of a sweep with the swept values that make it; sent to workers once.
+
+    problem_id: hash of all that decides an answer beside the point's own fields.
+    """
+
+    problem_id: str
+    instance: Instance
+    settings: SolverSettings
+    scales: Scales
+    swept: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One question to a problem: one task, and one row but for `frontier`."""
+
+    point_id: str
+    granularity: str
+    method: str
+    budget_usd_per_hour: float | None = None
+    cost_weight: float | None = None
+
+
+def make_point(
+    problem: Problem,
+    granularity_name: str,
+    method: str,
+    budget_usd_per_hour: float | None = None,
+    cost_weight: float | None = None,
+) -> Point:
+    """Return a point with its id."""
+    sizes = granularity(granularity_name, problem.instance.num_layers).sizes
+    decisive = [problem.problem_id, sizes, method, budget_usd_per_hour, cost_weight]
+    point_id = digest(decisive)
+    return Point(point_id, granularity_name, method, budget_usd_per_hour, cost_weight)
+
+
+def digest(value: Any) -> str:
+    """Return 20 hexadecimal digits that stand for a value made of plain data."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=list)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -1,0 +1,229 @@
+"""Solves one point and turns the answer into rows; needs no Ray."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from pipeline import methods
+from pipeline.baseline import baseline_tries, best_baseline
+from pipeline.curve import CostCurve
+from pipeline.granularity import granularity
+from pipeline.methods import Answer, AnswerStatus
+from pipeline.placement import Placement
+from pipeline.points import Point, Problem
+from pipeline.reasons import why_infeasible
+from pipeline.results.schema import PointRow, SegmentRow, pareto_id
+from pipeline.search_space import SearchSpace, search_space
+
+_PACKAGES = ("placement-pipeline", "pyomo", "highspy")
+
+# The column that holds each method's proven bound.
+BOUND_COLUMN = {
+    "enumeration": "bound_throughput_tokens_per_s",
+    "weighted": "bound_weighted_score",
+    "iterative": "bound_cost_usd_per_token",
+    "ratio": "bound_cost_usd_per_token",
+    "frontier": "bound_cost_usd_per_hour",
+}
+
+
+@dataclass(frozen=True)
+class PointRows:
+    """The rows that a point adds to the tables; more than one point row only for `frontier`."""
+
+    points: tuple[PointRow, ...]
+    segments: tuple[SegmentRow, ...]
+
+
+def run_point(problem: Problem, point: Point) -> PointRows:
+    """Solve a point. Whatever goes wrong becomes a row with status `error`."""
+    started = time.perf_counter()
+    try:
+        return _solved(problem, point, started)
+    except Exception as error:  # a failed point is a row, never the end of a sweep
+        return failed(problem, point, f"{type(error).__name__}: {error}", started)
+
+
+def failed(problem: Problem, point: Point, message: str, started: float | None = None) -> PointRows:
+    """Return the row of a point that could not be solved."""
+    seconds = 0.0 if started is None else time.perf_counter() - started
+    values = {**_question(problem, point), "status": "error", "message": message}
+    effort = dict.fromkeys(("model_variables", "model_constraints", "num_solves"), 0)
+    times = {"build_seconds": 0.0, "solve_seconds": 0.0, "total_seconds": seconds}
+    return PointRows((PointRow({**values, **effort, **times, **_provenance()}),), ())
+
+
+def solve_point(problem: Problem, point: Point) -> tuple[CostCurve, list[Answer]]:
+    """Return the answers to a point, more than one only for `frontier`, and the curve they use."""
+    sizes = granularity(point.granularity, problem.instance.num_layers)
+    curve = CostCurve(problem.instance, sizes, problem.settings)
+    return curve, list(_answers(problem, point, curve))
+
+
+def ballpark_usd_per_hour(problem: Problem) -> float | None:
+    """Return the cost of the lowest-$/token placement at `coarsest`; None where there is none.
+
+    Where `coarsest` has no placement, every size is allowed.
+    """
+    for name in ("coarsest", "exact"):
+        sizes = granularity(name, problem.instance.num_layers)
+        answer = methods.ratio(CostCurve(problem.instance, sizes, problem.settings))
+        if answer.placement is not None:
+            return answer.placement.usd_per_hour
+    return None
+
+
+def _answers(problem: Problem, point: Point, curve: CostCurve) -> Iterator[Answer]:
+    scales = problem.scales
+    if point.method == "enumeration":
+        budget = point.budget_usd_per_hour
+        yield methods.enumeration(curve, float("inf") if budget is None else budget)
+    elif point.method == "ratio":
+        yield methods.ratio(curve)
+    elif point.method == "weighted":
+        weight = 0.5 if point.cost_weight is None else point.cost_weight
+        scale = (scales.throughput_tokens_per_s, scales.cost_usd_per_hour)
+        yield methods.weighted(curve, weight, *scale)
+    elif point.method == "iterative":
+        yield methods.iterative(curve, scales.target_usd_per_token)
+    else:
+        found = list(methods.frontier(curve))
+        yield from found or [Answer(AnswerStatus.INFEASIBLE, None, None, None)]
+
+
+def _solved(problem: Problem, point: Point, started: float) -> PointRows:
+    curve, answers = solve_point(problem, point)
+    space = search_space(problem.instance, curve.search.links.groups, curve.options)
+    seconds = time.perf_counter() - started
+    points: list[PointRow] = []
+    segments: list[SegmentRow] = []
+    for index, answer in enumerate(answers):
+        values = _question(problem, point) | _space_columns(space) | _effort_columns(curve)
+        values |= {"total_seconds": seconds, "links": links_used(curve), **_provenance()}
+        if point.method == "frontier":
+            values["point_id"] = pareto_id(point.point_id, index)
+            values["pareto_index"] = index
+        values |= _answer_columns(problem, point, curve, answer)
+        points.append(PointRow(values))
+        if answer.placement is not None:
+            segments += segment_rows(values["point_id"], answer.placement)
+    return PointRows(tuple(points), tuple(segments))
+
+
+def links_used(curve: CostCurve) -> str:
+    """Say whether links were shown not to bind, or had to be modelled."""
+    return "path" if curve.effort.path_solves else "not_binding"
+
+
+def _question(problem: Problem, point: Point) -> dict[str, Any]:
+    """Return the columns that say what was asked."""
+    instance = problem.instance
+    return {
+        "point_id": point.point_id,
+        "instance": instance.name,
+        "granularity": point.granularity,
+        "sizes": list(granularity(point.granularity, instance.num_layers).sizes),
+        "method": point.method,
+        "budget_usd_per_hour": point.budget_usd_per_hour,
+        "cost_weight": point.cost_weight,
+        **problem.swept,
+    }
+
+
+def _answer_columns(
+    problem: Problem, point: Point, curve: CostCurve, answer: Answer
+) -> dict[str, Any]:
+    """Return the columns that say what was found, or why nothing was."""
+    columns: dict[str, Any] = {"status": str(answer.status), "message": ""}
+    columns[BOUND_COLUMN[point.method]] = answer.bound
+    baseline = best_baseline(baseline_tries(problem.instance))
+    if baseline is not None:
+        columns["baseline_throughput_tokens_per_s"] = baseline.tokens_per_s
+        columns["baseline_cost_usd_per_hour"] = baseline.usd_per_hour
+        columns["baseline_cost_usd_per_token"] = baseline.usd_per_token
+    placement = answer.placement
+    if placement is None:
+        columns["message"] = _why(point, curve, answer)
+        return columns
+    columns |= {
+        "throughput_tokens_per_s": placement.tokens_per_s,
+        "cost_usd_per_hour": placement.usd_per_hour,
+        "cost_usd_per_token": placement.usd_per_token,
+        "mip_gap": answer.gap,
+        "num_stages": len(placement.stages),
+        "num_gpus": sum(stage.tp_degree for stage in placement.stages),
+    }
+    if baseline is not None and baseline.usd_per_token:
+        columns["ratio_to_baseline"] = placement.usd_per_token / baseline.usd_per_token
+    if problem.scales.target_usd_per_token is not None:
+        columns["target_met"] = placement.usd_per_token <= problem.scales.target_usd_per_token
+    return columns
+
+
+def _why(point: Point, curve: CostCurve, answer: Answer) -> str:
+    if answer.status is AnswerStatus.INFEASIBLE:
+        return why_infeasible(curve, point.budget_usd_per_hour)
+    return "the time limit passed before a placement was found"
+
+
+def segment_rows(point_id: str, placement: Placement) -> list[SegmentRow]:
+    """Return the rows of a placement's stages."""
+    return [
+        SegmentRow(
+            point_id=point_id,
+            stage=index,
+            gpu=stage.gpu,
+            tp_degree=stage.tp_degree,
+            gpu_ids=stage.gpu_ids,
+            start_layer=stage.start_layer,
+            end_layer=stage.end_layer,
+            size=stage.size,
+            throughput_tokens_per_s=stage.tokens_per_s,
+            cost_usd_per_hour=stage.usd_per_hour,
+            memory_gb=stage.memory_gb,
+            memory_utilization=stage.memory_utilization,
+            is_bottleneck=placement.is_bottleneck(stage),
+        )
+        for index, stage in enumerate(placement.stages)
+    ]
+
+
+def _space_columns(space: SearchSpace) -> dict[str, Any]:
+    return {
+        "options": space.options,
+        "segments": space.segments,
+        "connections": space.connections,
+        "binaries": space.binary_variables,
+    }
+
+
+def _effort_columns(curve: CostCurve) -> dict[str, Any]:
+    effort = curve.effort
+    return {
+        "model_variables": effort.variables,
+        "model_constraints": effort.constraints,
+        "build_seconds": effort.build_seconds,
+        "solve_seconds": effort.solve_seconds,
+        "num_solves": effort.num_solves,
+    }
+
+
+def _provenance() -> dict[str, Any]:
+    return {
+        "node": socket.gethostname(),
+        "versions": package_versions(),
+        "finished_at": datetime.now(UTC),
+    }
+
+
+@cache
+def package_versions() -> str:
+    """Return the versions that an answer rests on, as one line."""
+    return ", ".join(f"{name} {version(name)}" for name in _PACKAGES)

@@ -1,0 +1,176 @@
+"""Hands a Pyomo model to HiGHS and brings back a typed answer; knows nothing of placements.
+
+One pass of Pyomo's standard-form compiler and one `passModel` hand the model over; every option
+is checked, because a misspelt one would otherwise be ignored. A time limit is an answer (the
+incumbent and the bound), not an error.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import highspy
+import numpy as np
+import pyomo.environ as pyo
+import scipy.sparse  # noqa: F401  (the compiler would import it within the first solve)
+from pyomo.common.errors import InfeasibleConstraintException
+from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
+
+from pipeline.errors import SolverError
+from pipeline.settings import SolverSettings
+
+
+class SolveStatus(StrEnum):
+    """What the solver proved."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"  # within the gap that was asked for, but above zero
+    INFEASIBLE = "infeasible"
+    TIME_LIMIT = "time_limit"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A solver's answer. objective is None without an incumbent; bound is proven either way.
+
+    variables, constraints: size of the model as handed over.
+    """
+
+    status: SolveStatus
+    objective: float | None
+    bound: float
+    variables: int
+    constraints: int
+    build_seconds: float
+    solve_seconds: float
+
+    def __post_init__(self) -> None:
+        if self.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE) and self.objective is None:
+            raise SolverError(f"status {self.status} without an objective")
+        if self.objective is not None and not math.isfinite(self.objective):
+            raise SolverError(f"objective is not finite: {self.objective}")
+
+
+# Costs may differ in the last digits of a price, so no gap is tolerated unless asked for, and
+# integrality is held far more tightly than by default.
+# The root heuristics are off because on models of 20 integers they take longer than the proof.
+_OPTIONS: Mapping[str, bool | int | float | str] = {
+    "output_flag": False,
+    "mip_abs_gap": 0.0,
+    "mip_feasibility_tolerance": 1e-9,
+    "primal_feasibility_tolerance": 1e-9,
+    "dual_feasibility_tolerance": 1e-9,
+    "mip_heuristic_run_feasibility_jump": False,
+    "mip_heuristic_run_rins": False,
+    "mip_heuristic_run_rens": False,
+    "mip_heuristic_run_root_reduced_cost": False,
+    "mip_detect_symmetry": False,
+}
+
+
+def solve(model: pyo.ConcreteModel, settings: SolverSettings) -> Solution:
+    """Minimise a linear model with HiGHS; the incumbent's values are stored in its variables.
+
+    Raises SolverError for an unknown option, a refused model, or a status that is no answer.
+    """
+    started = time.perf_counter()
+    try:
+        form = LinearStandardFormCompiler().write(model, mixed_form=True)
+    except InfeasibleConstraintException:
+        seconds = time.perf_counter() - started
+        return Solution(SolveStatus.INFEASIBLE, None, math.inf, 0, 0, seconds, 0.0)
+    highs = _configured(settings)
+    _check(highs.passModel(_highs_lp(form)), "passModel")
+    handed_over = time.perf_counter()
+    _check(highs.run(), "run")
+    return _answer(highs, form, settings, handed_over - started)
+
+
+class _QuietHighs(highspy.Highs):
+    """HiGHS without callbacks: registering them prints a banner before output can be turned off."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802
+        """Register nothing."""
+
+
+def _configured(settings: SolverSettings) -> highspy.Highs:
+    """Return a HiGHS instance with every option set and checked."""
+    highs = _QuietHighs()  # type: ignore[no-untyped-call]
+    options = {
+        **_OPTIONS,
+        "threads": settings.threads,
+        "mip_rel_gap": settings.mip_gap,
+        "time_limit": max(settings.time_limit_s, 0.0),
+        **settings.highs_options,
+    }
+    for name, value in options.items():
+        _check(highs.setOptionValue(name, value), f"option {name} = {value!r}")
+    return highs
+
+
+def _check(status: highspy.HighsStatus, what: str) -> None:
+    if status == highspy.HighsStatus.kError:
+        raise SolverError(f"HiGHS refused {what}")
+
+
+def _highs_lp(form: LinearStandardFormInfo) -> highspy.HighsLp:
+    """Translate Pyomo's standard form into HiGHS's: minimise c·x, row bounds, column bounds."""
+    rows, columns = form.A.shape
+    matrix = form.A.tocsc()
+    sense = np.fromiter((row.bound_type for row in form.rows), dtype=np.int64, count=rows)
+    rhs = np.asarray(form.rhs, dtype=np.float64)
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = columns, rows
+    lp.col_cost_ = form.c.toarray().ravel()
+    lp.offset_ = float(form.c_offset[0])
+    lp.col_lower_ = np.array([-math.inf if v.lb is None else v.lb for v in form.columns])
+    lp.col_upper_ = np.array([math.inf if v.ub is None else v.ub for v in form.columns])
+    lp.row_lower_ = np.where(sense <= 0, rhs, -math.inf)
+    lp.row_upper_ = np.where(sense >= 0, rhs, math.inf)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_ = matrix.indptr, matrix.indices
+    lp.a_matrix_.value_ = matrix.data
+    lp.integrality_ = [
+        highspy.HighsVarType.kContinuous if v.is_continuous() else highspy.HighsVarType.kInteger
+        for v in form.columns
+    ]
+    return lp
+
+
+def _answer(
+    highs: highspy.Highs,
+    form: LinearStandardFormInfo,
+    settings: SolverSettings,
+    build_seconds: float,
+) -> Solution:
+    """Read status, incumbent and bound; store the incumbent in the Pyomo variables."""
+    info, reached = highs.getInfo(), highs.getModelStatus()
+    limits = (highspy.HighsModelStatus.kTimeLimit, highspy.HighsModelStatus.kInterrupt)
+    has_incumbent = info.primal_solution_status == highspy.kSolutionStatusFeasible
+    objective = info.objective_function_value if has_incumbent else None
+    bound = info.mip_dual_bound if any(not v.is_continuous() for v in form.columns) else objective
+    if reached == highspy.HighsModelStatus.kOptimal:
+        status = SolveStatus.OPTIMAL if settings.mip_gap == 0 else SolveStatus.FEASIBLE
+    elif reached == highspy.HighsModelStatus.kInfeasible:
+        status, objective, bound = SolveStatus.INFEASIBLE, None, math.inf
+    elif reached in limits:
+        status = SolveStatus.TIME_LIMIT
+    else:
+        raise SolverError(f"HiGHS stopped with {highs.modelStatusToString(reached)}")
+    if objective is not None:
+        for variable, value in zip(form.columns, highs.getSolution().col_value, strict=True):
+            variable.set_value(value, skip_validation=True)
+    rows, columns = form.A.shape
+    return Solution(
+        status=status,
+        objective=objective,
+        bound=-math.inf if bound is None else bound,
+        variables=columns,
+        constraints=rows,
+        build_seconds=build_seconds,
+        solve_seconds=highs.getRunTime(),
+    )

@@ -1,0 +1,126 @@
+"""The plan of a sweep: from a config to the points that it asks for, one after the other."""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pipeline.baseline import baseline_tries
+from pipeline.budgets import PRESETS, budgets_usd_per_hour, needs_ballpark
+from pipeline.config import Config, LoadedConfig
+from pipeline.points import Point, Problem, Scales, digest, make_point
+from pipeline.results.schema import SCHEMA_VERSION
+from pipeline.results.store import now
+from pipeline.run import package_versions
+from pipeline.settings import SolverSettings
+
+Ballpark = Callable[[Problem], float | None]
+
+
+def problems(loaded: LoadedConfig) -> Iterator[Problem]:
+    """Yield the problem of every combination of swept values. Raises InputError."""
+    for swept, variant in loaded.variants():
+        yield problem_of(variant, swept)
+
+
+def problem_of(variant: LoadedConfig, swept: Mapping[str, Any]) -> Problem:
+    """Return the problem of a config whose swept values are already in place."""
+    return Problem(
+        problem_id=problem_id(variant.config),
+        instance=variant.instance,
+        settings=SolverSettings(**variant.config.solver.model_dump()),
+        scales=_scales(variant.config),
+        swept=swept,
+    )
+
+
+def points(config: Config, problem: Problem, ballpark: Ballpark) -> Iterator[Point]:
+    """Yield the points that a config asks of one problem.
+
+    ballpark: finds the cost that relative budgets are multiples of, $/h; only asked for these.
+    """
+    sweep = config.sweep
+    for method in sweep.methods:
+        for name in sweep.granularities:
+            for budget, weight in _arguments(config, problem, method, ballpark):
+                yield make_point(problem, name, method, budget, weight)
+
+
+def missing_tasks(
+    loaded: LoadedConfig, done: Container[str], skip: Callable[[], None], ballpark: Ballpark
+) -> Iterator[tuple[Problem, Point]]:
+    """Yield the points of a sweep that are not done yet; call `skip` for each that is."""
+    for problem in problems(loaded):
+        for point in points(loaded.config, problem, ballpark):
+            if point.point_id in done:
+                skip()
+            else:
+                yield problem, point
+
+
+def count_points(loaded: LoadedConfig) -> int:
+    """Count the points of a sweep without making them."""
+    sweep = loaded.config.sweep
+    budgets = sweep.budgets_usd_per_hour
+    per_method = {
+        "enumeration": len(PRESETS[budgets].values if isinstance(budgets, str) else budgets),
+        "weighted": len(sweep.cost_weights),
+    }
+    per_problem = sum(per_method.get(method, 1) for method in sweep.methods)
+    combinations = math.prod(len(values) for values in sweep.over.values())
+    return combinations * len(sweep.granularities) * per_problem
+
+
+def run_record(loaded: LoadedConfig) -> dict[str, Any]:
+    """Return what `run.json` says at the start of a run, beside its schema version."""
+    config = loaded.config
+    return {
+        "name": config.name,
+        "status": "running",
+        "started_at": now(),
+        "instance_hash": problem_id(config),
+        "swept_fields": list(config.sweep.over),
+        "granularities": list(config.sweep.granularities),
+        "versions": package_versions(),
+        "host": socket.gethostname(),
+        "baseline": [asdict(tried) for tried in baseline_tries(loaded.instance)],
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def problem_id(config: Config) -> str:
+    """Hash every field of a config that decides answers, whatever its name or plan."""
+    decisive = config.model_dump(mode="json", exclude={"name", "sweep"})
+    decisive["solver"].pop("threads")
+    sweep = config.sweep
+    decisive["scales"] = sweep.normalization.model_dump()
+    decisive["target"] = sweep.target_usd_per_million_tokens
+    return digest([SCHEMA_VERSION, decisive])
+
+
+def _arguments(
+    config: Config, problem: Problem, method: str, ballpark: Ballpark
+) -> list[tuple[float | None, float | None]]:
+    """List the budgets and cost weights with which a method is asked."""
+    if method == "weighted":
+        return [(None, weight) for weight in config.sweep.cost_weights]
+    if method != "enumeration":
+        return [(None, None)]
+    budgets = config.sweep.budgets_usd_per_hour
+    cost = ballpark(problem) if needs_ballpark(budgets) else None
+    if cost is None and needs_ballpark(budgets):
+        return [(None, None)]  # nothing can be placed: one row will say why
+    return [(budget, None) for budget in budgets_usd_per_hour(budgets, cost)]
+
+
+def _scales(config: Config) -> Scales:
+    sweep = config.sweep
+    target = sweep.target_usd_per_million_tokens
+    return Scales(
+        sweep.normalization.throughput_tokens_per_s,
+        sweep.normalization.cost_usd_per_hour,
+        None if target is None else target / 1e6,
+    )

@@ -1,0 +1,255 @@
+"""Recomputes every placement of a run from its config alone, and lists what does not hold.
+
+Nothing here uses the options, the models or the solver: memory, throughput and cost come
+from the performance model and the prices, everything else from the rows themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pipeline.instance import GpuType, Instance
+from pipeline.performance import PerformanceModel, performance_model
+
+TOLERANCE = 1e-9
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One thing in the tables that the config contradicts."""
+
+    point_id: str
+    what: str
+    stored: Any
+    recomputed: Any
+
+    def __str__(self) -> str:
+        return f"{self.point_id}: {self.what}: stored {self.stored}, recomputed {self.recomputed}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A point with its segments in pipeline order, and what the config says about it.
+
+    linked: tells whether the bandwidth filter leaves the link from one group to another.
+    """
+
+    point: Row
+    segments: Sequence[Row]
+    instance: Instance
+    model: PerformanceModel
+    linked: Callable[[Sequence[int], Sequence[int]], bool]
+
+    def kind(self, segment: Row) -> GpuType | None:
+        """Return the type of a segment's GPUs as the pool states it."""
+        return next((k for k in self.instance.pool if k.name == segment["gpu"]), None)
+
+    def first_id(self, segment: Row) -> int:
+        """Return the lowest GPU id of the segment's type."""
+        names = [kind.name for kind in self.instance.pool]
+        return self.instance.first_gpu_ids[names.index(segment["gpu"])]
+
+
+def verify_point(
+    point: Row,
+    segments: Sequence[Row],
+    instance: Instance,
+    linked: Callable[[Sequence[int], Sequence[int]], bool] = lambda _a, _b: True,
+) -> list[Mismatch]:
+    """Return everything about a stored point that does not follow from the instance."""
+    case = Case(point, segments, instance, performance_model(instance), linked)
+    has_answer = _present(point["throughput_tokens_per_s"])
+    if not has_answer:
+        return [_mismatch(case, "segments of a point without placement", len(segments), 0)] * bool(
+            segments
+        )
+    if any(case.kind(segment) is None for segment in segments):
+        return [_mismatch(case, "GPU types", [s["gpu"] for s in segments], "types of the pool")]
+    return [mismatch for rule in RULES for mismatch in rule(case)]
+
+
+def layers_covered_once(case: Case) -> Iterator[Mismatch]:
+    """Layers 1 to L are covered in order, without gap or overlap, by segments of allowed sizes."""
+    covered = [n for s in case.segments for n in range(s["start_layer"], s["end_layer"] + 1)]
+    if covered != list(range(1, case.instance.num_layers + 1)):
+        yield _mismatch(case, "layers", covered, f"1 to {case.instance.num_layers}")
+    for segment in case.segments:
+        length = segment["end_layer"] - segment["start_layer"] + 1
+        if segment["size"] != length:
+            yield _mismatch(case, f"size of stage {segment['stage']}", segment["size"], length)
+        if segment["size"] not in set(case.point["sizes"]):
+            allowed = f"one of {case.point['granularity']}"
+            yield _mismatch(case, f"size of stage {segment['stage']}", segment["size"], allowed)
+
+
+def stages_numbered(case: Case) -> Iterator[Mismatch]:
+    """Stages are numbered from 0 and are not more than allowed."""
+    stages = [segment["stage"] for segment in case.segments]
+    if stages != list(range(len(stages))):
+        yield _mismatch(case, "stage numbers", stages, f"0 to {len(stages) - 1}")
+    if case.point["num_stages"] != len(stages):
+        yield _mismatch(case, "num_stages", case.point["num_stages"], len(stages))
+    if len(stages) > case.instance.limits.max_stages:
+        most = f"at most {case.instance.limits.max_stages}"
+        yield _mismatch(case, "stages", len(stages), most)
+
+
+def groups_disjoint_and_aligned(case: Case) -> Iterator[Mismatch]:
+    """Every group is an aligned block of its type's GPUs, and no GPU serves twice."""
+    used = [gpu for segment in case.segments for gpu in segment["gpu_ids"]]
+    if len(used) != len(set(used)):
+        yield _mismatch(case, "GPU ids", sorted(used), "each at most once")
+    if case.point["num_gpus"] != len(used):
+        yield _mismatch(case, "num_gpus", case.point["num_gpus"], len(used))
+    for segment in case.segments:
+        kind, base, degree = case.kind(segment), case.first_id(segment), segment["tp_degree"]
+        ids = list(segment["gpu_ids"])
+        first = ids[0] - base
+        block = list(range(ids[0], ids[0] + degree))
+        inside = kind is not None and first >= 0 and first + degree <= kind.count
+        if ids != block or first % degree or not inside:
+            what = f"aligned block of {degree} {segment['gpu']}"
+            yield _mismatch(case, f"GPU ids of stage {segment['stage']}", ids, what)
+        if degree not in case.instance.degrees(case.instance.pool.index(kind) if kind else 0):
+            yield _mismatch(case, f"TP degree of stage {segment['stage']}", degree, "not allowed")
+
+
+def memory_fits(case: Case) -> Iterator[Mismatch]:
+    """Memory is as computed, within the GPU, and as full as the limits ask."""
+    limits = case.instance.limits
+    for segment in case.segments:
+        kind, degree, size = case.kind(segment), segment["tp_degree"], segment["size"]
+        assert kind is not None
+        sizes = np.array([0, size, size + 1], dtype=np.float64)
+        empty, needed, larger = case.model.stage_memory_gb(kind, degree, sizes).tolist()
+        name = f"memory of stage {segment['stage']}"
+        yield from _compare(case, name, segment["memory_gb"], needed)
+        share = needed / kind.memory_gb
+        yield from _compare(case, f"share of {name}", segment["memory_utilization"], share)
+        if needed > kind.memory_gb:
+            yield _mismatch(case, name, segment["memory_gb"], f"at most {kind.memory_gb}")
+        wanted = limits.min_memory_utilization * kind.memory_gb
+        is_full = needed >= wanted * (1 - TOLERANCE) or larger > kind.memory_gb or empty > wanted
+        if not is_full and size != case.instance.num_layers:
+            yield _mismatch(case, name, segment["memory_gb"], f"at least {wanted}")
+        if size < limits.min_layers_per_stage:
+            fewest = f"at least {limits.min_layers_per_stage}"
+            yield _mismatch(case, f"layers of stage {segment['stage']}", size, fewest)
+
+
+def cost_adds_up(case: Case) -> Iterator[Mismatch]:
+    """Costs follow from the prices, and the budget is kept."""
+    costs = []
+    for segment in case.segments:
+        kind = case.kind(segment)
+        assert kind is not None
+        costs.append(segment["tp_degree"] * kind.usd_per_hour)
+        name = f"cost of stage {segment['stage']}"
+        yield from _compare(case, name, segment["cost_usd_per_hour"], costs[-1])
+    total = math.fsum(costs)
+    yield from _compare(case, "cost_usd_per_hour", case.point["cost_usd_per_hour"], total)
+    budget = case.point["budget_usd_per_hour"]
+    if _present(budget) and total > budget * (1 + TOLERANCE):
+        yield _mismatch(case, "cost within budget", total, f"at most {budget}")
+
+
+def throughput_is_the_slowest(case: Case) -> Iterator[Mismatch]:
+    """The throughput is that of the slowest stage or hop, and its price follows."""
+    rates = []
+    for segment in case.segments:
+        kind = case.kind(segment)
+        assert kind is not None
+        size = np.array([segment["size"]], dtype=np.float64)
+        rates.append(float(case.model.stage_tokens_per_s(kind, segment["tp_degree"], size)[0]))
+        name = f"throughput of stage {segment['stage']}"
+        yield from _compare(case, name, segment["throughput_tokens_per_s"], rates[-1])
+    hops = [hop_tokens_per_s(case, a, b) for a, b in pairwise(case.segments)]
+    slowest = min(*rates, *hops) if hops else min(rates, default=0.0)
+    stored = case.point["throughput_tokens_per_s"]
+    yield from _compare(case, "throughput_tokens_per_s", stored, slowest)
+    if slowest > 0:
+        price = case.point["cost_usd_per_hour"] / (slowest * 3600)
+        yield from _compare(case, "cost_usd_per_token", case.point["cost_usd_per_token"], price)
+    for segment, rate in zip(case.segments, rates, strict=True):
+        if bool(segment["is_bottleneck"]) != (rate <= slowest * (1 + TOLERANCE)):
+            name = f"bottleneck mark of stage {segment['stage']}"
+            yield _mismatch(case, name, segment["is_bottleneck"], not segment["is_bottleneck"])
+
+
+def bound_holds(case: Case) -> Iterator[Mismatch]:
+    """No answer is better than its bound, and an optimum is as good."""
+    faster = {"bound_throughput_tokens_per_s": "throughput_tokens_per_s"}
+    cheaper = {
+        "bound_cost_usd_per_hour": "cost_usd_per_hour",
+        "bound_cost_usd_per_token": "cost_usd_per_token",
+    }
+    for names, sign in ((faster, 1), (cheaper, -1)):
+        for bound_name, name in names.items():
+            bound, value = case.point[bound_name], case.point[name]
+            if not _present(bound):
+                continue
+            slack = sign * (bound - value)
+            if slack < -abs(value) * 1e-6:
+                yield _mismatch(case, bound_name, bound, f"not worse than {value}")
+            if case.point["status"] == "optimal" and slack > abs(value) * 1e-6:
+                yield _mismatch(case, f"status optimal with {bound_name}", bound, value)
+
+
+RULES: tuple[Callable[[Case], Iterator[Mismatch]], ...] = (
+    layers_covered_once,
+    stages_numbered,
+    groups_disjoint_and_aligned,
+    memory_fits,
+    cost_adds_up,
+    throughput_is_the_slowest,
+    bound_holds,
+)
+"""Every rule that a stored placement must keep."""
+
+
+def hop_tokens_per_s(case: Case, one: Row, other: Row) -> float:
+    """Return the throughput of the hop from one segment's group to the next's, tokens/s."""
+    network = case.instance.network
+    a, b = list(one["gpu_ids"]), list(other["gpu_ids"])
+    if not case.linked(a, b):
+        return 0.0
+    bandwidth = min(_ring(case, a), network.between(a[0], b[0]), _ring(case, b))
+    return float(case.model.link_tokens_per_s(np.array([bandwidth], dtype=np.float64))[0])
+
+
+def _ring(case: Case, ids: Sequence[int]) -> float:
+    """Return the bandwidth of a group's all-reduce ring, GB/s; infinite for a single GPU."""
+    pairs = [case.instance.network.between(i, j) for i in ids for j in ids if i != j]
+    return min(pairs, default=math.inf) * ((len(ids) - 1) / len(ids) if pairs else 1)
+
+
+def _compare(case: Case, what: str, stored: Any, recomputed: float) -> Iterator[Mismatch]:
+    if not _present(stored) or not math.isclose(stored, recomputed, rel_tol=TOLERANCE):
+        yield _mismatch(case, what, stored, recomputed)
+
+
+def _mismatch(case: Case, what: str, stored: Any, recomputed: Any) -> Mismatch:
+    return Mismatch(str(case.point["point_id"]), what, stored, recomputed)
+
+
+def _present(value: Any) -> bool:
+    return value is not None and value == value
+
+
+def swept_values(point: Row, names: Sequence[str]) -> dict[str, Any]:
+    """Return the swept values of a row; those stored as JSON text are read back."""
+    values = {name: point[name] for name in names}
+    for name, value in values.items():
+        if isinstance(value, np.generic):
+            values[name] = value.item()
+        elif isinstance(value, str) and value[:1] in "[{":
+            values[name] = json.loads(value)
+    return values
