@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.catalogue import find_gpu
-from pipeline.constant_fit import predicted_tokens_per_s
+from pipeline.constant_fit import fit_constants, predicted_tokens_per_s
 from pipeline.held_out import (
     Mask,
     configuration_half,
@@ -64,8 +64,8 @@ class Report:
 
     no_fit: priors alone; halves, configuration_halves: one entry per seed, scored on the other
     half; by_group: errors of the unseen rows of all random halves, by dimension and member;
-    left_out: by dimension and member left out; kv: KV-block counts with priors alone, where a
-    file was given.
+    left_out: by dimension and member left out; kv, kv_no_fit: KV-block counts, where a file was
+    given, with constants fitted on the throughput rows and with priors alone.
     """
 
     rows: int
@@ -75,6 +75,7 @@ class Report:
     by_group: Mapping[str, Mapping[str, ErrorScores]]
     left_out: Mapping[str, Mapping[str, ErrorScores]]
     kv: ErrorScores | None
+    kv_no_fit: ErrorScores | None
 
     def macro_left_out(self, dimension: str) -> float:
         """Mean over the members left out of their median errors; NaN where none was."""
@@ -170,7 +171,8 @@ def report(measurements: Sequence[Measurement], kv: Sequence[KvBlocks] = ()) -> 
             dimension: _left_out_scores(measurements, dimension)
             for dimension in LEFT_OUT_DIMENSIONS
         },
-        kv=kv_scores(kv, prior_table()) if kv else None,
+        kv=kv_scores(kv, fit_constants(measurements, "all rows")) if kv else None,
+        kv_no_fit=kv_scores(kv, prior_table()) if kv else None,
     )
 
 
