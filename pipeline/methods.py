@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -57,8 +57,8 @@ def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answ
         if curve.out_of_time:
             break
         curve.step(int(candidates[len(candidates) // 2]), at_most=budget_usd_per_hour)
-    affordable = np.flatnonzero(curve.upper <= within(budget_usd_per_hour))
-    possible = np.flatnonzero(curve.lower <= within(budget_usd_per_hour))
+    affordable = np.flatnonzero(_affords(curve.upper, budget_usd_per_hour))
+    possible = np.flatnonzero(_affords(curve.lower, budget_usd_per_hour))
     bound = float(curve.thresholds[possible[-1]]) if len(possible) else None
     if not len(affordable):
         return _no_answer(bound)
@@ -72,11 +72,16 @@ def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answ
 
 def _affordable(curve: CostCurve, budget_usd_per_hour: float) -> NDArray[np.int64]:
     """Return the open thresholds above the best known one that may be within the budget."""
-    known = np.flatnonzero(curve.upper <= within(budget_usd_per_hour))
+    known = np.flatnonzero(_affords(curve.upper, budget_usd_per_hour))
     best = int(known[-1]) if len(known) else -1
     candidates = curve.open_indices()
-    possible = curve.lower[candidates] <= within(budget_usd_per_hour)
+    possible = _affords(curve.lower[candidates], budget_usd_per_hour)
     return candidates[possible & (candidates > best)]
+
+
+def _affords(costs: FloatArray, budget_usd_per_hour: float) -> NDArray[np.bool_]:
+    """Tell which costs are within a budget; an infinite cost is within none."""
+    return np.isfinite(costs) & (costs <= within(budget_usd_per_hour))
 
 
 def ratio(curve: CostCurve) -> Answer:
@@ -98,24 +103,22 @@ def weighted(
 
     Of equal scores the highest throughput is taken. The bound is on the score.
     """
+    if cost_weight == 0:
+        fastest = enumeration(curve)
+        score = None if fastest.bound is None else fastest.bound / throughput_scale
+        return replace(fastest, bound=score)
+    if cost_weight == 1:
+        cheapest = _lowest(curve, lambda usd_per_hour, _: usd_per_hour / cost_scale)
+        if cheapest.placement is None:
+            return cheapest
+        return replace(enumeration(curve, cheapest.placement.usd_per_hour), bound=cheapest.bound)
+    trade = cost_weight / (1 - cost_weight)
 
     def loss(usd_per_hour: FloatArray, tokens_per_s: FloatArray) -> FloatArray:
-        if cost_weight == 1:
-            return usd_per_hour / cost_scale
-        weight = cost_weight / (1 - cost_weight)
-        return weight * usd_per_hour / cost_scale - tokens_per_s / throughput_scale
+        return trade * usd_per_hour / cost_scale - tokens_per_s / throughput_scale
 
     answer = _lowest(curve, loss)
-    if cost_weight == 1 and answer.placement is not None:
-        faster = enumeration(curve, answer.placement.usd_per_hour).placement
-        answer = Answer(answer.status, faster, answer.bound, answer.gap)
-    sign = 1 if cost_weight == 1 else -1
-    return Answer(
-        answer.status,
-        answer.placement,
-        None if answer.bound is None else sign * answer.bound,
-        answer.gap,
-    )
+    return replace(answer, bound=None if answer.bound is None else -answer.bound)
 
 
 def _lowest(curve: CostCurve, loss: Loss) -> Answer:
