@@ -6,8 +6,11 @@ import pyomo.environ as pyo
 import pytest
 
 from pipeline.errors import SolverError
+from pipeline.formulation.pairwise import Weights, build
+from pipeline.published import PublishedSearch
 from pipeline.settings import SolverSettings
 from pipeline.solver import Solution, SolveStatus, solve
+from tests.random_instances import Shape, random_case
 
 
 def knapsack(values: list[float], weights: list[float], room: float) -> pyo.ConcreteModel:
@@ -18,23 +21,6 @@ def knapsack(values: list[float], weights: list[float], room: float) -> pyo.Conc
     model.room = pyo.Constraint(expr=packed <= room)
     worth = sum(-v * x for v, x in zip(values, model.taken.values(), strict=True))
     model.objective = pyo.Objective(expr=worth)
-    return model
-
-
-def two_offers() -> pyo.ConcreteModel:
-    """One of two offers must be taken: cost 0.8 at rate 0.54, or cost 1.67 at rate 0.75.
-
-    HiGHS 1.16.0 with presolve calls the second one optimal.
-    """
-    model = pyo.ConcreteModel()
-    model.x = pyo.Var(range(3), domain=pyo.Binary)
-    model.t = pyo.Var(bounds=(0, 1))
-    model.one = pyo.Constraint(expr=sum(model.x.values()) == 1)
-    model.rates = pyo.ConstraintList()
-    for x, rate in zip(model.x.values(), (0.54, 0.75, 0.75), strict=True):
-        model.rates.add(model.t + x <= 1 + rate)
-    cost = 0.8 * model.x[0] + 1.67 * model.x[1] + 1.67 * model.x[2]
-    model.objective = pyo.Objective(expr=cost - 2.2266 * model.t)
     return model
 
 
@@ -49,10 +35,17 @@ def test_an_optimum_comes_with_objective_bound_and_values() -> None:
     assert (solution.variables, solution.constraints) == (3, 1)
 
 
-def test_the_cheaper_of_two_offers_is_found_where_presolve_would_miss_it() -> None:
-    # 0.8 − 2.2266·0.54 = −0.402; 1.67 − 2.2266·0.75 = 0.00005.
-    solution = solve(two_offers(), SolverSettings())
-    assert solution.objective == pytest.approx(0.8 - 2.2266 * 0.54)
+def test_the_answer_is_right_where_presolve_would_call_another_point_optimal() -> None:
+    # One group must take all layers: at $0.80/h and 478,974 tokens/s, or at $1.66949686/h and
+    # 661,245 tokens/s. Per token the first is cheaper, 1.67e-6 against 2.52e-6 $·s/(h·token), so
+    # its score 0.8 − p·478,974 is negative at the price p of the second, whose own score is 0.
+    # HiGHS 1.16.0 with presolve answers 0.
+    instance, sizes = random_case(5197, Shape(max_types=2, max_gpus=4, max_layers=4))
+    problem = PublishedSearch(instance, sizes, SolverSettings()).problem
+    price = 1.66949686 / 661244.5056398675
+    model = build(problem, Weights(throughput=price * problem.fastest, cost=1.0))
+    solution = solve(model, SolverSettings())
+    assert solution.objective == pytest.approx(0.8 - price * 478974.2977601889)
 
 
 def test_infeasible_is_a_status_whether_the_solver_or_the_compiler_sees_it() -> None:
