@@ -44,20 +44,23 @@ def points(config: Config, problem: Problem, ballpark: Ballpark) -> Iterator[Poi
     """
     sweep = config.sweep
     for method in sweep.methods:
+        arguments = _arguments(config, problem, method, ballpark)
         for name in sweep.granularities:
-            for budget, weight in _arguments(config, problem, method, ballpark):
+            for budget, weight in arguments:
                 yield make_point(problem, name, method, budget, weight)
 
 
 def missing_tasks(
     loaded: LoadedConfig, done: Container[str], skip: Callable[[], None], ballpark: Ballpark
 ) -> Iterator[tuple[Problem, Point]]:
-    """Yield the points of a sweep that are not done yet; call `skip` for each that is."""
+    """Yield each point of a sweep once unless it is done; call `skip` for every other mention."""
     for problem in problems(loaded):
+        planned: set[str] = set()
         for point in points(loaded.config, problem, ballpark):
-            if point.point_id in done:
+            if point.point_id in done or point.point_id in planned:
                 skip()
             else:
+                planned.add(point.point_id)
                 yield problem, point
 
 
