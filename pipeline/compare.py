@@ -121,7 +121,8 @@ def _lowest(points: pd.DataFrame) -> pd.Series | None:
     # Of methods that found the same, the one that proved it to be the lowest is named.
     rank = lowest.method.map(lambda name: _PROVE_LOWEST.get(name, len(_PROVE_LOWEST)))
     order = ["rank", "cost_usd_per_hour", "method", "point_id"]
-    return lowest.assign(rank=rank).sort_values(order).iloc[0]
+    first: pd.Series = lowest.assign(rank=rank).sort_values(order).iloc[0]
+    return first
 
 
 def _row(
