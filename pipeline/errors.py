@@ -43,9 +43,13 @@ class PlacementError(Exception):
 class InputError(PlacementError):
     """All faults found in an input, together; what two rules both found stands there once."""
 
-    def __init__(self, faults: Iterable[Fault]):
+    def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple({str(fault): fault for fault in faults}.values())
-        super().__init__("\n".join(str(fault) for fault in self.faults))
+        # The arguments of an exception are what another process makes it anew from.
+        super().__init__(self.faults)
+
+    def __str__(self) -> str:
+        return "\n".join(str(fault) for fault in self.faults)
 
 
 class ResultsError(PlacementError):

@@ -110,7 +110,8 @@ def _sum_runs(array: IntArray, run: int, length: int) -> IntArray:
     padded = np.zeros((run * length, *array.shape[1:]), dtype=array.dtype)
     kept = min(len(array), len(padded))
     padded[:kept] = array[:kept]
-    return padded.reshape(length, run, *array.shape[1:]).sum(axis=1)
+    sums: IntArray = padded.reshape(length, run, *array.shape[1:]).sum(axis=1)
+    return sums
 
 
 def group_classes(instance: Instance, by_network: bool = True) -> GroupClasses:
@@ -160,7 +161,8 @@ def hop_gb_per_s(network: Network, groups: GroupClasses) -> FloatArray:
     )
     lowest = [c.zones[0] for c in groups]
     direct = network.bandwidth[np.ix_(lowest, lowest)]
-    return np.minimum(direct, np.minimum.outer(rings, rings))
+    hops: FloatArray = np.minimum(direct, np.minimum.outer(rings, rings))
+    return hops
 
 
 def slowest_pair_gb_per_s(network: Network, groups: GroupClasses) -> FloatArray:

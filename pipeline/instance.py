@@ -92,9 +92,9 @@ class Instance:
         return tuple(accumulate((gpu.count for gpu in self.pool[:-1]), initial=0))
 
     def degrees(self, gpu: int) -> tuple[int, ...]:
-        """Return the TP degrees that type number `gpu` may use, ascending."""
+        """Return the TP degrees that type number `gpu` may use, each once, ascending."""
         kind = self.pool[gpu]
         if kind.name in self.limits.exclude:
             return ()
         most = kind.count if kind.max_tp is None else min(kind.count, kind.max_tp)
-        return tuple(sorted(d for d in self.limits.tp_degrees if d <= most))
+        return tuple(sorted({d for d in self.limits.tp_degrees if d <= most}))

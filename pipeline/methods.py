@@ -19,6 +19,7 @@ from pipeline.formulation.compact import within
 from pipeline.placement import SECONDS_PER_HOUR, Placement
 
 FloatArray = NDArray[np.float64]
+Loss = Callable[[FloatArray, FloatArray], FloatArray]
 
 # Scores that differ by less are the same answer; the last digits of a division are noise.
 RELATIVE_TOLERANCE = 1e-9
@@ -55,13 +56,14 @@ def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answ
     while len(candidates := _affordable(curve, budget_usd_per_hour)):
         if curve.out_of_time:
             break
-        curve.solve(int(candidates[len(candidates) // 2]))
+        curve.step(int(candidates[len(candidates) // 2]), at_most=budget_usd_per_hour)
     affordable = np.flatnonzero(curve.upper <= within(budget_usd_per_hour))
     possible = np.flatnonzero(curve.lower <= within(budget_usd_per_hour))
     bound = float(curve.thresholds[possible[-1]]) if len(possible) else None
     if not len(affordable):
         return _no_answer(bound)
     best = int(affordable[-1])
+    curve.settle(best)
     placement = curve.with_fewest_stages(best)
     proven = bound == float(curve.thresholds[best]) and curve.bounds(best).settled
     gap = (bound or 0.0) / placement.tokens_per_s - 1
@@ -116,7 +118,7 @@ def weighted(
     )
 
 
-def _lowest(curve: CostCurve, loss: Callable[[FloatArray, FloatArray], FloatArray]) -> Answer:
+def _lowest(curve: CostCurve, loss: Loss) -> Answer:
     """Minimise a loss that rises with cost and falls with throughput, best bound first.
 
     A placement whose throughput is exactly T costs at least lower(T), so loss(lower(T), T)
@@ -129,7 +131,8 @@ def _lowest(curve: CostCurve, loss: Callable[[FloatArray, FloatArray], FloatArra
             break
         if np.isinf(promises.min()):
             break
-        curve.solve(int(candidates[np.argmin(promises)]))
+        index = int(candidates[np.argmin(promises)])
+        curve.step(index, at_most=_cost_at(loss, best, float(curve.thresholds[index])))
     if not np.isfinite(curve.upper).any():
         possible = np.isfinite(curve.lower)
         bound = loss(curve.lower[possible], curve.thresholds[possible]).min(initial=math.inf)
@@ -146,6 +149,15 @@ def _lowest(curve: CostCurve, loss: Callable[[FloatArray, FloatArray], FloatArra
     return Answer(_status(curve, proven), placement, bound, 0.0 if proven else gap)
 
 
+def _cost_at(loss: Loss, value: float, tokens_per_s: float) -> float:
+    """Return the cost at which a loss has a value, $/h; losses are linear in the cost."""
+    if not np.isfinite(value):
+        return math.inf
+    rate = np.full(2, tokens_per_s)
+    free, one = loss(np.array([0.0, 1.0]), rate).tolist()
+    return float((value - free) / (one - free)) if one > free else math.inf
+
+
 def frontier(curve: CostCurve) -> Iterator[Answer]:
     """Yield every Pareto point, fastest first. The bounds are on the cost, $/h.
 
@@ -153,13 +165,13 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
     """
     stack = [(0, len(curve.thresholds) - 1)] if len(curve.thresholds) else []
     for end in {index for interval in stack for index in interval}:
-        _settle(curve, end)
+        curve.settle(end)
     while stack and not curve.out_of_time:
         low, high = stack.pop()
         if high - low < 2 or not exceeds(curve.upper[high], curve.upper[low]):
             continue
         middle = (low + high) // 2
-        _settle(curve, middle)
+        curve.settle(middle)
         stack += [(low, middle), (middle, high)]
     cost = math.inf
     for index in reversed(range(len(curve.thresholds))):
@@ -171,12 +183,6 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
         proven = bounds.settled
         placement = curve.with_fewest_stages(index)
         yield Answer(_status(curve, proven), placement, bounds.lower, 0.0 if proven else gap)
-
-
-def _settle(curve: CostCurve, index: int) -> None:
-    """Solve a threshold unless that was done or nothing is left to prove."""
-    if index in curve.open_indices():
-        curve.solve(index)
 
 
 def iterative(curve: CostCurve, target_usd_per_token: float | None = None) -> Answer:

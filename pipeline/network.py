@@ -127,7 +127,7 @@ def _exchangeable(matrix: FloatArray, one: int, other: int) -> bool:
 def _number_by_first_appearance(
     keys: Iterable[object],
 ) -> tuple[tuple[int, ...], list[int]]:
-    """Number equal keys alike, in order of appearance; also return the first index of each."""
+    """Return equal keys' common number, in order of appearance, and the first index of each."""
     numbers: dict[object, int] = {}
     first: list[int] = []
     numbered: list[int] = []

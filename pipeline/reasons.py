@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.curve import CostCurve
+from pipeline.formulation.compact import Goal
 from pipeline.granularity import can_sum_to
 from pipeline.options import size_bounds
 from pipeline.performance import performance_model
@@ -53,7 +54,7 @@ def _budget(curve: CostCurve, budget: float | None) -> str:
     """Name the cost of the cheapest placement where it is above the budget."""
     if budget is None:
         return ""
-    curve.solve(0)
+    curve.settle(0)
     cheapest = float(curve.upper[0])
     if not math.isfinite(cheapest):
         return ""
@@ -64,10 +65,12 @@ def _stages(curve: CostCurve, _budget: float | None) -> str:
     """Name the fewest stages that would do where the limit on stages is in the way."""
     limits = curve.instance.limits
     free = replace(limits, max_stages=curve.instance.num_layers)
-    fewest = curve.relaxed(replace(curve.instance, limits=free)).fewest_stages()
-    if fewest is None or fewest <= limits.max_stages:
+    unlimited = curve.changed(replace(curve.instance, limits=free))
+    slowest = float(unlimited.thresholds[0])
+    found = unlimited.search.without_links(slowest, Goal.STAGES).placement
+    if found is None or len(found.stages) <= limits.max_stages:
         return ""
-    return f"stages: at least {fewest} are needed, max_stages is {limits.max_stages}"
+    return f"stages: at least {len(found.stages)} are needed, max_stages is {limits.max_stages}"
 
 
 def _pool(curve: CostCurve, _budget: float | None) -> str:

@@ -100,13 +100,13 @@ def _answers(problem: Problem, point: Point, curve: CostCurve) -> Iterator[Answe
 
 def _solved(problem: Problem, point: Point, started: float) -> PointRows:
     curve, answers = solve_point(problem, point)
-    space = search_space(problem.instance, curve.links.groups, curve.options)
+    space = search_space(problem.instance, curve.search.links.groups, curve.options)
     seconds = time.perf_counter() - started
     points: list[PointRow] = []
     segments: list[SegmentRow] = []
     for index, answer in enumerate(answers):
         values = _question(problem, point) | _space_columns(space) | _effort_columns(curve)
-        values |= {"total_seconds": seconds, "links": "not_binding", **_provenance()}
+        values |= {"total_seconds": seconds, "links": links_used(curve), **_provenance()}
         if point.method == "frontier":
             values["point_id"] = pareto_id(point.point_id, index)
             values["pareto_index"] = index
@@ -115,6 +115,11 @@ def _solved(problem: Problem, point: Point, started: float) -> PointRows:
         if answer.placement is not None:
             segments += segment_rows(values["point_id"], answer.placement)
     return PointRows(tuple(points), tuple(segments))
+
+
+def links_used(curve: CostCurve) -> str:
+    """Say whether links were shown not to bind, or had to be modelled."""
+    return "path" if curve.effort.path_solves else "not_binding"
 
 
 def _question(problem: Problem, point: Point) -> dict[str, Any]:

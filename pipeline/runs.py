@@ -8,7 +8,7 @@ gap form one run: n groups of a run [lo, hi] cover any number of layers from n·
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.groups import GroupClasses
@@ -65,18 +65,18 @@ def deal_layers(
     runs: Sequence[Run],
     counts: Sequence[int],
     num_layers: int,
-    rate_after: dict[tuple[int, int], float],
+    rate: Callable[[int, int], float],
 ) -> list[tuple[int, int]]:
     """Deal L layers to the chosen groups; return (run, size) of every group.
 
     Every group starts at its run's smallest size; each further layer goes where the throughput
     stays highest, so that no group is slowed without need.
 
-    counts: groups chosen of each run. rate_after: tokens/s by (group class, size).
+    counts: groups chosen of each run. rate: tokens/s of a group class at a size.
     """
     dealt = [[run, runs[run].smallest] for run, n in enumerate(counts) for _ in range(n)]
     for _ in range(num_layers - sum(size for _, size in dealt)):
-        open_groups = [g for g in dealt if g[1] < runs[g[0]].largest]
-        chosen = max(open_groups, key=lambda g: rate_after[runs[g[0]].group_class, g[1] + 1])
+        growing = [group for group in dealt if group[1] < runs[group[0]].largest]
+        chosen = max(growing, key=lambda g: rate(runs[g[0]].group_class, g[1] + 1))
         chosen[1] += 1
     return [(run, size) for run, size in dealt]

@@ -131,4 +131,5 @@ def _follow_counts(num_layers: int, groups: GroupClasses, options: Sequence[Opti
         has_size[row, of_class] = 1
     size = np.arange(num_layers + 1)
     starts = np.maximum(num_layers - np.add.outer(size, size) + 1, 0)
-    return has_size @ starts @ has_size.T
+    pairs: IntArray = has_size @ starts @ has_size.T
+    return pairs

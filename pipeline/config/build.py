@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipeline.config.schema import Config, ModelSection, NetworkSection
 from pipeline.instance import (
     Baseline,
@@ -24,7 +26,10 @@ def build_instance(config: Config) -> Instance:
         GpuType(kind.gpu, kind.count, float(kind.memory_gb), float(kind.usd_per_hour), kind.max_tp)
         for kind in config.pool
     )
-    limits = config.limits.model_dump()
+    limits: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in config.limits.model_dump().items()
+    }
     figures = {
         name: GpuFigures(**section.model_dump())
         for name, section in config.performance.gpus.items()
@@ -35,7 +40,7 @@ def build_instance(config: Config) -> Instance:
         workload=Workload(**config.workload.model_dump()),
         pool=pool,
         network=_network(config.network, sum(kind.count for kind in pool)),
-        limits=Limits(**{k: tuple(v) if isinstance(v, list) else v for k, v in limits.items()}),
+        limits=Limits(**limits),
         performance=Performance(config.performance.model, figures),
         baseline=_baseline(config),
     )

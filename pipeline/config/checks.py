@@ -10,7 +10,7 @@ import contextlib
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipeline.config.document import Document
 from pipeline.config.schema import (
@@ -28,6 +28,7 @@ from pipeline.granularity import can_sum_to, granularity
 from pipeline.performance.flops import GPU_FIGURES, TP_EFFICIENCY
 
 MAX_GPUS = 100_000
+ONE_NETWORK = "must have exactly one of gb_per_s, matrix, rows"
 
 
 def heads_divide(document: Document, model: ModelSection) -> Iterator[Fault]:
@@ -65,7 +66,7 @@ def gpus_listed_once(document: Document, gpu_names: dict[int, str]) -> Iterator[
 
 
 def pool_is_numberable(document: Document, num_gpus: int) -> Iterator[Fault]:
-    """The pool is of a size that can be numbered."""
+    """Ids can be given to a pool of this size."""
     if num_gpus > MAX_GPUS:
         yield document.fault(("pool",), f"may hold at most {MAX_GPUS} GPUs", num_gpus)
 
@@ -77,7 +78,7 @@ def degrees_are_powers(document: Document, limits: LimitsSection) -> Iterator[Fa
 
 
 def largest_degrees_are_powers(document: Document, pool: list[GpuSection]) -> Iterator[Fault]:
-    """The largest TP degree of a type is a power of two whose efficiency is known."""
+    """Each type's largest TP degree is a power of two whose efficiency is known."""
     for index, kind in enumerate(pool):
         if kind.max_tp is not None:
             yield from _degree_fault(document, ("pool", index, "max_tp"), kind.max_tp)
@@ -97,10 +98,9 @@ def excluded_in_pool(
 
 
 def network_is_one(document: Document, network: NetworkSection) -> Iterator[Fault]:
-    """The network is given once, and exceptions only to a single bandwidth."""
+    """Bandwidths are given once, and exceptions only to a single bandwidth."""
     if (network.gb_per_s is None) == (network.rows is None):
-        reason = "must have exactly one of gb_per_s, matrix, rows"
-        yield document.lacking(("network",), reason)
+        yield document.lacking(("network",), ONE_NETWORK)
     if network.rows is not None and network.overrides:
         reason = "go with gb_per_s, not with a matrix"
         yield document.fault(("network", "overrides"), reason, len(network.overrides))
@@ -109,7 +109,7 @@ def network_is_one(document: Document, network: NetworkSection) -> Iterator[Faul
 def network_covers_pool(
     document: Document, num_gpus: int, network: NetworkSection
 ) -> Iterator[Fault]:
-    """The network speaks of exactly the GPUs of the pool."""
+    """Bandwidths speak of exactly the GPUs of the pool."""
     if network.rows is not None:
         yield from _matrix_faults(document, network.rows, num_gpus)
     for index, override in enumerate(network.overrides):
@@ -133,7 +133,7 @@ def granularities_fit(
 def baseline_in_pool(
     document: Document, gpu_names: dict[int, str], baseline: BaselineSection | None
 ) -> Iterator[Fault]:
-    """The baseline's GPU is in the pool and its degree is one that can be."""
+    """Baselines are of a GPU in the pool and of a degree that can be."""
     if baseline is None:
         return
     if baseline.gpu not in gpu_names.values():
@@ -193,7 +193,7 @@ def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
     """Draw what can be known from sections that have faults elsewhere."""
     facts: dict[str, Any] = {}
     pool = data.get("pool")
-    if isinstance(pool, list) and all(isinstance(entry, dict) for entry in pool):
+    if pool and isinstance(pool, list) and all(isinstance(entry, dict) for entry in pool):
         names = {i: entry.get("gpu") for i, entry in enumerate(pool)}
         facts["gpu_names"] = {i: name for i, name in names.items() if isinstance(name, str)}
         counts = [entry.get("count") for entry in pool]
@@ -215,5 +215,5 @@ def _sound_granularities(listed: list[Any]) -> Iterator[tuple[int, str]]:
             yield index, granularity_name(value)
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and value >= 1

@@ -21,6 +21,7 @@ from pipeline.errors import Fault, InputError, missing
 CONFIG_FILE = "config.csv"
 POOL_FILE = "gpu_pool.csv"
 NETWORK_FILE = "network_bandwidth.csv"
+PERCENTILE = "network_bandwidth_percentile_threshold"
 
 # What the published system assumes where a parameter is absent.
 DEFAULTS: Mapping[FieldPath, Any] = {
@@ -68,7 +69,7 @@ PARAMETERS: Mapping[str, tuple[FieldPath, Callable[[Any], Any]]] = {
     "max_pipeline_stages": (("limits", "max_stages"), _as_is),
     "min_layers_per_stage": (("limits", "min_layers_per_stage"), _as_is),
     "min_memory_utilization": (("limits", "min_memory_utilization"), _as_is),
-    "network_bandwidth_percentile_threshold": (("network", "drop_below_percentile"), _percent),
+    PERCENTILE: (("network", "drop_below_percentile"), _percent),
     "time_limit_seconds": (("solver", "time_limit_s"), _as_is),
     "optimality_gap": (("solver", "mip_gap"), _as_is),
     "enable_segment_quantization": (("sweep", "granularities"), _sizes),
@@ -96,43 +97,41 @@ POOL_COLUMNS: Mapping[str, str] = {
 
 
 def read_directory(directory: Path) -> Document:
-    """Read the three files. Raises InputError with the faults of all of them."""
+    """Read the three files; the document notes what is wrong with each."""
     document = Document(str(directory), {"name": directory.resolve().name})
-    faults: list[Fault] = []
     for read in (_read_parameters, _read_pool, _read_network):
         try:
-            faults += read(directory, document)
+            read(directory, document)
         except InputError as error:
-            faults += error.faults
-    if faults:
-        raise InputError(faults)
+            document.note_unread(error)
     return document
 
 
-def _read_parameters(directory: Path, document: Document) -> list[Fault]:
+def _read_parameters(directory: Path, document: Document) -> None:
     """Fill model, workload, limits, solver and sweep from `config.csv`."""
     file = str(directory / CONFIG_FILE)
-    rows = _table(directory / CONFIG_FILE)
+    document.data |= {"model": {}, "workload": {}}
+    document.origins |= {path: (file, name) for name, (path, _) in PARAMETERS.items()}
     given: dict[str, Any] = {}
-    faults: list[Fault] = []
-    for line, row in enumerate(rows[1:], start=2):
-        name, value = [*row, "", ""][:2]
+    for line, row in enumerate(_table(directory / CONFIG_FILE)[1:], start=2):
+        name, value = [*row, ""][:2]
         if name in given:
-            faults.append(Fault(file, name, f"stands here twice, again in line {line}", value))
+            reason = f"stands here twice, again in line {line}"
+            document.faults.append(Fault(file, name, reason, value))
         elif name in PARAMETERS or name in ("min_batch_size", "max_batch_size"):
-            given[name] = _parsed(value)
+            given[name] = value if name == "model_name" else _parsed(value)
         else:
-            faults.append(Fault(file, name or f"line {line}", "is not a known parameter", value))
+            field = name or f"line {line}"
+            document.faults.append(Fault(file, field, "is not a known parameter", value))
+    share = given.get(PERCENTILE, 0)
+    if _is_number(share) and not 0 <= share <= 1:
+        document.faults.append(Fault(file, PERCENTILE, "must be a share from 0 to 1", share))
     for path, value in DEFAULTS.items():
-        _put(document, path, value, (file, path[-1]))
+        _put(document, path, value, document.where(path))
     for name, (path, translate) in PARAMETERS.items():
         if name in given:
             _put(document, path, translate(given[name]), (file, name))
     _put_batch_sizes(document, given, file)
-    document.origins |= {
-        path: (file, name) for name, (path, _) in PARAMETERS.items() if path not in document.origins
-    }
-    return faults
 
 
 def _put_batch_sizes(document: Document, given: Mapping[str, Any], file: str) -> None:
@@ -148,20 +147,23 @@ def _put_batch_sizes(document: Document, given: Mapping[str, Any], file: str) ->
         _put(document, ("sweep", "over"), {"workload.batch_size": batches}, (file, names[0]))
 
 
-def _read_pool(directory: Path, document: Document) -> list[Fault]:
+def _read_pool(directory: Path, document: Document) -> None:
     """Fill the pool from `gpu_pool.csv`."""
     file = str(directory / POOL_FILE)
-    header, *rows = _table(directory / POOL_FILE)
     document.origins["pool",] = (file, "rows")
-    unknown = [name for name in header if name not in POOL_COLUMNS]
-    faults = [Fault(file, name, "is not a known column", name) for name in unknown]
+    header, *rows = _table(directory / POOL_FILE)
+    for position, name in enumerate(header):
+        if name not in POOL_COLUMNS:
+            document.faults.append(Fault(file, name, "is not a known column", name))
+        elif name in header[:position]:
+            document.faults.append(Fault(file, name, "is a column twice", name))
     for index, row in enumerate(rows):
-        label = row[header.index("gpu_type")] if "gpu_type" in header else f"row {index + 1}"
+        label = dict(zip(header, row, strict=False)).get("gpu_type") or f"row {index + 1}"
         for column, key in POOL_COLUMNS.items():
             document.origins["pool", index, key] = (file, f"{column} of {label}")
         if len(row) != len(header):
             reason = f"has {len(row)} values, the header has {len(header)}"
-            faults.append(Fault(file, f"row {index + 1}", reason, ",".join(row)))
+            document.faults.append(Fault(file, f"row {index + 1}", reason, ",".join(row)))
     if "dollar_per_hour" not in header:
         for index in range(len(rows)):
             document.origins["pool", index, "usd_per_hour"] = (file, "dollar_per_hour")
@@ -173,15 +175,13 @@ def _read_pool(directory: Path, document: Document) -> list[Fault]:
         }
         for row in rows
     ]
-    return faults
 
 
-def _read_network(directory: Path, document: Document) -> list[Fault]:
+def _read_network(directory: Path, document: Document) -> None:
     """Fill the bandwidth matrix from `network_bandwidth.csv`."""
     file = directory / NETWORK_FILE
-    document.origins["network", "rows"] = (str(file), "matrix")
-    document.data.setdefault("network", {})["rows"] = read_matrix(file)
-    return []
+    _put(document, ("network", "rows"), [], (str(file), "matrix"))
+    _put(document, ("network", "rows"), read_matrix(file), (str(file), "matrix"))
 
 
 def read_matrix(file: Path) -> list[list[Any]]:
@@ -209,7 +209,7 @@ def _table(file: Path) -> list[list[str]]:
 
 def _put(document: Document, path: FieldPath, value: Any, origin: tuple[str, str]) -> None:
     """Store a value in the document under a path of section names, with where it came from."""
-    at = document.data
+    at: Any = document.data
     for part in path[:-1]:
         at = at.setdefault(part, {})
     at[path[-1]] = value

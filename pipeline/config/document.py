@@ -14,11 +14,17 @@ Path = tuple[str | int, ...]
 
 @dataclass
 class Document:
-    """Raw data of a config. origins: file and name there of the fields under a path."""
+    """Raw data of a config.
+
+    origins: file and name there of the fields under a path. faults: what was found while reading.
+    unread: files that gave nothing, so that what is absent because of them is no news.
+    """
 
     file: str
     data: dict[str, Any]
     origins: dict[Path, tuple[str, str]] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    unread: set[str] = field(default_factory=set)
 
     def where(self, path: Path) -> tuple[str, str]:
         """Return the file and the field name by which a user knows the field at `path`."""
@@ -36,29 +42,45 @@ class Document:
         """Return a fault of a field that should be at `path` and is not."""
         return missing(*self.where(path), reason)
 
-    def with_values(self, values: Sequence[tuple[str, Any]], origin: str) -> Document:
+    def note_unread(self, error: InputError) -> None:
+        """Keep the faults of a file that could not be read, to be reported with all others."""
+        self.faults += error.faults
+        self.unread |= {fault.file for fault in error.faults}
+
+    def is_news(self, fault: Fault) -> bool:
+        """Tell whether a fault says more than what was found while reading."""
+        known = {(noted.file, noted.field) for noted in self.faults}
+        return fault.file not in self.unread and (fault.file, fault.field) not in known
+
+    def with_values(
+        self, values: Sequence[tuple[str, Any]], file: str, prefix: str = ""
+    ) -> Document:
         """Return a copy with fields replaced, as `workload.batch_size` or `pool.A100.count`.
 
-        Raises InputError for a path that leads through something that has no such part.
+        file, prefix: where the values stand and what precedes their keys there. A path that leads
+        through something that has no such part is noted among the faults.
         """
-        changed = Document(self.file, self.data, dict(self.origins))
-        faults: list[Fault] = []
+        origins, faults, unread = dict(self.origins), list(self.faults), set(self.unread)
+        changed = Document(self.file, self.data, origins, faults, unread)
         for key, value in values:
             try:
                 path = _path(changed.data, key)
                 changed.data = _replaced(changed.data, path, value)
             except (LookupError, TypeError) as error:
-                faults.append(Fault(origin, key, str(error.args[0]), value))
+                changed.faults.append(Fault(file, prefix + key, str(error.args[0]), value))
             else:
-                changed.origins[path] = (origin, key)
-        if faults:
-            raise InputError(faults)
+                changed.origins[path] = (file, prefix + key)
         return changed
+
+
+def key_parts(key: str) -> list[str]:
+    """Split a dotted key: `pool[0].count` and `pool.0.count` are the same."""
+    return [part for part in re.split(r"[.\[\]]+", key) if part]
 
 
 def _path(data: Any, key: str) -> Path:
     """Return the path that a dotted key means in the data, as `pool.A100.count`."""
-    parts = [part for part in re.split(r"[.\[\]]+", key) if part]
+    parts = key_parts(key)
     if not parts:
         raise LookupError("is no field name")
     path: list[str | int] = []
@@ -85,7 +107,7 @@ def _step(container: Any, part: str) -> str | int:
         return part
     if not isinstance(container, list):
         raise TypeError(f"has no part named {part!r}")
-    if part.isdigit() and int(part) < len(container):
+    if part.isdecimal() and int(part) < len(container):
         return int(part)
     names = [entry.get("gpu") if isinstance(entry, dict) else None for entry in container]
     if part in names:

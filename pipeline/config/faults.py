@@ -62,8 +62,10 @@ def _known_fields(path: Path) -> list[str]:
     """List the fields of the section that a path leads to."""
     section: type[BaseModel] | None = Config
     for part in path:
-        if section is not None and isinstance(part, str):
-            section = next(iter(_sections_in(section.model_fields[part].annotation)), None)
+        # A part that is no field is an index or a key of the user's own, as a GPU's name.
+        if section is not None and part in section.model_fields:
+            annotation = section.model_fields[str(part)].annotation
+            section = next(iter(_sections_in(annotation)), None)
     return list(section.model_fields) if section else []
 
 

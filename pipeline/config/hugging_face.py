@@ -33,14 +33,16 @@ def read_hf_config(path: Path) -> dict[str, Any]:
     file = str(path)
     try:
         found = json.loads(read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError([missing(file, "file", f"is not valid JSON: {error}")]) from None
     if not isinstance(found, dict):
         raise InputError([Fault(file, "file", "must hold an object", found)])
-    dtype = found.get("dtype", found.get("torch_dtype", "bfloat16"))
-    if dtype not in BYTES_PER_WEIGHT:
+    field = "dtype" if found.get("dtype") is not None else "torch_dtype"
+    dtype = found.get(field)
+    dtype = "bfloat16" if dtype is None else dtype
+    if not isinstance(dtype, str) or dtype not in BYTES_PER_WEIGHT:
         known = ", ".join(BYTES_PER_WEIGHT)
-        raise InputError([Fault(file, "torch_dtype", f"must be one of {known}", dtype)])
+        raise InputError([Fault(file, field, f"must be one of {known}", dtype)])
     fields = {key: found[key] for key in COPIED if found.get(key) is not None}
     name = found.get("_name_or_path") or path.resolve().parent.name
     return {"name": str(name), "bytes_per_weight": BYTES_PER_WEIGHT[dtype], **fields}

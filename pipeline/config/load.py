@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config.build import build_instance
-from pipeline.config.checks import run_checks
+from pipeline.config.checks import ONE_NETWORK, run_checks
 from pipeline.config.csv_directory import read_directory, read_matrix
-from pipeline.config.document import Document
+from pipeline.config.document import Document, key_parts
 from pipeline.config.faults import faults_of
 from pipeline.config.hugging_face import read_hf_config
 from pipeline.config.schema import Config
@@ -23,6 +23,8 @@ from pipeline.errors import Fault, InputError
 from pipeline.instance import Instance
 
 Assignment = tuple[str, Any]
+# Sections that are no part of the instance, and files, which are read before anything is swept.
+NOT_SWEPT = (["name"], ["solver"], ["sweep"], ["hf_config"], ["network", "matrix"])
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,21 @@ class LoadedConfig:
         over = self.config.sweep.over
         for values in itertools.product(*over.values()):
             swept = dict(zip(over, values, strict=True))
-            yield swept, self.with_values(list(swept.items()), "sweep.over") if swept else self
+            yield swept, self.swept(list(swept.items())) if swept else self
 
-    def with_values(self, assignments: Sequence[Assignment], origin: str) -> LoadedConfig:
-        """Return this config with fields replaced. Raises InputError, naming the origin."""
-        document = self.document.with_values(assignments, origin)
+    def swept(self, assignments: Sequence[Assignment]) -> LoadedConfig:
+        """Return this config with swept values in place. Raises InputError."""
+        return self.with_values(assignments, self.document.file, "sweep.over.")
+
+    def with_values(
+        self, assignments: Sequence[Assignment], origin: str, prefix: str = ""
+    ) -> LoadedConfig:
+        """Return this config with fields replaced.
+
+        Raises InputError; a fault of a replaced field names the origin, and the field behind the
+        prefix.
+        """
+        document = self.document.with_values(assignments, origin, prefix)
         return LoadedConfig(_validated(document), document)
 
 
@@ -63,9 +75,7 @@ def load_config(path: str | Path, assignments: Sequence[Assignment] = ()) -> Loa
     read = read_directory if source.is_dir() else read_yaml
     document = read(source).with_values(assignments, "--set")
     base = source if source.is_dir() else source.parent
-    faults = _resolve_files(document, base)
-    if faults:
-        _raise_with_rest(document, faults)
+    _resolve_files(document, base)
     loaded = LoadedConfig(_validated(document), document)
     _check_swept_values(loaded)
     return loaded
@@ -82,57 +92,67 @@ def stored_config(run: Mapping[str, Any]) -> LoadedConfig:
 
 def parse_assignments(texts: Sequence[str]) -> list[Assignment]:
     """Read key=value texts; the value is read as YAML. Raises InputError."""
-    faults = [
+    faults: list[Fault] = [
         Fault("--set", text, "must be key=value, as workload.batch_size=16", text)
         for text in texts
         if not text.partition("=")[0].strip() or "=" not in text
     ]
-    if faults:
-        raise InputError(faults)
-    pairs = (text.partition("=") for text in texts)
-    return [(key.strip(), parse_yaml(value, f"--set: {key.strip()}")) for key, _, value in pairs]
-
-
-def _raise_with_rest(document: Document, faults: list[Fault]) -> None:
-    """Raise the given faults together with those of the other fields."""
-    try:
-        _validated(document)
-    except InputError as error:
-        known = {(fault.file, fault.field) for fault in faults}
-        faults += [f for f in error.faults if (f.file, f.field) not in known]
-    raise InputError(faults)
-
-
-def _resolve_files(document: Document, base: Path) -> list[Fault]:
-    """Put the content of the files that a config names where their names stood."""
-    faults: list[Fault] = []
-    network = document.data.get("network")
-    if isinstance(network, dict) and isinstance(network.get("matrix"), str):
-        file = base / network.pop("matrix")
-        document.origins["network", "rows"] = (str(file), "matrix")
+    assignments: list[Assignment] = []
+    for text in texts:
+        key, _, value = text.partition("=")
         try:
-            network["rows"] = read_matrix(file)
+            assignments.append((key.strip(), parse_yaml(value, f"--set: {key.strip()}")))
         except InputError as error:
             faults += error.faults
-            network["rows"] = []
+    if faults:
+        raise InputError(faults)
+    return assignments
+
+
+def _resolve_files(document: Document, base: Path) -> None:
+    """Put the content of the files that a config names where their names stood."""
+    _resolve_matrix(document, base)
+    _resolve_model(document, base)
+
+
+def _resolve_matrix(document: Document, base: Path) -> None:
+    """Read the file under `network.matrix` into `network.rows`."""
+    network = document.data.get("network")
+    if not isinstance(network, dict) or not isinstance(network.get("matrix"), str):
+        return
+    if "rows" in network:
+        document.faults.append(document.lacking(("network",), ONE_NETWORK))
+    file = base / network.pop("matrix")
+    document.origins["network", "rows"] = (str(file), "matrix")
+    network["rows"] = []
+    try:
+        network["rows"] = read_matrix(file)
+    except InputError as error:
+        document.note_unread(error)
+
+
+def _resolve_model(document: Document, base: Path) -> None:
+    """Read the file under `hf_config` into `model`."""
     named = document.data.pop("hf_config", None)
-    if named is not None and "model" in document.data:
-        faults.append(document.fault(("hf_config",), "cannot stand beside model", named))
+    if named is None:
+        return
+    if "model" in document.data:
+        document.faults.append(document.fault(("hf_config",), "cannot stand beside model", named))
     elif isinstance(named, str):
-        document.origins["model",] = (str(base / named), "file")
+        document.origins["model",] = (str(base / named), "")
         try:
             document.data["model"] = read_hf_config(base / named)
         except InputError as error:
-            faults += error.faults
-    elif named is not None:
-        faults.append(document.fault(("hf_config",), "must be the name of a file", named))
-    return faults
+            document.note_unread(error)
+    else:
+        document.faults.append(document.fault(("hf_config",), "must be the name of a file", named))
+        document.origins["model",] = document.where(("hf_config",))
 
 
 def _validated(document: Document) -> Config:
     """Validate every field, then what the sound sections say together.
 
-    Raises InputError with all faults.
+    Raises InputError with all faults, first those found while reading.
     """
     faults: list[Fault] = []
     broken: set[str | int] = set()
@@ -144,6 +164,7 @@ def _validated(document: Document) -> Config:
         broken = {detail["loc"][0] for detail in error.errors(include_url=False)}
         sections = _sound_sections(document, broken)
     faults += run_checks(document, sections)
+    faults = document.faults + [fault for fault in faults if document.is_news(fault)]
     if faults:
         raise InputError(faults)
     return config
@@ -154,7 +175,9 @@ def _sound_sections(document: Document, broken: set[str | int]) -> dict[str, Any
     sections: dict[str, Any] = {}
     for name, field in Config.model_fields.items():
         if name in document.data and name not in broken:
-            sections[name] = TypeAdapter(field.annotation).validate_python(document.data[name])
+            sections[name] = TypeAdapter(field.rebuild_annotation()).validate_python(
+                document.data[name]
+            )
         elif name not in broken:
             sections[name] = field.get_default(call_default_factory=True)
     return sections
@@ -164,14 +187,14 @@ def _check_swept_values(loaded: LoadedConfig) -> None:
     """Check every value of every swept field by itself, so that a sweep cannot stumble later."""
     faults: list[Fault] = []
     for key, values in loaded.config.sweep.over.items():
-        if key.split(".")[0] in ("sweep", "name", "solver"):
-            faults.append(
-                Fault(loaded.document.file, f"sweep.over.{key}", "cannot be swept", values)
-            )
+        parts = key_parts(key)
+        if parts[:1] in NOT_SWEPT or parts in NOT_SWEPT:
+            field = f"sweep.over.{key}"
+            faults.append(Fault(loaded.document.file, field, "cannot be swept", values))
             continue
         for value in values:
             try:
-                loaded.with_values([(key, value)], "sweep.over")
+                loaded.swept([(key, value)])
             except InputError as error:
                 faults += error.faults
     if faults:

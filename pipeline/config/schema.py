@@ -217,7 +217,7 @@ class SweepSection(Section):
     budgets_usd_per_hour: Budgets = "wide"
     """A preset (fine, coarse, wide, around_fine, around_coarse) or a list, $/h."""
     methods: Annotated[list[Method], Field(min_length=1)] = Field(
-        default_factory=lambda: ["enumeration", "ratio"]
+        default_factory=lambda: list[Method](("enumeration", "ratio"))
     )
     """How to search: enumeration (highest throughput at each budget), weighted (throughput
     against cost), iterative (the published ballpark search), ratio (lowest $/token), frontier

@@ -25,17 +25,18 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(
-                None, None, "aliases are not supported", self.peek_event().start_mark
-            )
+            raise self._refused("aliases are not supported")
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(
-                None, None, f"nested more than {MAX_DEPTH} deep", self.peek_event().start_mark
-            )
+            raise self._refused(f"nested more than {MAX_DEPTH} deep")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+    def _refused(self, reason: str) -> yaml.MarkedYAMLError:
+        """Return an error at the place that is being read."""
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        return yaml.MarkedYAMLError(None, None, reason, mark)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -68,8 +69,8 @@ def read_text(path: Path) -> str:
         raise InputError([missing(str(path), "file", "does not exist")]) from None
     except UnicodeDecodeError:
         raise InputError([missing(str(path), "file", "is not UTF-8 text")]) from None
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read: {getattr(error, 'strerror', None) or error}"
         raise InputError([missing(str(path), "file", reason)]) from None
 
 

@@ -8,11 +8,13 @@ throughput T fixed, options below T are out, and what remains is
     subject to  Σ_r lo_r · n_r ≤ L ≤ Σ_r hi_r · n_r              (layers)
                 Σ_r n_r ≤ S                                      (stages)
                 Σ_{r of class c} n_r + Σ_{a around c} m_ac · Σ_{r of class a} n_r ≤ N_c   (groups)
-                n_r integer, ≥ 0
+                Σ_a z_a = 1,  n_r ≤ u_r · Σ_{a ∋ r} z_a                  (alternatives)
+                n_r integer, ≥ 0; z_a binary
 
 where r runs over the runs of sizes that reach T (see `runs`), lo_r and hi_r are their smallest
 and largest size, c_r the price of a group in $/h, L the layers, S the most stages, N_c the
-groups of class c, and m_ac how many blocks of class c lie inside one block of class a.
+groups of class c, and m_ac how many blocks of class c lie inside one block of class a. The
+alternatives are there only under limits such as one TP degree for all stages.
 
 A fixed T needs no big-M row, and T takes only the options' own values. That integers within
 these rows always unfold to disjoint aligned groups is shown in docs/formulation.md.
@@ -20,11 +22,11 @@ these rows always unfold to disjoint aligned groups is shown in docs/formulation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from math import lcm
 from typing import TypeVar
 
 import numpy as np
@@ -51,12 +53,16 @@ class Goal(Enum):
 
 @dataclass(frozen=True)
 class CompactProblem:
-    """What the compact model needs: runs over the groups' classes, layers and stages."""
+    """What the compact model needs: runs over the groups' classes, layers and stages.
+
+    alternatives: sets of runs, by index, of which a placement may use only one; none: all.
+    """
 
     groups: GroupClasses
     runs: tuple[Run, ...]
     num_layers: int
     max_stages: int
+    alternatives: tuple[frozenset[int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,9 @@ class CompactModel:
 
 
 def build(
-    problem: CompactProblem, goal: Goal = Goal.COST, max_usd_per_hour: float | None = None
+    problem: CompactProblem, goal: Goal = Goal.COST, max_usd_per_hour: float = math.inf
 ) -> CompactModel:
-    """Build the model. max_usd_per_hour: most that the placement may cost, None for no limit."""
+    """Build the model. max_usd_per_hour: most that the placement may cost."""
     model = pyo.ConcreteModel()
     model.groups_used = pyo.Var(range(len(problem.runs)), domain=pyo.NonNegativeIntegers)
     used = list(model.groups_used.values())
@@ -84,17 +90,19 @@ def build(
     add_layers(model, problem, used)
     add_stages(model, problem, used)
     add_groups(model, problem, used)
-    if max_usd_per_hour is not None:
+    if problem.alternatives:
+        add_alternatives(model, problem, used)
+    if math.isfinite(max_usd_per_hour):
         add_budget(model, problem, used, max_usd_per_hour, scale)
     costs = _scaled_prices(problem, scale) if goal is Goal.COST else [1.0] * len(used)
-    model.objective = pyo.Objective(expr=_sum(costs, used))
+    model.objective = pyo.Objective(expr=weighted_sum(costs, used))
     return CompactModel(model, scale)
 
 
 def add_layers(model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo.Var]) -> None:
     """Cover all layers, none twice: Σ lo·n ≤ L ≤ Σ hi·n; one equation where lo = hi throughout."""
-    fewest = _sum([float(run.smallest) for run in problem.runs], used)
-    most = _sum([float(run.largest) for run in problem.runs], used)
+    fewest = weighted_sum([float(run.smallest) for run in problem.runs], used)
+    most = weighted_sum([float(run.largest) for run in problem.runs], used)
     if all(run.smallest == run.largest for run in problem.runs):
         model.layers = pyo.Constraint(expr=fewest == problem.num_layers)
         return
@@ -104,7 +112,7 @@ def add_layers(model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo
 
 def add_stages(model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo.Var]) -> None:
     """Use no more stages than allowed: Σ n ≤ S."""
-    model.stages = pyo.Constraint(expr=_sum([1.0] * len(used), used) <= problem.max_stages)
+    model.stages = pyo.Constraint(expr=weighted_sum([1.0] * len(used), used) <= problem.max_stages)
 
 
 def add_groups(model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo.Var]) -> None:
@@ -127,7 +135,28 @@ def add_groups(model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo
         available = len(group_class.first_gpu_ids)
         can_bind = max((f for f, _ in terms), default=0.0) * problem.max_stages > available
         if can_bind:
-            model.groups.add(_sum([f for f, _ in terms], [v for _, v in terms]) <= available)
+            model.groups.add(
+                weighted_sum([f for f, _ in terms], [v for _, v in terms]) <= available
+            )
+
+
+def add_alternatives(
+    model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo.Var]
+) -> None:
+    """Use runs of one alternative only: Σ_a z_a = 1, n_r ≤ u_r · Σ_{a ∋ r} z_a.
+
+    z_a binary: whether alternative a is the one. u_r: most groups of run r.
+    """
+    chosen = pyo.Var(range(len(problem.alternatives)), domain=pyo.Binary)
+    model.alternative = chosen
+    one = weighted_sum([1.0] * len(chosen), list(chosen.values()))
+    model.one_alternative = pyo.Constraint(expr=one == 1)
+    model.within_alternative = pyo.ConstraintList()
+    for index, (variable, run) in enumerate(zip(used, problem.runs, strict=True)):
+        allowing = [chosen[a] for a, runs in enumerate(problem.alternatives) if index in runs]
+        most = float(_most_groups(problem, run))
+        factors = [1.0] + [-most] * len(allowing)
+        model.within_alternative.add(weighted_sum(factors, [variable, *allowing]) <= 0)
 
 
 def add_budget(
@@ -139,7 +168,7 @@ def add_budget(
 ) -> None:
     """Stay within a cost: Σ c·n ≤ B, both sides in units of the scaled objective."""
     limit = within(max_usd_per_hour) * scale
-    model.budget = pyo.Constraint(expr=_sum(_scaled_prices(problem, scale), used) <= limit)
+    model.budget = pyo.Constraint(expr=weighted_sum(_scaled_prices(problem, scale), used) <= limit)
 
 
 def within(usd_per_hour: Cost) -> Cost:
@@ -153,7 +182,7 @@ def cost_scale(prices: Iterable[float]) -> int:
     The denominators are those of the prices as written, 0.35 = 7/20.
     """
     denominators = {Fraction(repr(price)).denominator for price in prices}
-    return min(lcm(*denominators), MAX_SCALE)
+    return min(math.lcm(*denominators), MAX_SCALE)
 
 
 def _scaled_prices(problem: CompactProblem, scale: int) -> list[float]:
@@ -167,5 +196,6 @@ def _most_groups(problem: CompactProblem, run: Run) -> int:
     return min(members, problem.max_stages, problem.num_layers // run.smallest)
 
 
-def _sum(factors: list[float], variables: list[pyo.Var]) -> LinearExpression:
+def weighted_sum(factors: list[float], variables: list[pyo.Var]) -> LinearExpression:
+    """Return Σ factor · variable, in the form that Pyomo compiles fastest."""
     return LinearExpression(linear_coefs=factors, linear_vars=variables)

@@ -47,7 +47,7 @@ class FlopsModel:
         model: ModelShape,
         workload: Workload,
         gpus: Mapping[str, GpuFigures] | None = None,
-    ):
+    ) -> None:
         self.hidden_size = float(model.hidden_size)
         self.bytes_per_element = float(model.bytes_per_weight)
         self.layer_weight_gb = model.layer_gb

@@ -1,0 +1,56 @@
+"""Limits that deployments need, as alternatives: sets of runs of which a placement uses one.
+
+`uniform_tp`: one TP degree for all stages. `single_gpu_type`: one GPU type. `equal_sizes`:
+segments differ by at most one layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from itertools import product
+
+from pipeline.groups import GroupClasses
+from pipeline.instance import Limits
+from pipeline.runs import Run
+
+
+def is_restricted(limits: Limits) -> bool:
+    """Tell whether any of the restrictions is asked for."""
+    return limits.uniform_tp or limits.single_gpu_type or limits.equal_sizes
+
+
+def alternatives(
+    limits: Limits, groups: GroupClasses, runs: Sequence[Run]
+) -> tuple[frozenset[int], ...]:
+    """Return the alternatives that the limits leave; none where nothing is restricted.
+
+    Each restriction cuts the runs into sets; several hold together in the sets' intersections.
+    """
+    cuts: list[list[frozenset[int]]] = []
+    classes = [groups.classes[run.group_class] for run in runs]
+    if limits.uniform_tp:
+        cuts.append(_alike([c.degree for c in classes]))
+    if limits.single_gpu_type:
+        cuts.append(_alike([c.gpu for c in classes]))
+    if limits.equal_sizes:
+        cuts.append(_adjacent([run.smallest for run in runs]))
+    if not cuts:
+        return ()
+    crossed = (frozenset.intersection(*chosen) for chosen in product(*cuts))
+    return tuple(dict.fromkeys(alternative for alternative in crossed if alternative))
+
+
+def _alike(keys: Sequence[Hashable]) -> list[frozenset[int]]:
+    """Gather the indices of equal keys."""
+    by_key: dict[Hashable, set[int]] = {}
+    for index, key in enumerate(keys):
+        by_key.setdefault(key, set()).add(index)
+    return [frozenset(indices) for indices in by_key.values()]
+
+
+def _adjacent(sizes: Sequence[int]) -> list[frozenset[int]]:
+    """Gather the indices of sizes k and k+1, for every k that occurs."""
+    return [
+        frozenset(index for index, size in enumerate(sizes) if size in (smaller, smaller + 1))
+        for smaller in sorted(set(sizes))
+    ]

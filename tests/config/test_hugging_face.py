@@ -1,0 +1,128 @@
+"""Models given by a Hugging Face `config.json`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import load_config
+from tests.config.builders import faults_of, write_yaml
+
+# Source: https://huggingface.co/meta-llama/Llama-2-70b-hf, config.json.
+LLAMA_70B = {
+    "_name_or_path": "meta-llama/Llama-2-70b-hf",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_act": "silu",
+    "hidden_size": 8192,
+    "intermediate_size": 28672,
+    "num_attention_heads": 64,
+    "num_hidden_layers": 80,
+    "num_key_value_heads": 8,
+    "torch_dtype": "float16",
+    "vocab_size": 32000,
+}
+
+
+def with_hf_config(folder: Path, content: Any) -> Path:
+    """Write a config whose model is in hf/config.json, with the content given, None for no file."""
+
+    def change(data: dict[str, Any]) -> None:
+        del data["model"]
+        data["hf_config"] = "hf/config.json"
+
+    (folder / "hf").mkdir()
+    if content is not None:
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / "hf" / "config.json").write_text(text, encoding="utf-8")
+    return write_yaml(folder, change)
+
+
+def test_the_shape_is_read_relative_to_the_config(tmp_path: Path) -> None:
+    model = load_config(with_hf_config(tmp_path, LLAMA_70B)).instance.model
+    assert model.name == "meta-llama/Llama-2-70b-hf"
+    assert (model.num_hidden_layers, model.hidden_size, model.intermediate_size) == (
+        80,
+        8192,
+        28672,
+    )
+    assert (model.num_attention_heads, model.num_key_value_heads) == (64, 8)
+    assert (model.vocab_size, model.bytes_per_weight) == (32000, 2)
+    # 855,638,016 weights a layer (see test_model_shape) of two bytes.
+    assert model.layer_gb == 855_638_016 * 2 / 1024**3
+
+
+@pytest.mark.parametrize(
+    ("fields", "num_bytes"),
+    [
+        ({"torch_dtype": "float32"}, 4),
+        ({"torch_dtype": "bfloat16"}, 2),
+        ({"dtype": "float8_e4m3fn", "torch_dtype": "float32"}, 1),
+        ({"torch_dtype": None}, 2),
+        ({"dtype": None, "torch_dtype": "float32"}, 4),
+    ],
+)
+def test_bytes_per_weight_follow_from_the_dtype(
+    tmp_path: Path, fields: dict[str, Any], num_bytes: int
+) -> None:
+    model = load_config(with_hf_config(tmp_path, {**LLAMA_70B, **fields})).instance.model
+    assert model.bytes_per_weight == num_bytes
+
+
+def test_without_a_name_the_model_is_called_as_its_folder(tmp_path: Path) -> None:
+    content = {**LLAMA_70B, "_name_or_path": ""}
+    assert load_config(with_hf_config(tmp_path, content)).instance.model.name == "hf"
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "file: does not exist"),
+        ("[1]", "file: must hold an object (got [1])"),
+        ({**LLAMA_70B, "vocab_size": None}, "vocab_size: is missing"),
+        ({**LLAMA_70B, "hidden_size": "8192"}, "hidden_size: must be a whole number (got '8192')"),
+        ({**LLAMA_70B, "num_hidden_layers": -1}, "num_hidden_layers: must be at least 1 (got -1)"),
+        (
+            {**LLAMA_70B, "num_key_value_heads": 7},
+            "num_key_value_heads: must divide num_attention_heads 64 (got 7)",
+        ),
+        (
+            {**LLAMA_70B, "torch_dtype": []},
+            "torch_dtype: must be one of float32, float16, bfloat16, float8_e4m3fn, int8 (got [])",
+        ),
+        (
+            {**LLAMA_70B, "dtype": "int3"},
+            "dtype: must be one of float32, float16, bfloat16, float8_e4m3fn, int8 (got 'int3')",
+        ),
+    ],
+)
+def test_a_fault_of_the_model_is_told_by_its_own_file(
+    tmp_path: Path, content: Any, fault: str
+) -> None:
+    assert faults_of(with_hf_config(tmp_path, content)) == [f"hf/config.json: {fault}"]
+
+
+@pytest.mark.parametrize("text", ["{", "", "[" * 100_000])
+def test_what_is_no_json_is_told(tmp_path: Path, text: str) -> None:
+    [fault] = faults_of(with_hf_config(tmp_path, text))
+    assert fault.startswith("hf/config.json: file: is not valid JSON: ")
+
+
+def test_a_model_cannot_be_given_twice(tmp_path: Path) -> None:
+    path = write_yaml(tmp_path, lambda data: data.update(hf_config="x.json"))
+    assert faults_of(path) == ["c.yaml: hf_config: cannot stand beside model (got 'x.json')"]
+
+
+def test_the_name_of_the_file_must_be_text(tmp_path: Path) -> None:
+    def change(data: dict[str, Any]) -> None:
+        del data["model"]
+        data["hf_config"] = 5
+
+    assert faults_of(write_yaml(tmp_path, change)) == [
+        "c.yaml: hf_config: must be the name of a file (got 5)"
+    ]
+
+
+def test_a_config_without_any_model_is_a_fault(tmp_path: Path) -> None:
+    path = write_yaml(tmp_path, lambda data: data.pop("model"))
+    assert faults_of(path) == ["c.yaml: model: is missing"]

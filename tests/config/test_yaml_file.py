@@ -1,0 +1,106 @@
+"""YAML that is hostile, sloppy or merely unusual."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.yaml_file import MAX_DEPTH, parse_yaml, read_text, read_yaml
+from pipeline.errors import InputError
+
+
+def fault_in(text: str) -> str:
+    with pytest.raises(InputError) as raised:
+        parse_yaml(text, "c.yaml")
+    [fault] = raised.value.faults
+    return str(fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e3", 1000.0), ("-2.5e-3", -0.0025), ("1.e+2", 100.0), (".5e1", 5.0), ("1E3", 1000.0)],
+)
+def test_exponents_without_a_point_or_sign_are_numbers(text: str, value: float) -> None:
+    # YAML 1.1, which the reader follows, would take 1e3 for text.
+    assert parse_yaml(text, "c.yaml") == value
+
+
+def test_names_that_only_look_like_exponents_stay_text() -> None:
+    assert parse_yaml("[1e3x, e5, A100, 25-34]", "c.yaml") == ["1e3x", "e5", "A100", "25-34"]
+
+
+def test_a_key_that_stands_twice_is_refused_where_it_stands() -> None:
+    assert fault_in("a: 1\nb: 2\na: 3\n") == "c.yaml: line 3, column 1: key 'a' stands here twice"
+    assert fault_in("x: {b: 1, b: 1}") == "c.yaml: line 1, column 11: key 'b' stands here twice"
+
+
+def test_aliases_are_refused_before_they_multiply() -> None:
+    laughs = "\n".join(
+        f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9 if i else ['lol'] * 9)}]" for i in range(9)
+    )
+    assert fault_in(laughs) == "c.yaml: line 2, column 10: aliases are not supported"
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
+def test_deep_nesting_is_refused(opening: str) -> None:
+    text = opening * 5_000
+    assert fault_in(text).endswith(f"nested more than {MAX_DEPTH} deep")
+
+
+def test_nesting_as_deep_as_allowed_is_read() -> None:
+    parse_yaml("[" * MAX_DEPTH + "]" * MAX_DEPTH, "c.yaml")
+
+
+@pytest.mark.parametrize(
+    "tag", ["python/object/apply:pathlib.Path.touch", "python/object/new:pathlib.Path.touch"]
+)
+def test_tags_that_would_run_code_do_not(tmp_path: Path, tag: str) -> None:
+    victim = tmp_path / "touched"
+    fault = fault_in(f"a: !!{tag} [!!python/object/apply:pathlib.Path ['{victim}']]")
+    assert "could not determine a constructor for the tag" in fault
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("text", ["a: [", "\ta: 1", "a: 'x", "a: b: c", "%YAML x\n", "a: !<x> 1"])
+def test_broken_yaml_is_told_with_line_and_column(text: str) -> None:
+    assert fault_in(text).startswith("c.yaml: line ")
+
+
+def test_a_character_that_no_text_may_hold_is_told() -> None:
+    assert fault_in("a: \x07").startswith("c.yaml: file: is not valid YAML: unacceptable character")
+
+
+def test_a_number_of_too_many_digits_is_a_fault() -> None:
+    assert "is not valid YAML: Exceeds the limit" in fault_in("a: " + "9" * 5_000)
+
+
+@pytest.mark.parametrize("key", ["[1, 2]", "{a: 1}", "2001-01-01"])
+def test_a_key_must_be_text(key: str) -> None:
+    assert fault_in(f"? {key}\n: 1").endswith("a key must be text")
+
+
+@pytest.mark.parametrize(("text", "got"), [("", "None"), ("[1]", "[1]"), ("word", "'word'")])
+def test_a_config_must_hold_fields(tmp_path: Path, text: str, got: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as raised:
+        read_yaml(path)
+    expected = f"{path}: file: must hold fields, as `name: ...` (got {got})"
+    assert str(raised.value) == expected
+
+
+def test_text_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes("name: Köln".encode("latin-1"))
+    with pytest.raises(InputError, match="file: is not UTF-8 text"):
+        read_text(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(b"\xef\xbb\xbfname: x")
+    assert read_yaml(path).data == {"name": "x"}
+
+
+def test_a_folder_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="file: cannot be read: Is a directory"):
+        read_text(tmp_path)
