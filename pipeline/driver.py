@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import RayError
 
 from pipeline.errors import Fault, InputError
@@ -95,12 +96,23 @@ def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
         except (ConnectionError, ValueError) as error:
             raise _unreachable(address, _first_line(error)) from None
         return
+    _stay_on_this_machine()
     ray.init(
         num_cpus=num_cpus or os.cpu_count(),
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
         **common,
     )
+
+
+def _stay_on_this_machine() -> None:
+    """Make a local Ray listen on 127.0.0.1 alone; else it opens its ports to the whole network.
+
+    Ray replaces a loopback address by the machine's own unless clusters are off, which it looks
+    up when it is imported and, in the processes that it starts, in the environment.
+    """
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
 
 
 def _look_for(address: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -10,6 +9,7 @@ import pytest
 
 from pipeline.errors import ResultsError
 from pipeline.results import load
+from pipeline.results.frames import records
 from pipeline.results.store import part_files, read_run
 from tests.sweeps import ANSWERS, run_without_ray, small_config
 
@@ -21,25 +21,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "run"
 
 
-def budget_of(row: Any) -> float | None:
-    return None if pd.isna(row.budget_usd_per_hour) else row.budget_usd_per_hour
-
-
 def test_a_run_is_one_row_per_point_with_its_answer(folder: Path) -> None:
-    points = load(folder).points
-    found = {
-        (row.granularity, row.method, budget_of(row)): row for row in points.itertuples(index=False)
-    }
+    found = {}
+    for row in records(load(folder).points):
+        budget = row["budget_usd_per_hour"]
+        found[row["granularity"], row["method"], None if pd.isna(budget) else budget] = row
     assert set(found) == set(ANSWERS)
     for key, answer in ANSWERS.items():
         row = found[key]
         if answer is None:
-            assert row.status == "infeasible"
-            assert row.message.startswith("budget: ")
-            assert pd.isna(row.cost_usd_per_token)
+            assert row["status"] == "infeasible"
+            assert row["message"].startswith("budget: ")
+            assert pd.isna(row["cost_usd_per_token"])
         else:
-            assert row.status == "optimal"
-            values = (row.throughput_tokens_per_s, row.cost_usd_per_hour)
+            assert row["status"] == "optimal"
+            values = (row["throughput_tokens_per_s"], row["cost_usd_per_hour"])
             assert values == pytest.approx(answer, rel=1e-9)
 
 
