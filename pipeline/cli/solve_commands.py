@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from pipeline.cli.app import FAILED, NO_PLACEMENT, app, guarded, out
 from pipeline.cli.inputs import checked_granularity, read_config
 from pipeline.cli.options import AsJson, Assignments, Budget, ConfigPath, GranularityName
+from pipeline.errors import Fault, InputError
 
 
 @app.command()
@@ -35,6 +37,9 @@ def solve(
         if budget is not None and cost_weight is not None:
             raise typer.BadParameter("--budget and --cost-weight exclude each other")
         method = "ratio"
+        if budget is not None and not math.isfinite(budget):
+            reason = "must be a finite number; leave it out for no budget"
+            raise InputError([Fault("command line", "--budget", reason, budget)])
         if budget is not None:
             method = "enumeration"
         elif cost_weight is not None:
@@ -81,12 +86,13 @@ def _answer(
     statuses = {row.values["status"] for row in rows.points}
     if as_json:
         answers = [answer_json(row, rows.segments) for row in rows.points]
-        placed = [a for a in answers if a["throughput_tokens_per_s"] is not None]
-        typer.echo(json.dumps(placed if method == "frontier" else answers[0], indent=2))
+        points = [a for a in answers if a["throughput_tokens_per_s"] is not None]
+        typer.echo(json.dumps(points if method == "frontier" else answers[0], indent=2))
     elif method == "frontier":
         out().print(frontier_view(rows))
     else:
         out().print(answer_view(problem, rows))
-    if "error" in statuses:
-        return FAILED
-    return NO_PLACEMENT if statuses == {"infeasible"} else 0
+    if statuses == {"infeasible"}:
+        return NO_PLACEMENT
+    placed = any(row.values.get("cost_usd_per_hour") is not None for row in rows.points)
+    return 0 if placed and "error" not in statuses else FAILED
