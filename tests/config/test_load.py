@@ -442,7 +442,12 @@ def test_what_is_left_out_has_the_documented_defaults(tmp_path: Path) -> None:
         "exclude": [],
     }
     assert config.limits.model_dump(include=set(limits)) == limits
-    assert config.solver.model_dump() == {"time_limit_s": 300.0, "mip_gap": 0.0, "threads": 1}
+    assert config.solver.model_dump() == {
+        "time_limit_s": 300.0,
+        "mip_gap": 0.0,
+        "threads": 1,
+        "formulation": "compact",
+    }
     assert config.sweep.granularities == ["coarsest", "coarse", "moderate", "fine", "exact"]
     assert config.sweep.budgets_usd_per_hour == "wide"
     assert config.sweep.methods == ["enumeration", "ratio"]
