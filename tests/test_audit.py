@@ -162,7 +162,7 @@ TAMPERING: dict[str, tuple[str, Callable[[Rows], Any]]] = {
     "cost weight": ("points", lambda rows: rows[1].update(cost_weight=0.4)),
     "layers that overlap": segment_field(1, start_layer=2, end_layer=2),
     "layers left out": segment_field(2, start_layer=3, end_layer=3),
-    "layers beyond the model": segment_field(2, start_layer=4, end_layer=10**12),
+    "layers beyond the model": segment_field(2, start_layer=4, end_layer=10**5),
     "size": segment_field(1, size=2),
     "GPU used twice": segment_field(2, gpu_ids=[4]),
     "block that is not aligned": segment_field(0, gpu_ids=[1, 2]),

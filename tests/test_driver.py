@@ -16,6 +16,7 @@ from pipeline.errors import InputError
 from pipeline.instance import Performance
 from pipeline.points import make_point
 from pipeline.results import load
+from pipeline.results.frames import records
 from pipeline.results.store import part_files
 from pipeline.run import ballpark_usd_per_hour
 from pipeline.settings import SolverSettings
@@ -79,8 +80,8 @@ def test_a_task_that_raises_becomes_a_row_and_is_run_again_next_time(tmp_path: P
     ]
     run_sweep(iter(tasks), store, tally)
     assert tally.by_status == {"error": 1, "infeasible": 1}
-    points = load(tmp_path / "run").points.set_index("method")
-    assert points.loc["ratio", "message"].startswith("KeyError: 'Fast'")
+    messages = {row["method"]: row["message"] for row in records(load(tmp_path / "run").points)}
+    assert messages["ratio"].startswith("KeyError: 'Fast'")
     again = sweep(loaded, tmp_path / "run")
     assert (again.done, again.skipped, again.failed) == (9, 1, 0)
     assert set(load(tmp_path / "run").points.status) == {"optimal", "infeasible"}
@@ -132,6 +133,22 @@ def test_a_signal_stops_the_sweep_with_everything_done_on_disk(
     assert rest.done == 122 - stored
     sweep(loaded, tmp_path / "undisturbed")
     assert answers(tmp_path / "run") == answers(tmp_path / "undisturbed")
+
+
+def test_a_sweep_that_was_asked_to_stop_hands_out_no_more_tasks(tmp_path: Path) -> None:
+    loaded, problem = small_config(tmp_path), small_problem(tmp_path)
+    store = store_for(loaded, tmp_path / "run")
+    store.prepare(run_record(loaded))
+    handed_out: list[float] = []
+
+    def tasks() -> Iterator[Task]:
+        for budget in range(300):
+            handed_out.append(budget)
+            yield problem, make_point(problem, "exact", "enumeration", float(budget))
+
+    with pytest.raises(Stopped):
+        run_sweep(tasks(), store, Tally(), watch=lambda _: os.kill(os.getpid(), signal.SIGINT))
+    assert len(handed_out) < 100
 
 
 def test_rows_are_written_while_the_sweep_runs(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import LoadedConfig, load_config
+from pipeline.points import Problem
 from pipeline.run import ballpark_usd_per_hour
 from pipeline.sweep import count_points, missing_tasks, problem_id, run_record
 from tests.sweeps import ANSWERS, REFERENCE, small_config
@@ -58,8 +59,13 @@ def test_relative_budgets_are_multiples_of_the_cheapest_tokens_at_coarsest(tmp_p
 
 def test_the_ballpark_is_found_once_for_all_granularities(tmp_path: Path) -> None:
     loaded = small_config(tmp_path, {"sweep.budgets_usd_per_hour": "around_coarse"})
-    asked: list[None] = []
-    list(missing_tasks(loaded, set(), lambda: None, lambda _: asked.append(None) or 1.0))
+    asked: list[Problem] = []
+
+    def ballpark(problem: Problem) -> float:
+        asked.append(problem)
+        return 1.0
+
+    list(missing_tasks(loaded, set(), lambda: None, ballpark))
     assert len(asked) == 1
 
 

@@ -10,6 +10,7 @@ from pipeline.results.schema import (
     POINT_COLUMNS,
     SCHEMA_VERSION,
     SEGMENT_COLUMNS,
+    PointRow,
     arrow_schema,
     arrow_table,
     base_id,
@@ -109,7 +110,7 @@ def test_columns_of_quantities_carry_their_unit_in_the_name() -> None:
 )
 def test_an_answer_without_a_value_is_refused(status: str, metric: str) -> None:
     with pytest.raises(ValueError, match=f"status {status} needs"):
-        point_row(status=status, **{metric: None})
+        PointRow({**point_row().values, "status": status, metric: None})
 
 
 @pytest.mark.parametrize("status", ["infeasible", "error"])
