@@ -16,10 +16,6 @@ SLOW_ALONE, FAST_ALONE, BOTH = (
 )
 
 
-WEIGHT_ZERO = pytest.mark.xfail(strict=True, reason="0 · infinity in methods.weighted at w = 0")
-NO_BUDGET = pytest.mark.xfail(strict=True, reason="methods.enumeration takes inf ≤ inf for known")
-
-
 @pytest.fixture
 def problem(tmp_path: Path) -> Problem:
     return small_problem(tmp_path)
@@ -124,7 +120,7 @@ def test_a_frontier_has_a_row_for_every_pareto_point_fastest_first(problem: Prob
     ("weight", "answer", "score"),
     [
         # t/100 − w/(1−w)·cost/0.25: 4 − 3w', 3 − 2w', 1 − w' with w' = w/(1−w)
-        pytest.param(0.0, (400, 0.75), 4.0, marks=WEIGHT_ZERO),
+        (0.0, (400, 0.75), 4.0),
         (0.5, (300, 0.5), 1.0),
         (2 / 3, (100, 0.25), -1.0),
     ],
@@ -144,7 +140,6 @@ def test_a_weight_trades_throughput_against_cost(
     assert any(placements(rows)[0] == pytest.approx(tie) for tie in ties)
 
 
-@NO_BUDGET
 def test_the_published_search_stops_when_tokens_get_no_cheaper(problem: Problem) -> None:
     # No budget: $0.75/h. Then .95 of it: $0.50/h, cheaper. Then $0.25/h, dearer: it stops.
     rows = ask(problem, "exact", "iterative")
