@@ -173,20 +173,19 @@ def _comparison_stands(row: Row, variant: Variant) -> Iterator[Mismatch]:
     score, bound = _weighted_score(row, variant), row["bound_weighted_score"]
     if score is None or _is_null(bound):
         return
-    # For w = 1 the score is a cost, which is bounded from below.
-    slack = (score - bound) if row["cost_weight"] == 1 else (bound - score)
+    slack = bound - score
     if slack < -1e-6 * abs(score) or (row["status"] == "optimal" and slack > 1e-6 * abs(score)):
         yield Mismatch(point_id, "bound_weighted_score", bound, score)
 
 
 def _weighted_score(row: Row, variant: Variant) -> float | None:
-    """Return t/t_norm − w/(1−w)·cost/cost_norm, for w = 1 the cost alone; None without a weight."""
+    """Return the score, t/t_norm − w/(1−w)·cost/cost_norm; −cost/cost_norm for w = 1."""
     weight, scales = row["cost_weight"], variant.problem.scales
     if row["method"] != "weighted" or _is_null(weight) or _is_null(row["cost_usd_per_hour"]):
         return None
     cost = row["cost_usd_per_hour"] / scales.cost_usd_per_hour
     if weight == 1:
-        return float(cost)
+        return float(-cost)
     rate = row["throughput_tokens_per_s"] / scales.throughput_tokens_per_s
     return float(rate - weight / (1 - weight) * cost)
 
