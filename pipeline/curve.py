@@ -15,6 +15,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.bounds import least_costs
 from pipeline.cheapest import Effort, Found, PipelineSearch
 from pipeline.formulation.compact import Goal, within
 from pipeline.granularity import Granularity
@@ -67,7 +68,7 @@ class CostCurve:
         self.options = stage_options(instance, granularity.sizes)
         self.search = PipelineSearch(instance, self.options, settings)
         self.thresholds = self._all_thresholds()
-        self.lower = self._cheapest_layers()
+        self.lower = least_costs(instance, self.options, self.thresholds)
         self.upper = np.full(len(self.thresholds), np.inf)
         self._reached = np.full(len(self.thresholds), Progress.UNTOUCHED, dtype=np.int64)
         self._placements: list[Placement] = []
@@ -140,10 +141,10 @@ class CostCurve:
         found = find(threshold, Goal.STAGES, known.usd_per_hour).placement
         return found if found and len(found.stages) < len(known.stages) else known
 
-    def changed(self, instance: Instance) -> CostCurve:
-        """Return the curve of a changed instance, with what is left of this one's time."""
+    def changed(self, instance: Instance, granularity: Granularity | None = None) -> CostCurve:
+        """Return the curve of another instance or granularity, for what is left of the time."""
         settings = replace(self._settings, time_limit_s=self.search.remaining_seconds)
-        return CostCurve(instance, self.granularity, settings)
+        return CostCurve(instance, granularity or self.granularity, settings)
 
     def _learn(self, index: int, found: Found) -> None:
         """Let a bound and a placement speak for every threshold that they reach."""
@@ -164,18 +165,6 @@ class CostCurve:
         hops = self.search.links.tokens_per_s[self.search.links.possible]
         slow = hops[(hops > 0) & (hops < rates.max(initial=0.0))]
         return np.unique(np.concatenate([rates, slow]))
-
-    def _cheapest_layers(self) -> FloatArray:
-        """Bound the cost at each threshold by L layers at the least price per layer.
-
-        min over options o that reach T of c_o / k_o, times L.
-        """
-        rates = np.array([o.tokens_per_s for o in self.options])
-        prices = np.array([o.usd_per_hour / o.size for o in self.options])
-        order = np.argsort(-rates, kind="stable")
-        cheapest = np.minimum.accumulate(prices[order])
-        last = np.searchsorted(-rates[order], -self.thresholds, side="right") - 1
-        return np.asarray(cheapest[last] * self.instance.num_layers, dtype=np.float64)
 
 
 def exceeds(one: float, other: float) -> bool:

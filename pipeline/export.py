@@ -20,7 +20,6 @@ from pipeline.config.load import stored_config
 from pipeline.errors import Fault, InputError, missing
 from pipeline.instance import Instance
 from pipeline.results.frames import Results, records
-from pipeline.verify import swept_values
 from pipeline.words import per_million, signed_percent
 
 RAY_IMAGE = "rayproject/ray-llm:latest"
@@ -263,17 +262,16 @@ def _row(results: Results, point: str | None) -> dict[str, Any]:
 
 def _instance(results: Results, row: dict[str, Any]) -> Instance:
     """Return the instance that a row is about, swept values in place."""
-    swept = swept_values(row, list(results.run["swept_fields"]))
+    swept = results.swept(row)
     return stored_config(results.run).with_values(list(swept.items()), "swept values").instance
 
 
 def _refusal(results: Results, row: dict[str, Any], reason: str) -> Refusal:
     """Find the cheapest placement for the same swept values that vLLM can run."""
-    names = list(results.run["swept_fields"])
     instance = _instance(results, row)
     placed = results.points[results.points.cost_usd_per_token.notna()]
     for other in records(placed.sort_values(["cost_usd_per_token", "point_id"])):
-        same = swept_values(other, names) == swept_values(row, names)
+        same = results.swept(other) == results.swept(row)
         if same and not why_not(records(results.placement(other["point_id"])), instance):
             dearer = percent_above(other["cost_usd_per_token"], row["cost_usd_per_token"])
             return Refusal(reason, str(other["point_id"]), dearer)

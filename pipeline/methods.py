@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -57,8 +57,8 @@ def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answ
         if curve.out_of_time:
             break
         curve.step(int(candidates[len(candidates) // 2]), at_most=budget_usd_per_hour)
-    affordable = np.flatnonzero(curve.upper <= within(budget_usd_per_hour))
-    possible = np.flatnonzero(curve.lower <= within(budget_usd_per_hour))
+    affordable = np.flatnonzero(_affords(curve.upper, budget_usd_per_hour))
+    possible = np.flatnonzero(_affords(curve.lower, budget_usd_per_hour))
     bound = float(curve.thresholds[possible[-1]]) if len(possible) else None
     if not len(affordable):
         return _no_answer(bound)
@@ -72,11 +72,16 @@ def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answ
 
 def _affordable(curve: CostCurve, budget_usd_per_hour: float) -> NDArray[np.int64]:
     """Return the open thresholds above the best known one that may be within the budget."""
-    known = np.flatnonzero(curve.upper <= within(budget_usd_per_hour))
+    known = np.flatnonzero(_affords(curve.upper, budget_usd_per_hour))
     best = int(known[-1]) if len(known) else -1
     candidates = curve.open_indices()
-    possible = curve.lower[candidates] <= within(budget_usd_per_hour)
+    possible = _affords(curve.lower[candidates], budget_usd_per_hour)
     return candidates[possible & (candidates > best)]
+
+
+def _affords(costs: FloatArray, budget_usd_per_hour: float) -> NDArray[np.bool_]:
+    """Tell which costs are within a budget; an infinite cost is within none."""
+    return np.isfinite(costs) & (costs <= within(budget_usd_per_hour))
 
 
 def ratio(curve: CostCurve) -> Answer:
@@ -94,28 +99,27 @@ def weighted(
     throughput_scale: float = 10000.0,
     cost_scale: float = 1.0,
 ) -> Answer:
-    """Find the highest t/t_norm − w/(1−w)·cost/cost_norm; for w = 1 the lowest cost.
+    """Find the highest t/t_norm − w/(1−w)·cost/cost_norm; for w = 1 the highest −cost/cost_norm.
 
     Of equal scores the highest throughput is taken. The bound is on the score.
     """
+    if cost_weight == 0:
+        fastest = enumeration(curve)
+        score = None if fastest.bound is None else fastest.bound / throughput_scale
+        return replace(fastest, bound=score)
+    if cost_weight == 1:
+        cheapest = _lowest(curve, lambda usd_per_hour, _: usd_per_hour / cost_scale)
+        if cheapest.placement is None:
+            return cheapest
+        answer = enumeration(curve, cheapest.placement.usd_per_hour)
+        return replace(answer, bound=None if cheapest.bound is None else -cheapest.bound)
+    trade = cost_weight / (1 - cost_weight)
 
     def loss(usd_per_hour: FloatArray, tokens_per_s: FloatArray) -> FloatArray:
-        if cost_weight == 1:
-            return usd_per_hour / cost_scale
-        weight = cost_weight / (1 - cost_weight)
-        return weight * usd_per_hour / cost_scale - tokens_per_s / throughput_scale
+        return trade * usd_per_hour / cost_scale - tokens_per_s / throughput_scale
 
     answer = _lowest(curve, loss)
-    if cost_weight == 1 and answer.placement is not None:
-        faster = enumeration(curve, answer.placement.usd_per_hour).placement
-        answer = Answer(answer.status, faster, answer.bound, answer.gap)
-    sign = 1 if cost_weight == 1 else -1
-    return Answer(
-        answer.status,
-        answer.placement,
-        None if answer.bound is None else sign * answer.bound,
-        answer.gap,
-    )
+    return replace(answer, bound=None if answer.bound is None else -answer.bound)
 
 
 def _lowest(curve: CostCurve, loss: Loss) -> Answer:
@@ -162,6 +166,8 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
     """Yield every Pareto point, fastest first. The bounds are on the cost, $/h.
 
     Divides the thresholds: where both ends of an interval cost the same, nothing lies between.
+    Where time runs out before that is known of all intervals, points may be missing and none is
+    called optimal.
     """
     stack = [(0, len(curve.thresholds) - 1)] if len(curve.thresholds) else []
     for end in {index for interval in stack for index in interval}:
@@ -173,6 +179,7 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
         middle = (low + high) // 2
         curve.settle(middle)
         stack += [(low, middle), (middle, high)]
+    complete = not stack
     cost = math.inf
     for index in reversed(range(len(curve.thresholds))):
         bounds = curve.bounds(index)
@@ -180,23 +187,29 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
             continue
         cost = bounds.upper
         gap = max(0.0, 1 - bounds.lower / cost) if cost else 0.0
-        proven = bounds.settled
+        proven = bounds.settled and complete
         placement = curve.with_fewest_stages(index)
         yield Answer(_status(curve, proven), placement, bounds.lower, 0.0 if proven else gap)
 
 
-def iterative(curve: CostCurve, target_usd_per_token: float | None = None) -> Answer:
+def iterative(
+    fastest_within: Callable[[float], Answer], target_usd_per_token: float | None = None
+) -> Answer:
     """Search as the published system does for a ballpark; the answer carries no proof.
 
     First without a budget; after each solve the budget becomes .95 · (target, else the lowest
     $/token so far) · throughput. Stops when there is no placement, none better, at the target,
     or after 5 solves.
+
+    fastest_within: finds the highest throughput at a budget, $/h.
     """
     best: Placement | None = None
     budget = math.inf
     for _ in range(5):
-        answer = enumeration(curve, budget)
+        answer = fastest_within(budget)
         found = answer.placement
+        if best is None and found is None:
+            return answer
         if found is None or (best and found.usd_per_token >= best.usd_per_token):
             break
         best = found
@@ -204,8 +217,6 @@ def iterative(curve: CostCurve, target_usd_per_token: float | None = None) -> An
             break
         price = target_usd_per_token or best.usd_per_token
         budget = 0.95 * price * best.tokens_per_s * SECONDS_PER_HOUR
-    if best is None:
-        return _no_answer(None)
     return Answer(AnswerStatus.FEASIBLE, best, None, None)
 
 

@@ -1,13 +1,29 @@
-"""The decoder's shape: what a model's config says, as one frozen record."""
+"""The decoder's shape: a model's config as one frozen record, and what follows from it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+
+class ModelConfigError(ValueError):
+    """A model config that cannot be read; carries every fault found, not only the first."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Shape of a decoder-only transformer, in the terms of Hugging Face's `config.json`."""
+    """Shape of a decoder-only transformer, in the terms of Hugging Face's `config.json`.
+
+    MHA, GQA and MQA differ in `num_key_value_heads` alone. `num_experts` 0 is a dense model;
+    else the layers after `first_dense_layers` hold `num_experts` routed experts of
+    `moe_intermediate_size`, `experts_per_token` of them active, beside `shared_experts` that
+    always are. `kv_lora_rank` 0 is ordinary attention; else multi-head latent attention (MLA).
+    """
 
     name: str
     num_hidden_layers: int
@@ -20,6 +36,19 @@ class ModelShape:
     head_dim: int | None = None
     gated_ffn: bool = True
     layer_weight_gb: float | None = None
+    num_experts: int = 0
+    experts_per_token: int = 0
+    shared_experts: int = 0
+    moe_intermediate_size: int = 0
+    first_dense_layers: int = 0
+    kv_lora_rank: int = 0
+    q_lora_rank: int = 0
+    qk_nope_head_dim: int = 0
+    qk_rope_head_dim: int = 0
+    v_head_dim: int = 0
+    sliding_window: int = 0
+    sliding_window_share: float = 0.0
+    tie_word_embeddings: bool = False
 
     @property
     def dim_per_head(self) -> int:
@@ -28,15 +57,8 @@ class ModelShape:
 
     @property
     def parameters_per_layer(self) -> int:
-        """Weights of one decoder layer: `2·D·h·dh + 2·D·kv·dh + (3|2)·D·f`.
-
-        D hidden size, h heads, kv key/value heads, dh size of a head, f FFN size; three FFN
-        matrices where the FFN is gated, two where not. Norms and biases are left out.
-        """
-        heads = self.num_attention_heads + self.num_key_value_heads
-        ffn_matrices = 3 if self.gated_ffn else 2
-        attention = 2 * self.hidden_size * heads * self.dim_per_head
-        return attention + ffn_matrices * self.hidden_size * self.intermediate_size
+        """Weights of the mean decoder layer, all experts included (`layer_parameters`)."""
+        return round(layer_parameters(self))
 
     @property
     def layer_gb(self) -> float:
@@ -44,3 +66,214 @@ class ModelShape:
         if self.layer_weight_gb is not None:
             return self.layer_weight_gb
         return self.parameters_per_layer * self.bytes_per_weight / 1024.0**3
+
+
+def attention_parameters(shape: ModelShape) -> float:
+    """Weights of one layer's attention projections.
+
+    Equation: 2·D·h·dh + 2·D·kv·dh for query, output, key and value. With MLA:
+    D·rq + rq·h·(dn+dr) for the query (D·h·(dn+dr) without a query rank), D·(r+dr) down,
+    r·h·(dn+dv) up, h·dv·D out, with r, rq the ranks and dn, dr, dv the head widths.
+    Source: Llama 2 (arXiv 2307.09288); DeepSeek-V2 (arXiv 2405.04434), section 2.1.
+    """
+    hidden, heads = shape.hidden_size, shape.num_attention_heads
+    if not shape.kv_lora_rank:
+        return 2.0 * hidden * (heads + shape.num_key_value_heads) * shape.dim_per_head
+    query_width = heads * (shape.qk_nope_head_dim + shape.qk_rope_head_dim)
+    rank = shape.q_lora_rank
+    query = rank * (hidden + query_width) if rank else hidden * query_width
+    down = hidden * (shape.kv_lora_rank + shape.qk_rope_head_dim)
+    up = shape.kv_lora_rank * heads * (shape.qk_nope_head_dim + shape.v_head_dim)
+    return float(query + down + up + heads * shape.v_head_dim * hidden)
+
+
+def ffn_parameters(shape: ModelShape, width: int) -> float:
+    """Weights of one feed-forward block of the given intermediate width: (3 gated | 2)·D·f."""
+    return (3.0 if shape.gated_ffn else 2.0) * shape.hidden_size * width
+
+
+def moe_layer_share(shape: ModelShape) -> float:
+    """Share of the layers that route over experts; the first dense ones do not."""
+    if not shape.num_experts:
+        return 0.0
+    return 1.0 - shape.first_dense_layers / shape.num_hidden_layers
+
+
+def always_on_ffn_parameters(shape: ModelShape) -> float:
+    """Feed-forward weights that every token passes, averaged over the layers.
+
+    Equation: (1−m)·F(f) + m·(n_shared·F(f_e) + D·E), m the share of MoE layers, F a block's
+    weights, D·E the router. Layers are treated as alike: a model whose first layers are dense
+    gets the mean layer, so the totals over the whole model are exact and a segment's share of
+    the dense layers does not depend on where it lies.
+    """
+    share = moe_layer_share(shape)
+    dense = ffn_parameters(shape, shape.intermediate_size)
+    shared = shape.shared_experts * ffn_parameters(shape, shape.moe_intermediate_size)
+    return (1.0 - share) * dense + share * (shared + shape.hidden_size * shape.num_experts)
+
+
+def expert_parameters(shape: ModelShape) -> float:
+    """Weights of one routed expert, averaged over the layers (0 for a dense model)."""
+    return moe_layer_share(shape) * ffn_parameters(shape, shape.moe_intermediate_size)
+
+
+def layer_parameters(shape: ModelShape) -> float:
+    """All weights of the mean layer: attention + always-on FFN + every routed expert."""
+    experts = shape.num_experts * expert_parameters(shape)
+    return attention_parameters(shape) + always_on_ffn_parameters(shape) + experts
+
+
+def active_layer_parameters(shape: ModelShape) -> float:
+    """Weights of the mean layer that one token passes: the routed experts it takes, not all."""
+    experts = shape.experts_per_token * expert_parameters(shape)
+    return attention_parameters(shape) + always_on_ffn_parameters(shape) + experts
+
+
+def embedding_parameters(shape: ModelShape) -> float:
+    """Weights of the embedding table, as many again in the LM head: V·D."""
+    return float(shape.vocab_size) * shape.hidden_size
+
+
+def total_parameters(shape: ModelShape) -> float:
+    """Weights of the whole model: L·P + V·D, twice where the LM head has its own table."""
+    tables = 1.0 if shape.tie_word_embeddings else 2.0
+    return shape.num_hidden_layers * layer_parameters(shape) + tables * embedding_parameters(shape)
+
+
+def kv_elements_per_token(shape: ModelShape, tp_degree: int = 1) -> float:
+    """KV-cache elements of one token in one layer on one GPU of a TP group of degree d.
+
+    Equation: 2·max(1, kv/d)·dh; heads are replicated once there are fewer than GPUs. MLA
+    caches r + dr elements, replicated on every GPU. Source: DeepSeek-V2, section 2.1.
+    """
+    if shape.kv_lora_rank:
+        return float(shape.kv_lora_rank + shape.qk_rope_head_dim)
+    return 2.0 * max(1.0, shape.num_key_value_heads / tp_degree) * shape.dim_per_head
+
+
+def prefill_flops_per_pair(shape: ModelShape) -> float:
+    """FLOPs of one (query, key) pair in one layer, all heads: 4·h·dh, or 2·h·(dn+dr+dv) (MLA)."""
+    if not shape.kv_lora_rank:
+        return 4.0 * shape.num_attention_heads * shape.dim_per_head
+    widths = shape.qk_nope_head_dim + shape.qk_rope_head_dim + shape.v_head_dim
+    return 2.0 * shape.num_attention_heads * widths
+
+
+def decode_flops_per_pair(shape: ModelShape) -> float:
+    """FLOPs of one new token against one cached one, all heads: 4·h·dh, or 2·h·(2r+dr) (MLA).
+
+    MLA decodes on the latent vectors themselves, with the up-projections absorbed.
+    """
+    if not shape.kv_lora_rank:
+        return 4.0 * shape.num_attention_heads * shape.dim_per_head
+    return 2.0 * shape.num_attention_heads * (2.0 * shape.kv_lora_rank + shape.qk_rope_head_dim)
+
+
+def active_ffn_width(shape: ModelShape) -> float:
+    """Intermediate elements that one token produces in the mean layer."""
+    share = moe_layer_share(shape)
+    routed = (shape.shared_experts + shape.experts_per_token) * shape.moe_intermediate_size
+    return (1.0 - share) * shape.intermediate_size + share * routed
+
+
+_REQUIRED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
+_PLAIN_FFN = ("gpt2", "gpt_neox", "gptj", "opt", "bloom", "mpt", "falcon", "gpt_bigcode", "codegen")
+_EXPERT_KEYS = ("num_local_experts", "n_routed_experts", "num_experts")
+_ACTIVE_KEYS = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token")
+
+
+def _first(config: Mapping[str, Any], *keys: str, default: Any = None) -> Any:
+    """Value of the first of the keys that is present and not null."""
+    return next((config[key] for key in keys if config.get(key) is not None), default)
+
+
+def _checked(name: str, config: Mapping[str, Any]) -> list[str]:
+    """Every fault of a config: `name: field: reason (got value)`."""
+    faults = [f"{name}: {key}: is required (got nothing)" for key in _REQUIRED if key not in config]
+    optional = ("intermediate_size", "num_key_value_heads", "head_dim", "moe_intermediate_size")
+    more = ("kv_lora_rank", "q_lora_rank", *_EXPERT_KEYS, *_ACTIVE_KEYS, "sliding_window")
+    for key in (*_REQUIRED, *optional, *more):
+        value = config.get(key)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+            continue
+        if not (value == 0 and key in more):
+            faults.append(f"{name}: {key}: must be a positive whole number (got {value!r})")
+    if faults:
+        return faults
+    heads, kv_heads = config["num_attention_heads"], config.get("num_key_value_heads")
+    if kv_heads and heads % kv_heads:
+        faults.append(
+            f"{name}: num_key_value_heads: must divide num_attention_heads {heads} (got {kv_heads})"
+        )
+    if not config.get("head_dim") and config["hidden_size"] % heads:
+        faults.append(
+            f"{name}: hidden_size: must be a multiple of num_attention_heads {heads}"
+            f" where head_dim is absent (got {config['hidden_size']})"
+        )
+    experts, active = _first(config, *_EXPERT_KEYS), _first(config, *_ACTIVE_KEYS)
+    if experts and not active:
+        faults.append(f"{name}: num_experts_per_tok: is required with experts (got nothing)")
+    if experts and active and active > experts:
+        faults.append(
+            f"{name}: num_experts_per_tok: must be at most {experts} experts (got {active})"
+        )
+    return faults
+
+
+def _window_share(config: Mapping[str, Any]) -> float:
+    """Share of the layers that attend over a sliding window only."""
+    if not config.get("sliding_window") or config.get("use_sliding_window") is False:
+        return 0.0
+    kinds = config.get("layer_types")
+    if kinds:
+        return float(sum(kind == "sliding_attention" for kind in kinds) / len(kinds))
+    every = int(config.get("sliding_window_pattern") or 0)
+    return 1.0 - 1.0 / every if every else 1.0
+
+
+def from_hf_config(
+    config: Mapping[str, Any], name: str, bytes_per_weight: float = 2.0
+) -> ModelShape:
+    """Shape of a model from the contents of its Hugging Face `config.json`.
+
+    Multimodal configs are read from their `text_config`. Raises ModelConfigError, which lists
+    every fault. Source: field names of the `transformers` configuration classes.
+    """
+    nested = config.get("text_config")
+    text = {**config, **nested} if isinstance(nested, Mapping) else config
+    faults = _checked(name, text)
+    if faults:
+        raise ModelConfigError(faults)
+    experts = _first(text, *_EXPERT_KEYS, default=0)
+    width = _first(text, "intermediate_size", "ffn_dim", "n_inner", default=4 * text["hidden_size"])
+    mla = text.get("kv_lora_rank") or 0
+    return ModelShape(
+        name=name,
+        num_hidden_layers=text["num_hidden_layers"],
+        hidden_size=text["hidden_size"],
+        intermediate_size=width,
+        num_attention_heads=text["num_attention_heads"],
+        num_key_value_heads=_first(
+            text, "num_key_value_heads", default=text["num_attention_heads"]
+        ),
+        vocab_size=text["vocab_size"],
+        bytes_per_weight=bytes_per_weight,
+        head_dim=text.get("head_dim"),
+        gated_ffn=text.get("model_type") not in _PLAIN_FFN,
+        num_experts=experts,
+        experts_per_token=_first(text, *_ACTIVE_KEYS, default=0) if experts else 0,
+        shared_experts=_first(text, "n_shared_experts", default=0) if experts else 0,
+        moe_intermediate_size=_first(text, "moe_intermediate_size", default=width)
+        if experts
+        else 0,
+        first_dense_layers=_first(text, "first_k_dense_replace", default=0) if experts else 0,
+        kv_lora_rank=mla,
+        q_lora_rank=_first(text, "q_lora_rank", default=0) if mla else 0,
+        qk_nope_head_dim=_first(text, "qk_nope_head_dim", default=0) if mla else 0,
+        qk_rope_head_dim=_first(text, "qk_rope_head_dim", default=0) if mla else 0,
+        v_head_dim=_first(text, "v_head_dim", default=0) if mla else 0,
+        sliding_window=_first(text, "sliding_window", default=0) if _window_share(text) else 0,
+        sliding_window_share=_window_share(text),
+        tie_word_embeddings=bool(text.get("tie_word_embeddings", False)),
+    )

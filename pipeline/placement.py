@@ -91,13 +91,15 @@ def place(
     options: Sequence[Option],
     chosen: Sequence[ChosenGroup],
     links: Links,
+    first_gpu_ids: Sequence[int] | None = None,
 ) -> Placement:
     """Give GPUs and layers to the chosen groups, in their order.
 
-    groups: the classes that `chosen` speaks of. Raises SolverError where the chosen groups do not
+    groups: the classes that `chosen` speaks of. first_gpu_ids: lowest GPU id of each chosen
+    group, where that is decided already. Raises SolverError where the chosen groups do not
     fit the pool or the layers: then model and pool disagree, which is a defect and no answer.
     """
-    first_ids = _assign(groups, chosen)
+    first_ids = _assign(groups, chosen) if first_gpu_ids is None else first_gpu_ids
     by_kind = {(o.gpu, o.degree, o.size): o for o in options}
     stages: list[Stage] = []
     start = 1

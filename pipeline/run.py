@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pipeline import methods
 from pipeline.baseline import baseline_tries, best_baseline
+from pipeline.cheapest import Effort
 from pipeline.curve import CostCurve
 from pipeline.granularity import granularity
+from pipeline.links import Links
 from pipeline.methods import Answer, AnswerStatus
+from pipeline.options import Option
 from pipeline.placement import Placement
 from pipeline.points import Point, Problem
+from pipeline.published import PublishedSearch
 from pipeline.reasons import why_infeasible
 from pipeline.results.schema import PointRow, SegmentRow, pareto_id
 from pipeline.search_space import SearchSpace, search_space
@@ -57,11 +63,27 @@ def failed(problem: Problem, point: Point, message: str, started: float | None =
     return PointRows((PointRow({**values, **effort, **times, **_provenance()}),), ())
 
 
-def solve_point(problem: Problem, point: Point) -> tuple[CostCurve, list[Answer]]:
-    """Return the answers to a point, more than one only for `frontier`, and the curve they use."""
+@dataclass(frozen=True)
+class Solved:
+    """The answers to a point, more than one only for `frontier`, and what they took."""
+
+    answers: tuple[Answer, ...]
+    effort: Effort
+    options: Sequence[Option]
+    links: Links
+
+
+def solve_point(problem: Problem, point: Point) -> Solved:
+    """Answer a point with the formulation that its problem asks for."""
     sizes = granularity(point.granularity, problem.instance.num_layers)
+    if problem.settings.formulation == "pairwise":
+        published = PublishedSearch(problem.instance, sizes, problem.settings)
+        answer = _published_answer(problem, point, published)
+        return Solved((answer,), published.effort, published.options, published.links)
     curve = CostCurve(problem.instance, sizes, problem.settings)
-    return curve, list(_answers(problem, point, curve))
+    return Solved(
+        tuple(answers(problem, point, curve)), curve.effort, curve.options, curve.search.links
+    )
 
 
 def ballpark_usd_per_hour(problem: Problem) -> float | None:
@@ -77,46 +99,69 @@ def ballpark_usd_per_hour(problem: Problem) -> float | None:
     return None
 
 
-def _answers(problem: Problem, point: Point, curve: CostCurve) -> Iterator[Answer]:
-    scales = problem.scales
+def answers(problem: Problem, point: Point, curve: CostCurve) -> Iterator[Answer]:
+    """Yield the answers to a point from a curve, more than one only for `frontier`."""
     if point.method == "enumeration":
-        budget = point.budget_usd_per_hour
-        yield methods.enumeration(curve, float("inf") if budget is None else budget)
+        yield methods.enumeration(curve, _budget(point))
     elif point.method == "ratio":
         yield methods.ratio(curve)
     elif point.method == "weighted":
-        weight = 0.5 if point.cost_weight is None else point.cost_weight
-        scale = (scales.throughput_tokens_per_s, scales.cost_usd_per_hour)
-        yield methods.weighted(curve, weight, *scale)
+        yield methods.weighted(curve, *_weighting(problem, point))
     elif point.method == "iterative":
-        yield methods.iterative(curve, scales.target_usd_per_token)
+        fastest_within = partial(methods.enumeration, curve)
+        yield methods.iterative(fastest_within, problem.scales.target_usd_per_token)
     else:
         found = list(methods.frontier(curve))
         yield from found or [Answer(AnswerStatus.INFEASIBLE, None, None, None)]
 
 
+def _published_answer(problem: Problem, point: Point, search: PublishedSearch) -> Answer:
+    if point.method == "enumeration":
+        return search.enumeration(_budget(point))
+    if point.method == "ratio":
+        return search.ratio()
+    if point.method == "weighted":
+        return search.weighted(*_weighting(problem, point))
+    if point.method == "iterative":
+        return methods.iterative(search.enumeration, problem.scales.target_usd_per_token)
+    raise ValueError("the pairwise formulation has no frontier; use compact")
+
+
+def _budget(point: Point) -> float:
+    return math.inf if point.budget_usd_per_hour is None else point.budget_usd_per_hour
+
+
+def _weighting(problem: Problem, point: Point) -> tuple[float, float, float]:
+    """Return cost weight and the two scales of the weighted method."""
+    weight = 0.5 if point.cost_weight is None else point.cost_weight
+    scales = problem.scales
+    return weight, scales.throughput_tokens_per_s, scales.cost_usd_per_hour
+
+
 def _solved(problem: Problem, point: Point, started: float) -> PointRows:
-    curve, answers = solve_point(problem, point)
-    space = search_space(problem.instance, curve.search.links.groups, curve.options)
-    seconds = time.perf_counter() - started
-    points: list[PointRow] = []
-    segments: list[SegmentRow] = []
-    for index, answer in enumerate(answers):
-        values = _question(problem, point) | _space_columns(space) | _effort_columns(curve)
-        values |= {"total_seconds": seconds, "links": links_used(curve), **_provenance()}
-        if point.method == "frontier":
-            values["point_id"] = pareto_id(point.point_id, index)
-            values["pareto_index"] = index
-        values |= _answer_columns(problem, point, curve, answer)
-        points.append(PointRow(values))
-        if answer.placement is not None:
-            segments += segment_rows(values["point_id"], answer.placement)
-    return PointRows(tuple(points), tuple(segments))
+    solved = solve_point(problem, point)
+    space = search_space(problem.instance, solved.links.groups, solved.options)
+    common = _question(problem, point) | _space_columns(space) | _effort_columns(solved.effort)
+    common |= _provenance()
+    rows = [
+        _answer_columns(problem, point, answer) | _identity(point, index)
+        for index, answer in enumerate(solved.answers)
+    ]
+    common["total_seconds"] = time.perf_counter() - started
+    segments = [
+        segment
+        for row, answer in zip(rows, solved.answers, strict=True)
+        if answer.placement is not None
+        for segment in segment_rows(row["point_id"], answer.placement)
+    ]
+    return PointRows(tuple(PointRow(common | row) for row in rows), tuple(segments))
 
 
-def links_used(curve: CostCurve) -> str:
-    """Say whether links were shown not to bind, or had to be modelled."""
-    return "path" if curve.effort.path_solves else "not_binding"
+def _identity(point: Point, index: int) -> dict[str, Any]:
+    """Return a row's own id: a frontier has a row for each of its points."""
+    if point.method != "frontier":
+        return {"point_id": point.point_id}
+    return {"point_id": pareto_id(point.point_id, index), "pareto_index": index}
 
 
 def _question(problem: Problem, point: Point) -> dict[str, Any]:
@@ -134,9 +179,7 @@ def _question(problem: Problem, point: Point) -> dict[str, Any]:
     }
 
 
-def _answer_columns(
-    problem: Problem, point: Point, curve: CostCurve, answer: Answer
-) -> dict[str, Any]:
+def _answer_columns(problem: Problem, point: Point, answer: Answer) -> dict[str, Any]:
     """Return the columns that say what was found, or why nothing was."""
     columns: dict[str, Any] = {"status": str(answer.status), "message": ""}
     columns[BOUND_COLUMN[point.method]] = answer.bound
@@ -147,7 +190,7 @@ def _answer_columns(
         columns["baseline_cost_usd_per_token"] = baseline.usd_per_token
     placement = answer.placement
     if placement is None:
-        columns["message"] = _why(point, curve, answer)
+        columns["message"] = _why(problem, point, answer)
         return columns
     columns |= {
         "throughput_tokens_per_s": placement.tokens_per_s,
@@ -164,10 +207,12 @@ def _answer_columns(
     return columns
 
 
-def _why(point: Point, curve: CostCurve, answer: Answer) -> str:
-    if answer.status is AnswerStatus.INFEASIBLE:
-        return why_infeasible(curve, point.budget_usd_per_hour)
-    return "the time limit passed before a placement was found"
+def _why(problem: Problem, point: Point, answer: Answer) -> str:
+    if answer.status is not AnswerStatus.INFEASIBLE:
+        return "the time limit passed before a placement was found"
+    sizes = granularity(point.granularity, problem.instance.num_layers)
+    curve = CostCurve(problem.instance, sizes, problem.settings)
+    return why_infeasible(curve, point.budget_usd_per_hour)
 
 
 def segment_rows(point_id: str, placement: Placement) -> list[SegmentRow]:
@@ -201,14 +246,14 @@ def _space_columns(space: SearchSpace) -> dict[str, Any]:
     }
 
 
-def _effort_columns(curve: CostCurve) -> dict[str, Any]:
-    effort = curve.effort
+def _effort_columns(effort: Effort) -> dict[str, Any]:
     return {
         "model_variables": effort.variables,
         "model_constraints": effort.constraints,
         "build_seconds": effort.build_seconds,
         "solve_seconds": effort.solve_seconds,
         "num_solves": effort.num_solves,
+        "links": "path" if effort.path_solves else "not_binding",
     }
 
 

@@ -43,21 +43,24 @@ def points(config: Config, problem: Problem, ballpark: Ballpark) -> Iterator[Poi
     ballpark: finds the cost that relative budgets are multiples of, $/h; only asked for these.
     """
     sweep = config.sweep
-    for method in sweep.methods:
-        for name in sweep.granularities:
-            for budget, weight in _arguments(config, problem, method, ballpark):
+    for method in dict.fromkeys(sweep.methods):
+        arguments = dict.fromkeys(_arguments(config, problem, method, ballpark))
+        for name in dict.fromkeys(sweep.granularities):
+            for budget, weight in arguments:
                 yield make_point(problem, name, method, budget, weight)
 
 
 def missing_tasks(
     loaded: LoadedConfig, done: Container[str], skip: Callable[[], None], ballpark: Ballpark
 ) -> Iterator[tuple[Problem, Point]]:
-    """Yield the points of a sweep that are not done yet; call `skip` for each that is."""
+    """Yield each point of a sweep once unless it is done; call `skip` for every other mention."""
     for problem in problems(loaded):
+        planned: set[str] = set()
         for point in points(loaded.config, problem, ballpark):
-            if point.point_id in done:
+            if point.point_id in done or point.point_id in planned:
                 skip()
             else:
+                planned.add(point.point_id)
                 yield problem, point
 
 
@@ -66,12 +69,12 @@ def count_points(loaded: LoadedConfig) -> int:
     sweep = loaded.config.sweep
     budgets = sweep.budgets_usd_per_hour
     per_method = {
-        "enumeration": len(PRESETS[budgets].values if isinstance(budgets, str) else budgets),
-        "weighted": len(sweep.cost_weights),
+        "enumeration": len(set(PRESETS[budgets].values if isinstance(budgets, str) else budgets)),
+        "weighted": len(set(sweep.cost_weights)),
     }
-    per_problem = sum(per_method.get(method, 1) for method in sweep.methods)
+    per_problem = sum(per_method.get(method, 1) for method in set(sweep.methods))
     combinations = math.prod(len(values) for values in sweep.over.values())
-    return combinations * len(sweep.granularities) * per_problem
+    return combinations * len(set(sweep.granularities)) * per_problem
 
 
 def run_record(loaded: LoadedConfig) -> dict[str, Any]:

@@ -3,121 +3,118 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.render import grid, per_million, signed_percent
+from pipeline.cli.render import grid, per_million, short_name, signed_percent
 from pipeline.compare import ClaimRow, GranularityRow, MethodRow, RunComparison, band
+from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
+
+Row = TypeVar("Row", GranularityRow, MethodRow)
+# Where there are more rows the page of the report says it of each.
+_MOST_BANDS = 12
 
 
 def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
-    """Show the lowest $/token of every granularity beside what it took."""
-    swept = _swept_columns(rows)
-    table = grid(
+    """Show the lowest $/token of every granularity, what it is made of, and what it took."""
+    found = _by_granularity(
         "Lowest cost per token by granularity",
+        rows,
         [
-            *swept,
-            ("granularity", "left"),
             ("$/M tokens", "right"),
             ("tokens/s", "right"),
             ("$/h", "right"),
-            ("to baseline", "right"),
-            ("target band", "left"),
-            ("to exact", "right"),
-            ("proof", "left"),
+            ("against\nbaseline", "right"),
+            ("against\nexact", "right"),
+            ("status", "left"),
             ("by", "left"),
         ],
-    )
-    for row in rows:
-        table.add_row(
-            *map(str, row.swept.values()),
-            row.granularity,
+        lambda row: (
             per_million(row.usd_per_token),
             f"{row.tokens_per_s:,.0f}",
             f"{row.usd_per_hour:.2f}",
             signed_percent(row.percent_to_baseline),
-            band(row.percent_to_baseline),
             signed_percent(row.percent_to_exact),
             row.status,
             row.method,
-        )
-    return Group(table, Text(), effort_view(rows), Text(), usage_view(rows))
-
-
-def effort_view(rows: Sequence[GranularityRow]) -> RenderableType:
-    """Show what every granularity took, beside the size of its search space."""
-    table = grid(
-        "Effort by granularity",
+        ),
+    )
+    near, far = TARGET_BAND_PERCENT
+    bands = ", ".join(f"{row.granularity}: {band(row.percent_to_baseline)}" for row in rows)
+    target = f"Published target, within {near:g}–{far:g} % of the baseline: {bands}"
+    used = _by_granularity(
+        "Segments of these placements",
+        rows,
+        [("segments", "left")],
+        lambda row: (", ".join(map(str, row.segments_used)),),
+    )
+    took = _by_granularity(
+        "Search space, and what the points took",
+        rows,
         [
-            *_swept_columns(rows),
-            ("granularity", "left"),
             ("options", "right"),
+            ("segments", "right"),
+            ("connections", "right"),
             ("binaries", "right"),
             ("points", "right"),
-            ("infeasible", "right"),
             ("failed", "right"),
             ("models", "right"),
-            ("build + solve s", "right"),
-            ("speed-up to exact", "right"),
+            ("build +\nsolve s", "right"),
+            ("speed-up\nto exact", "right"),
         ],
-    )
-    for row in rows:
-        speed_up = row.speed_up_to_exact
-        counts = (row.options, row.binaries, row.points, row.infeasible, row.failed, row.models)
-        table.add_row(
-            *map(str, row.swept.values()),
-            row.granularity,
-            *(f"{count:,}" for count in counts),
+        lambda row: (
+            *(f"{n:,}" for n in (row.options, row.segments, row.connections, row.binaries)),
+            *(str(n) for n in (row.points, row.failed, row.models)),
             f"{row.solve_seconds:.2f}",
-            "–" if speed_up is None else f"× {speed_up:.1f}",
-        )
-    return table
-
-
-def usage_view(rows: Sequence[GranularityRow]) -> RenderableType:
-    """Show which segments the best placement of every granularity uses."""
-    table = grid(
-        "Segments of these placements",
-        [*_swept_columns(rows), ("granularity", "left"), ("segments", "left")],
+            "–" if row.speed_up_to_exact is None else f"× {row.speed_up_to_exact:.1f}",
+        ),
     )
-    for row in rows:
-        used = ", ".join(map(str, row.segments_used))
-        table.add_row(*map(str, row.swept.values()), row.granularity, used)
-    return table
+    said = [Text(target), Text()] if len(rows) <= _MOST_BANDS else []
+    return Group(found, Text(), *said, used, Text(), took)
 
 
 def method_view(rows: Sequence[MethodRow]) -> RenderableType:
     """Show how far every method stayed from the proven optimum of its granularity."""
-    table = grid(
+    return _by_granularity(
         "Methods: distance from the proven optimum of the same granularity",
+        rows,
         [
-            *_swept_columns(rows),
-            ("granularity", "left"),
             ("method", "left"),
             ("$/M tokens", "right"),
-            ("to optimum", "right"),
+            ("to\noptimum", "right"),
             ("points", "right"),
             ("placed", "right"),
-            ("infeasible", "right"),
             ("failed", "right"),
             ("models", "right"),
-            ("build + solve s", "right"),
+            ("build +\nsolve s", "right"),
         ],
-    )
-    for row in rows:
-        table.add_row(
-            *map(str, row.swept.values()),
-            row.granularity,
+        lambda row: (
             row.method,
             "–" if row.usd_per_token is None else per_million(row.usd_per_token),
             signed_percent(row.percent_to_optimum),
-            *(str(n) for n in (row.points, row.placed, row.infeasible, row.failed, row.models)),
+            *(str(n) for n in (row.points, row.placed, row.failed, row.models)),
             f"{row.solve_seconds:.2f}",
-        )
+        ),
+    )
+
+
+def _by_granularity(
+    title: str,
+    rows: Sequence[Row],
+    columns: Sequence[tuple[str, str]],
+    cells: Callable[[Row], tuple[str, ...]],
+) -> Table:
+    """Return a table with a line for every granularity and set of swept values."""
+    swept: list[str] = list(rows[0].swept) if rows else []
+    heads: list[tuple[str, str]] = [(short_name(name, swept), "left") for name in swept]
+    table = grid(title, [*heads, ("granularity", "left"), *columns])
+    for row in rows:
+        table.add_row(*(str(row.swept[name]) for name in swept), row.granularity, *cells(row))
     return table
 
 
@@ -127,18 +124,18 @@ def claims_view(rows: Sequence[ClaimRow]) -> RenderableType:
         f"Claimed ({SOURCE}) beside measured (this run)",
         [
             ("quantity", "left"),
-            ("14 sizes, claimed", "right"),
-            (f"{BEFORE}, measured", "right"),
-            ("6 sizes, claimed", "right"),
-            (f"{AFTER}, measured", "right"),
-            ("on the claim", "left"),
+            ("14 sizes,\nclaimed", "right"),
+            (f"{BEFORE},\nmeasured", "right"),
+            ("6 sizes,\nclaimed", "right"),
+            (f"{AFTER},\nmeasured", "right"),
         ],
     )
     for row in rows:
         claim = row.claim
         figures = (claim.before, row.measured_before, claim.after, row.measured_after)
-        table.add_row(claim.quantity, *(figure or "–" for figure in figures), claim.note)
-    return table
+        table.add_row(claim.quantity, *(figure or "–" for figure in figures))
+    notes = [f"{row.claim.quantity}: {row.claim.note}" for row in rows if row.claim.note]
+    return Group(table, Text(f"On the claims: {'; '.join(notes)}."))
 
 
 def runs_view(comparison: RunComparison) -> RenderableType:
@@ -176,10 +173,6 @@ def runs_view(comparison: RunComparison) -> RenderableType:
 
 def _swept_names(comparison: RunComparison) -> list[str]:
     return list(dict.fromkeys(name for answer in comparison.answers for name in answer.swept))
-
-
-def _swept_columns(rows: Sequence[GranularityRow | MethodRow]) -> list[tuple[str, str]]:
-    return [(name, "left") for name in rows[0].swept] if rows else []
 
 
 def _short(value: Any, most: int = 60) -> str:

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 
 def grid(title: str, columns: Sequence[tuple[str, str]]) -> Table:
-    """Return an empty table; a column is (header, justify)."""
+    """Return an empty table; a column is (header, justify). Figures stay whole, text may wrap."""
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for header, justify in columns:
-        table.add_column(header, justify="right" if justify == "right" else "left", no_wrap=True)
+        if justify == "right":
+            table.add_column(header, justify="right", no_wrap=True, vertical="top")
+        else:
+            table.add_column(header, justify="left", overflow="fold", vertical="top")
     return table
 
 
-def bar(share: float, width: int = 10) -> str:
+def bar(share: float, width: int = 8) -> str:
     """Draw a share between 0 and 1 as a bar."""
     filled = round(min(max(share, 0.0), 1.0) * width)
     return "█" * filled + "░" * (width - filled)
@@ -46,7 +49,7 @@ def baseline_view(tries: Iterable[BaselineTry]) -> RenderableType:
             ("$/h", "right"),
             ("$/token", "right"),
             ("$/M tokens", "right"),
-            ("", "left"),
+            ("fits", "left"),
         ],
     )
     for tried in tries:
@@ -54,10 +57,17 @@ def baseline_view(tries: Iterable[BaselineTry]) -> RenderableType:
         if tried.fits:
             price = tried.usd_per_token
             figures = (f"{tried.tokens_per_s:,.0f}", f"{tried.usd_per_hour:.2f}", f"{price:.4e}")
-            table.add_row(*head, *figures, per_million(price), "fits")
+            table.add_row(*head, *figures, per_million(price), "yes")
         else:
-            table.add_row(*head, "–", "–", "–", "–", f"does not fit: {tried.reason}")
+            table.add_row(*head, "–", "–", "–", "–", f"no: {tried.reason}")
     return table
+
+
+def short_name(name: str, among: Sequence[str]) -> str:
+    """Return the last part of a field's dotted name, or all of it where another ends alike."""
+    last = name.rpartition(".")[2]
+    alike = [other for other in among if other.rpartition(".")[2] == last]
+    return last if len(alike) == 1 else name
 
 
 def space_view(spaces: Sequence[tuple[str, SearchSpace]]) -> RenderableType:
@@ -68,10 +78,10 @@ def space_view(spaces: Sequence[tuple[str, SearchSpace]]) -> RenderableType:
             ("granularity", "left"),
             ("options", "right"),
             ("segments", "right"),
-            ("connections before filter", "right"),
+            ("connections\nbefore filter", "right"),
             ("connections", "right"),
             ("binaries", "right"),
-            ("connections, GPUs told apart", "right"),
+            ("connections,\nGPUs told apart", "right"),
         ],
     )
     for name, space in spaces:

@@ -58,6 +58,8 @@ class GranularityRow:
     usd_per_hour: float
     segments_used: tuple[SegmentUse, ...]
     options: int
+    segments: int
+    connections: int
     binaries: int
     points: int
     failed: int
@@ -83,13 +85,18 @@ def granularity_rows(results: Results) -> list[GranularityRow]:
 
 
 def unplaced(results: Results) -> list[tuple[str, int, str]]:
-    """List granularities without any placement: name, points, and the commonest reason."""
+    """List what has no placement at all: name, points, and the commonest reason.
+
+    One entry for every granularity and set of swept values; the name tells both.
+    """
     listed = []
-    for name, points in results.points.groupby("granularity", sort=False):
-        if points.cost_usd_per_token.notna().any():
-            continue
-        reason = Counter(points.message).most_common(1)[0][0]
-        listed.append((str(name), len(points), reason))
+    for swept, of_swept in by_swept(results.points, results.run["swept_fields"]):
+        for granularity, points in of_swept.groupby("granularity", sort=False):
+            if points.cost_usd_per_token.notna().any():
+                continue
+            reason = Counter(points.message).most_common(1)[0][0]
+            name = ", ".join([str(granularity), *(f"{k} = {v}" for k, v in swept.items())])
+            listed.append((name, len(points), reason))
     return listed
 
 
@@ -139,6 +146,8 @@ def _row(
         usd_per_hour=float(best.cost_usd_per_hour),
         segments_used=segment_usage(results, str(best.point_id)),
         options=int(best.options),
+        segments=int(best.segments),
+        connections=int(best.connections),
         binaries=int(best.binaries),
         points=len(questions),
         failed=int((questions.status == "error").sum()),

@@ -23,7 +23,8 @@ def by_swept(points: pd.DataFrame, names: Sequence[str]) -> Iterator[tuple[Swept
         yield {}, points
         return
     for values, group in points.groupby(list(names), sort=True, dropna=False):
-        yield dict(zip(names, values, strict=True)), group
+        plain = [value.item() if hasattr(value, "item") else value for value in values]
+        yield dict(zip(names, plain, strict=True)), group
 
 
 def in_order(found: Sequence[Any], order: Sequence[str]) -> list[str]:

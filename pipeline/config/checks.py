@@ -21,6 +21,7 @@ from pipeline.config.schema import (
     ModelSection,
     NetworkSection,
     PerformanceSection,
+    SolverSection,
     granularity_name,
 )
 from pipeline.errors import Fault
@@ -97,6 +98,18 @@ def excluded_in_pool(
         yield document.fault(("limits", "exclude"), "leaves no GPU", limits.exclude)
 
 
+def formulation_knows_limits(
+    document: Document, limits: LimitsSection, solver: SolverSection
+) -> Iterator[Fault]:
+    """The published formulation knows none of the restrictions that came later."""
+    if solver.formulation != "pairwise":
+        return
+    for name in ("uniform_tp", "single_gpu_type", "equal_sizes"):
+        if getattr(limits, name):
+            reason = "is not known to the pairwise formulation"
+            yield document.fault(("limits", name), reason, True)
+
+
 def network_is_one(document: Document, network: NetworkSection) -> Iterator[Fault]:
     """Bandwidths are given once, and exceptions only to a single bandwidth."""
     if (network.gb_per_s is None) == (network.rows is None):
@@ -170,6 +183,7 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (degrees_are_powers, ("limits",)),
     (largest_degrees_are_powers, ("pool",)),
     (excluded_in_pool, ("gpu_names", "limits")),
+    (formulation_knows_limits, ("limits", "solver")),
     (network_is_one, ("network",)),
     (network_covers_pool, ("num_gpus", "network")),
     (granularities_fit, ("num_layers", "granularity_names")),

@@ -156,6 +156,12 @@ class LimitsSection(Section):
     """TP degrees to choose from; powers of two."""
     exclude: list[str] = Field(default_factory=list)
     """GPU types that may not be used."""
+    uniform_tp: bool = False
+    """One TP degree for all stages, as serving engines ask for."""
+    single_gpu_type: bool = False
+    """One GPU type for all stages."""
+    equal_sizes: bool = False
+    """Segments that differ by at most one layer."""
 
 
 class GpuFiguresSection(Section):
@@ -187,6 +193,8 @@ class SolverSection(Section):
     """Relative gap at which an answer is good enough; 0 asks for a proof."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Threads of the solver."""
+    formulation: Literal["compact", "pairwise"] = "compact"
+    """`compact`, or the published `pairwise` for small cases and as a yardstick."""
 
 
 class BaselineSection(Section):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,43 +11,44 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import ResultsError
-from pipeline.results.store import (
-    POINTS,
-    SEGMENTS,
-    distinct_segments,
-    latest_rows,
-    part_files,
-    read_parts,
-    read_run,
-)
+from pipeline.results.schema import json_columns
+from pipeline.results.store import read_run, read_tables
 
 
 @dataclass(frozen=True)
 class Results:
-    """The tables of one run: points and segments as frames, and what `run.json` says."""
+    """The tables of one run: points and segments as frames, and what `run.json` says.
+
+    json_columns: the columns of points whose values stand there as JSON text.
+    """
 
     directory: Path
     points: pd.DataFrame
     segments: pd.DataFrame
     run: dict[str, Any]
+    json_columns: frozenset[str] = frozenset()
 
     def placement(self, point_id: str) -> pd.DataFrame:
         """Return the segments of a point in pipeline order; empty where it has none."""
         return self.segments[self.segments.point_id == point_id].sort_values("stage")
 
+    def swept(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the swept values of a row of points, as they stood in the config."""
+        values = {}
+        for name in self.run["swept_fields"]:
+            value = row[name].item() if hasattr(row[name], "item") else row[name]
+            values[name] = json.loads(value) if name in self.json_columns else value
+        return values
+
 
 def read_results(folder: Path) -> Results:
     """Read the tables of a run, each point once. Raises ResultsError."""
     run = read_run(folder)
-    points = read_parts(part_files(folder, POINTS))
-    if points is None:
+    tables = read_tables(folder)
+    if tables is None:
         raise ResultsError(f"{folder}: holds no points yet")
-    segments = read_parts(part_files(folder, SEGMENTS))
-    frame = latest_rows(points).to_pandas()
-    if segments is None:
-        return Results(folder, frame, pd.DataFrame(columns=["point_id", "stage"]), run)
-    stages = distinct_segments(segments).to_pandas()
-    return Results(folder, frame, stages[stages.point_id.isin(set(frame.point_id))], run)
+    points, segments = tables.points.to_pandas(), tables.segments.to_pandas()
+    return Results(folder, points, segments, run, json_columns(tables.points.schema))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -246,7 +246,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_name_that_no_file_can_have_is_a_fault(tmp_path: Path) -> None:
     [fault] = faults_of(tmp_path / "a\0b")
-    assert fault.endswith("file: cannot be read: embedded null byte")
+    assert "file: cannot be read: " in fault  # the reason is Python's own, and differs by version
 
 
 # Matrices in files.
@@ -442,7 +442,12 @@ def test_what_is_left_out_has_the_documented_defaults(tmp_path: Path) -> None:
         "exclude": [],
     }
     assert config.limits.model_dump(include=set(limits)) == limits
-    assert config.solver.model_dump() == {"time_limit_s": 300.0, "mip_gap": 0.0, "threads": 1}
+    assert config.solver.model_dump() == {
+        "time_limit_s": 300.0,
+        "mip_gap": 0.0,
+        "threads": 1,
+        "formulation": "compact",
+    }
     assert config.sweep.granularities == ["coarsest", "coarse", "moderate", "fine", "exact"]
     assert config.sweep.budgets_usd_per_hour == "wide"
     assert config.sweep.methods == ["enumeration", "ratio"]

@@ -60,7 +60,7 @@ def test_a_stage_covers_its_layers_on_the_axis(tmp_path: Path) -> None:
 
 def test_a_swept_value_that_is_no_number_is_shown_as_text(tmp_path: Path) -> None:
     fields = {"sweep.over": {"limits.tp_degrees": [[1], [1, 2]]}}
-    swept: dict[str, Any] = {"limits.tp_degrees": "[1]"}
+    swept: dict[str, Any] = {"limits.tp_degrees": [1]}
     rows = [point("a", **swept)]
     found = data.swept_records(
         granularity_rows(write_run(tmp_path, rows, fields=fields)), "limits.tp_degrees"

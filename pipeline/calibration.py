@@ -1,0 +1,82 @@
+"""A measurement file in, a catalogue file of fitted constants out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from pipeline.constant_fit import fit_constants
+from pipeline.held_out import prediction_spread
+from pipeline.measurements import read_measurements
+from pipeline.roofline.constant_files import write_constants
+from pipeline.roofline.constants import DETERMINED, ConstantTable, from_scale, to_scale
+
+EIGHTY_PERCENT = 1.2816
+
+
+@dataclass(frozen=True)
+class ConstantSummary:
+    """One constant away from any GPU or engine: prior, fitted value and its 80 % range.
+
+    determined: share of the prior's variance that the data removed.
+    """
+
+    name: str
+    prior: float
+    value: float
+    low: float
+    high: float
+    determined: float
+
+
+def calibrate(csv_path: str | Path, out_path: str | Path) -> ConstantTable:
+    """Fit the constants on a CSV of the documented form and write them as a catalogue file.
+
+    The prediction spread comes from rows that their fits had not seen. Constants that the data
+    could not determine keep their prior; `undetermined()` of the answer lists them. Raises
+    MeasurementError for a CSV at fault.
+    """
+    measurements = read_measurements(csv_path)
+    sources = ", ".join(sorted({entry.source for entry in measurements}))
+    provenance = f"fitted on {len(measurements)} rows of {Path(csv_path).name}: {sources}"
+    table = fit_constants(measurements, provenance, prediction_spread(measurements))
+    write_constants(table, out_path)
+    return table
+
+
+def summaries(table: ConstantTable) -> tuple[ConstantSummary, ...]:
+    """Summary of every constant that was fitted, in the order of the fit."""
+    found = []
+    for effect in table.effects:
+        if effect.level != "all":
+            continue
+        prior = table.priors[effect.constant]
+        centre = to_scale(prior.value, prior.fraction) + effect.mean
+        low, middle, high = (
+            float(from_scale(centre + step * effect.deviation, prior.fraction))
+            for step in (-EIGHTY_PERCENT, 0.0, EIGHTY_PERCENT)
+        )
+        summary = ConstantSummary(
+            effect.constant, prior.value, middle, low, high, effect.determined
+        )
+        found.append(summary)
+    return tuple(found)
+
+
+def calibration_table(table: ConstantTable) -> Table:
+    """Lay the fitted constants out for people, saying which the data could not determine."""
+    layout = Table(title=table.provenance)
+    for heading in ("constant", "prior", "fitted", "80 % range", "determined"):
+        layout.add_column(heading)
+    for entry in summaries(table):
+        share = f"{100.0 * entry.determined:.0f} %"
+        verdict = share if entry.determined >= DETERMINED else f"{share}: keeps its prior"
+        numbers = (
+            f"{entry.prior:.3g}",
+            f"{entry.value:.3g}",
+            f"{entry.low:.3g} to {entry.high:.3g}",
+        )
+        layout.add_row(entry.name, *numbers, verdict)
+    return layout

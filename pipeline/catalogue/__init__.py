@@ -1,0 +1,30 @@
+"""Catalogues of GPUs, models and engines: names in, figures with source and date out."""
+
+from pipeline.catalogue.errors import CatalogueError
+from pipeline.catalogue.lookup import (
+    compute_types,
+    engine_names,
+    find_engine,
+    find_gpu,
+    find_model,
+    gpu_names,
+    model_names,
+)
+from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, Source
+
+__all__ = [
+    "CatalogueError",
+    "Engine",
+    "Figure",
+    "Gpu",
+    "Link",
+    "ModelEntry",
+    "Source",
+    "compute_types",
+    "engine_names",
+    "find_engine",
+    "find_gpu",
+    "find_model",
+    "gpu_names",
+    "model_names",
+]

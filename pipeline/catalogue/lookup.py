@@ -1,0 +1,217 @@
+"""Catalogue files read into records, and names looked up without guessing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.catalogue.errors import CatalogueError, unknown
+from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, Source
+from pipeline.model_shape import from_hf_config
+
+COMPUTE_TYPES = ("fp16", "bf16", "fp8", "int8", "int4", "fp4")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _SourceText(_Strict):
+    title: str
+    url: str
+    date: str = Field(pattern=r"^\d{4}-\d{2}$")
+
+
+Cited = tuple[float, str]
+
+
+class _LinkText(_Strict):
+    kind: Literal["nvlink", "pcie"]
+    gb_per_s: Cited
+    latency_us: Cited
+
+
+class _GpuText(_Strict):
+    aliases: tuple[str, ...] = ()
+    architecture: str
+    peak_tflops: dict[str, Cited]
+    memory_gb: Cited
+    reported_mib: Cited
+    bandwidth_gb_per_s: Cited
+    link: _LinkText
+    usd_per_hour: Cited | None = None
+
+
+class _GpuFile(_Strict):
+    sources: dict[str, _SourceText]
+    gpus: dict[str, _GpuText]
+
+
+class _ModelText(_Strict):
+    source: str
+    date: str = Field(pattern=r"^\d{4}-\d{2}$")
+    bytes_per_weight: float = 2.0
+    config: dict[str, int | float | str | bool]
+
+
+class _ModelFile(_Strict):
+    models: dict[str, _ModelText]
+
+
+class _EngineText(_Strict):
+    engine_class: Literal["compiled", "graph", "eager", "concatenating"] = Field(alias="class")
+    memory_share_of: Literal["total", "free"]
+    matches: tuple[str, ...]
+    source: str
+
+
+class _EngineFile(_Strict):
+    sources: dict[str, _SourceText]
+    engines: dict[str, _EngineText]
+
+
+def _read(file: str) -> object:
+    """Contents of a YAML file of this package; dates stay text."""
+    text = resources.files("pipeline.catalogue").joinpath(file).read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def _faults(file: str, error: ValidationError) -> CatalogueError:
+    """All faults of a catalogue file as one error."""
+    lines = [
+        f"{file}: {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        f" (got {fault['input']!r})"
+        for fault in error.errors()
+    ]
+    return CatalogueError("\n".join(lines))
+
+
+def _sources(texts: Mapping[str, _SourceText]) -> dict[str, Source]:
+    return {key: Source(text.title, text.url, text.date) for key, text in texts.items()}
+
+
+def _figure(cited: Cited, sources: Mapping[str, Source], file: str) -> Figure:
+    """Pair a number with its source; raises CatalogueError when the source is not listed."""
+    if cited[1] not in sources:
+        raise unknown("source", cited[1], sources, file)
+    return Figure(cited[0], sources[cited[1]])
+
+
+def _gpu(name: str, text: _GpuText, sources: Mapping[str, Source]) -> Gpu:
+    """Record of one GPU entry."""
+
+    def figure(cited: Cited) -> Figure:
+        return _figure(cited, sources, "gpus.yaml")
+
+    link = Link(text.link.kind, figure(text.link.gb_per_s), figure(text.link.latency_us))
+    return Gpu(
+        name=name,
+        aliases=text.aliases,
+        architecture=text.architecture,
+        peak_tflops={key: figure(cited) for key, cited in text.peak_tflops.items()},
+        memory_gb=figure(text.memory_gb),
+        reported_mib=figure(text.reported_mib),
+        bandwidth_gb_per_s=figure(text.bandwidth_gb_per_s),
+        link=link,
+        usd_per_hour=figure(text.usd_per_hour) if text.usd_per_hour else None,
+    )
+
+
+@cache
+def _gpus() -> dict[str, Gpu]:
+    try:
+        file = _GpuFile.model_validate(_read("gpus.yaml"))
+    except ValidationError as error:
+        raise _faults("gpus.yaml", error) from error
+    sources = _sources(file.sources)
+    return {name: _gpu(name, text, sources) for name, text in file.gpus.items()}
+
+
+@cache
+def _models() -> dict[str, ModelEntry]:
+    try:
+        file = _ModelFile.model_validate(_read("models.yaml"))
+    except ValidationError as error:
+        raise _faults("models.yaml", error) from error
+    return {
+        name: ModelEntry(
+            from_hf_config(text.config, name, text.bytes_per_weight),
+            Source(f"config.json of {name}", text.source, text.date),
+        )
+        for name, text in file.models.items()
+    }
+
+
+@cache
+def _engine_file() -> _EngineFile:
+    try:
+        return _EngineFile.model_validate(_read("engines.yaml"))
+    except ValidationError as error:
+        raise _faults("engines.yaml", error) from error
+
+
+def gpu_names() -> tuple[str, ...]:
+    """Names of all GPUs in the catalogue, in its order."""
+    return tuple(_gpus())
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of all models in the catalogue, in its order."""
+    return tuple(_models())
+
+
+def engine_names() -> tuple[str, ...]:
+    """Families of all engines in the catalogue, in its order."""
+    return tuple(_engine_file().engines)
+
+
+def compute_types() -> tuple[str, ...]:
+    """Compute types that a workload can name."""
+    return COMPUTE_TYPES
+
+
+@cache
+def find_gpu(name: str) -> Gpu:
+    """GPU of that name or alias, case aside; raises CatalogueError with the near names."""
+    wanted = name.casefold()
+    for gpu in _gpus().values():
+        if wanted in {alias.casefold() for alias in (gpu.name, *gpu.aliases)}:
+            return gpu
+    known = [alias for gpu in _gpus().values() for alias in (gpu.name, *gpu.aliases)]
+    raise unknown("gpu", name, known, "gpus.yaml")
+
+
+def find_model(name: str) -> ModelEntry:
+    """Model of that name, case aside; raises CatalogueError with the near names."""
+    for key, entry in _models().items():
+        if key.casefold() == name.casefold():
+            return entry
+    raise unknown("model", name, _models(), "models.yaml")
+
+
+@cache
+def find_engine(name: str) -> Engine:
+    """Engine of a label such as `vllm` or `argonne-vLLM`: its family is the one it names.
+
+    Where several families match, the one with the longest match counts. Raises CatalogueError
+    with the near names where none does.
+    """
+    file, folded = _engine_file(), name.casefold()
+    hits = [
+        (len(match), family)
+        for family, text in file.engines.items()
+        for match in text.matches
+        if match in folded
+    ]
+    if not hits:
+        raise unknown("engine", name, file.engines, "engines.yaml")
+    family = max(hits)[1]
+    text = file.engines[family]
+    source = file.sources[text.source]
+    record = Source(source.title, source.url, source.date)
+    return Engine(name, family, text.engine_class, text.memory_share_of, record)

@@ -1,0 +1,159 @@
+"""Measurements in, fitted constants out: hierarchical effects, robust, every source equal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.measurements import Measurement, measured_tokens_per_s
+from pipeline.robust_fit import Noise, fit
+from pipeline.roofline.cases import case_arrays
+from pipeline.roofline.compute import Numbers
+from pipeline.roofline.constant_files import prior_table
+from pipeline.roofline.constants import (
+    CONSTANT_NAMES,
+    Constants,
+    ConstantTable,
+    Effect,
+    Prior,
+    Spread,
+    from_scale,
+    prior_position,
+    resolve,
+)
+from pipeline.roofline.requests import (
+    PhaseParts,
+    phase_parts,
+    tokens_per_s,
+    tokens_per_s_of_parts,
+)
+
+NOISE = Noise(scale=0.07, freedom=2.0)
+BUMP = 1e-4
+
+
+@dataclass(frozen=True)
+class Block:
+    """Effects of one constant at one level: where they start in θ, and each case's own."""
+
+    constant: str
+    level: str
+    members: tuple[str, ...]
+    start: int
+    index: NDArray[np.intp]
+    spread: float
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the effects θ move the constants of each case."""
+
+    priors: Mapping[str, Prior]
+    base: Mapping[str, Numbers]
+    blocks: tuple[Block, ...]
+    size: int
+
+
+def design(priors: Mapping[str, Prior], labels: Mapping[str, tuple[str, ...]]) -> Design:
+    """Blocks of effects for the members present, in the order of constants and levels."""
+    blocks: list[Block] = []
+    start = 0
+    for name in CONSTANT_NAMES:
+        for level, spread in priors[name].spread.items():
+            members = tuple(sorted(set(labels[level])))
+            order = {member: position for position, member in enumerate(members)}
+            index = np.array([order[member] for member in labels[level]], dtype=np.intp)
+            blocks.append(Block(name, level, members, start, index, spread))
+            start += len(members)
+    base = {name: prior_position(priors[name], labels["engine_class"]) for name in CONSTANT_NAMES}
+    return Design(priors, base, tuple(blocks), start)
+
+
+def positions(plan: Design, effects: Numbers) -> dict[str, Numbers]:
+    """Constants of each case on their own scales: prior plus the effects of its members."""
+    place = dict(plan.base)
+    for block in plan.blocks:
+        place[block.constant] = place[block.constant] + effects[block.start + block.index]
+    return place
+
+
+def constants_at(plan: Design, place: Mapping[str, Numbers]) -> Constants:
+    """Constants from positions on their scales."""
+    return Constants(
+        **{name: from_scale(place[name], plan.priors[name].fraction) for name in CONSTANT_NAMES}
+    )
+
+
+def source_weights(sources: Sequence[str]) -> Numbers:
+    """Weight of each row, such that every source weighs the same: n / (sources · n_source)."""
+    counts = Counter(sources)
+    return np.array([len(sources) / (len(counts) * counts[name]) for name in sources])
+
+
+def _jacobian(plan: Design, parts: PhaseParts, effects: Numbers, base: Numbers) -> Numbers:
+    """D ln(tokens/s) / dθ, by one forward difference per constant.
+
+    Each case depends on exactly one member of each block, so bumping a constant for all cases
+    at once gives every effect's column.
+    """
+    place = positions(plan, effects)
+    slope = np.zeros((base.size, plan.size))
+    rows = np.arange(base.size)
+    for name in CONSTANT_NAMES:
+        bumped = {**place, name: place[name] + BUMP}
+        moved = np.log(tokens_per_s_of_parts(parts, constants_at(plan, bumped)))
+        change = (moved - base) / BUMP
+        for block in plan.blocks:
+            if block.constant == name:
+                slope[rows, block.start + block.index] += change
+    return slope
+
+
+def fit_constants(
+    measurements: Sequence[Measurement], provenance: str, spread: Spread | None = None
+) -> ConstantTable:
+    """Constants fitted on measurements, each effect with its deviation and identifiability.
+
+    Residual: ln(predicted / measured). Prior of every effect: normal about 0 with the spread of
+    its level, so that a member with few rows stays near the level above it. `determined` is
+    1 − (posterior / prior variance).
+    """
+    prior = prior_table()
+    cases = case_arrays([entry.case for entry in measurements])
+    target = np.log(measured_tokens_per_s(measurements))
+    parts, plan = phase_parts(cases), design(prior.priors, cases.labels)
+    spreads = np.concatenate([np.full(len(block.members), block.spread) for block in plan.blocks])
+
+    def residuals(effects: Numbers) -> Numbers:
+        constants = constants_at(plan, positions(plan, effects))
+        return np.asarray(np.log(tokens_per_s_of_parts(parts, constants)) - target)
+
+    def jacobian(effects: Numbers, residual: Numbers) -> Numbers:
+        return _jacobian(plan, parts, effects, residual + target)
+
+    weights = source_weights([entry.source for entry in measurements])
+    estimate = fit(residuals, jacobian, weights, spreads, NOISE)
+    deviations = np.sqrt(np.diag(estimate.covariance))
+    effects = tuple(
+        Effect(
+            block.constant,
+            block.level,
+            member,
+            float(estimate.position[block.start + offset]),
+            float(deviations[block.start + offset]),
+            float(np.clip(1.0 - (deviations[block.start + offset] / block.spread) ** 2, 0.0, 1.0)),
+        )
+        for block in plan.blocks
+        for offset, member in enumerate(block.members)
+    )
+    return ConstantTable(prior.priors, effects, provenance, spread or prior.spread)
+
+
+def predicted_tokens_per_s(table: ConstantTable, measurements: Sequence[Measurement]) -> Numbers:
+    """Model's tokens/s for measured configurations."""
+    cases = case_arrays([entry.case for entry in measurements])
+    return tokens_per_s(cases, resolve(table, cases.labels))

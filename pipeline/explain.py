@@ -1,0 +1,173 @@
+"""Explains an answer: what holds it back, what lies next to it, what coarser choices would cost.
+
+Every statement is an optimum of its own: a limit binds when relaxing it gives a better optimum.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from pipeline import methods
+from pipeline.curve import CostCurve
+from pipeline.granularity import PRESETS, granularity
+from pipeline.instance import GpuType, Instance
+from pipeline.methods import Answer
+from pipeline.placement import Placement
+from pipeline.points import Point, Problem
+from pipeline.restrictions import is_restricted
+from pipeline.run import answers
+
+Solve = Callable[[CostCurve], Answer]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A limit that holds the answer back. gain_percent: how much better it would be without."""
+
+    limit: str
+    relaxed: str
+    gain_percent: float
+
+
+@dataclass(frozen=True)
+class Regret:
+    """What a coarser granularity gives away, in percent; None: it has no placement."""
+
+    granularity: str
+    percent: float | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All that is said of an answer.
+
+    cheaper, faster: its neighbours on the Pareto frontier. restrictions_percent: what limits
+    such as one TP degree for all stages cost against the free optimum, None without any.
+    """
+
+    bindings: tuple[Binding, ...]
+    cheaper: Placement | None
+    faster: Placement | None
+    regrets: tuple[Regret, ...]
+    restrictions_percent: float | None
+
+
+def explain_point(problem: Problem, point: Point) -> Explanation | None:
+    """Explain the answer to a point; None where it has no placement.
+
+    Better means a higher throughput for `enumeration`, else a lower $/token.
+    """
+    sizes = granularity(point.granularity, problem.instance.num_layers)
+    curve = CostCurve(problem.instance, sizes, problem.settings)
+
+    def solve(other: CostCurve) -> Answer:
+        return next(answers(problem, point, other))
+
+    placement = solve(curve).placement
+    if placement is None:
+        return None
+    return explain(curve, placement, solve, by_price=point.method != "enumeration")
+
+
+def explain(curve: CostCurve, placement: Placement, solve: Solve, by_price: bool) -> Explanation:
+    """Explain a placement that `solve` found on the curve.
+
+    solve: answers the same question on the curve of another instance or granularity. by_price:
+    better means a lower $/token; else a higher throughput.
+    """
+
+    def gain_percent(other: Placement | None) -> float:
+        return -math.inf if other is None else improvement_percent(placement, other, by_price)
+
+    bindings = []
+    for limit, relaxed, instance in relaxations(curve.instance):
+        gain = gain_percent(solve(curve.changed(instance)).placement)
+        if gain > 100 * methods.RELATIVE_TOLERANCE:
+            bindings.append(Binding(limit, relaxed, gain))
+    cheaper, faster = neighbours(curve, placement)
+    return Explanation(
+        tuple(sorted(bindings, key=lambda binding: -binding.gain_percent)),
+        cheaper,
+        faster,
+        tuple(_regrets(curve, placement, solve, by_price)),
+        _restrictions_percent(curve, placement, solve, by_price),
+    )
+
+
+def improvement_percent(placement: Placement, other: Placement, by_price: bool) -> float:
+    """Return how much better another placement is, in percent; negative where it is worse."""
+    if by_price:
+        return 100 * (1 - other.usd_per_token / placement.usd_per_token)
+    return 100 * (other.tokens_per_s / placement.tokens_per_s - 1)
+
+
+def relaxations(instance: Instance) -> Iterator[tuple[str, str, Instance]]:
+    """Yield each limit with the way in which it is relaxed, and the instance that results."""
+    limits = instance.limits
+    stages = replace(limits, max_stages=limits.max_stages + 1)
+    yield "max_stages", "one more stage", replace(instance, limits=stages)
+    if limits.min_memory_utilization > 0 or limits.min_layers_per_stage > 1:
+        free = replace(limits, min_memory_utilization=0.0, min_layers_per_stage=1)
+        yield "smallest segments", "segments of any size", replace(instance, limits=free)
+    for index, kind in enumerate(instance.pool):
+        degrees = instance.degrees(index)
+        if degrees:
+            layer_gb = instance.model.layer_gb
+            larger = replace(kind, memory_gb=kind.memory_gb + layer_gb)
+            memory = f"{layer_gb:.2g} GB more"
+            yield f"memory of {kind.name}", memory, _with_kind(instance, index, larger)
+            more = replace(kind, count=kind.count + degrees[-1])
+            count = f"{degrees[-1]} more"
+            yield f"count of {kind.name}", count, _with_kind(instance, index, more)
+
+
+def _with_kind(instance: Instance, index: int, kind: GpuType) -> Instance:
+    """Replace a GPU type; GPUs that are new stand in the network where its last GPU stands."""
+    pool = list(instance.pool)
+    extra = kind.count - pool[index].count
+    pool[index] = kind
+    zone_of = list(instance.network.zone_of)
+    end = instance.first_gpu_ids[index] + instance.pool[index].count
+    zone_of[end:end] = [zone_of[end - 1]] * extra
+    network = replace(instance.network, zone_of=tuple(zone_of))
+    return replace(instance, pool=tuple(pool), network=network)
+
+
+def neighbours(curve: CostCurve, placement: Placement) -> tuple[Placement | None, Placement | None]:
+    """Return the next cheaper and the next faster point of the Pareto frontier."""
+    points = [a.placement for a in methods.frontier(curve) if a.placement is not None]
+    cost = placement.usd_per_hour
+    cheaper = [p for p in points if p.usd_per_hour < cost * (1 - methods.RELATIVE_TOLERANCE)]
+    rate = placement.tokens_per_s
+    faster = [p for p in points if p.tokens_per_s > rate * (1 + methods.RELATIVE_TOLERANCE)]
+    return (
+        max(cheaper, key=lambda p: p.usd_per_hour, default=None),
+        min(faster, key=lambda p: p.usd_per_hour, default=None),
+    )
+
+
+def _regrets(
+    curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
+) -> Iterator[Regret]:
+    """Yield what every preset of fewer sizes gives away."""
+    layers = curve.instance.num_layers
+    for name in PRESETS:
+        sizes = granularity(name, layers)
+        if not set(sizes.sizes) < set(curve.granularity.sizes):
+            continue
+        found = solve(curve.changed(curve.instance, sizes)).placement
+        percent = None if found is None else -improvement_percent(placement, found, by_price)
+        yield Regret(name, percent)
+
+
+def _restrictions_percent(
+    curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
+) -> float | None:
+    limits = curve.instance.limits
+    if not is_restricted(limits):
+        return None
+    free = replace(limits, uniform_tp=False, single_gpu_type=False, equal_sizes=False)
+    found = solve(curve.changed(replace(curve.instance, limits=free))).placement
+    return None if found is None else improvement_percent(placement, found, by_price)

@@ -1,0 +1,102 @@
+"""Splits of measurements, and predictions for rows that the fit behind them had not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.constant_fit import fit_constants, predicted_tokens_per_s, source_weights
+from pipeline.measurements import Measurement, group_labels, measured_tokens_per_s
+from pipeline.roofline.compute import Numbers
+from pipeline.roofline.constants import Spread
+
+Mask = NDArray[np.bool_]
+Predictor = Callable[[Sequence[Measurement], Sequence[Measurement]], Numbers]
+FLOOR = 0.02
+
+
+def fitted_prediction(training: Sequence[Measurement], testing: Sequence[Measurement]) -> Numbers:
+    """Predicted tokens/s of the test rows, from constants fitted on the training rows only."""
+    return predicted_tokens_per_s(fit_constants(training, "training rows of a split"), testing)
+
+
+def random_half(count: int, seed: int) -> Mask:
+    """Rows to train on: each with probability one half, from a seeded generator."""
+    return np.random.default_rng(seed).random(count) < 0.5
+
+
+def configuration_half(measurements: Sequence[Measurement], seed: int) -> Mask:
+    """Rows to train on, whole configurations (source, GPU, model, engine, TP, PP) at a time.
+
+    Harder than `random_half`: no other batch size or length of a test configuration was seen.
+    """
+    keys = [
+        (entry.source, case.gpu, case.shape.name, case.engine, case.tp, case.pp)
+        for entry in measurements
+        for case in (entry.case,)
+    ]
+    chosen = random_half(len(set(keys)), seed)
+    side = dict(zip(sorted(set(keys)), chosen, strict=True))
+    return np.array([side[key] for key in keys])
+
+
+def left_out(measurements: Sequence[Measurement], dimension: str) -> dict[str, Mask]:
+    """Rows to train on when each member of a dimension is left out; none where only one is."""
+    labels = np.array(group_labels(measurements)[dimension])
+    members = sorted(set(labels.tolist()))
+    return {member: labels != member for member in members} if len(members) > 1 else {}
+
+
+def picked(measurements: Sequence[Measurement], mask: Mask) -> list[Measurement]:
+    """Measurements where the mask holds."""
+    return [entry for entry, keep in zip(measurements, mask, strict=True) if keep]
+
+
+def held_out_prediction(
+    measurements: Sequence[Measurement], training: Mask, predict: Predictor = fitted_prediction
+) -> tuple[list[Measurement], Numbers]:
+    """Rows outside the training mask, and what a fit on the rows inside predicts for them."""
+    testing = picked(measurements, ~training)
+    return testing, predict(picked(measurements, training), testing)
+
+
+def weighted_quantiles(values: Numbers, weights: Numbers, shares: Sequence[float]) -> list[float]:
+    """Quantiles of weighted values: the smallest value with at least that share of the weight."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) / np.sum(weights)
+    positions = np.searchsorted(reached, np.asarray(shares) - 1e-12)
+    return [float(value) for value in values[order][np.minimum(positions, values.size - 1)]]
+
+
+def ratio_range(
+    measurements: Sequence[Measurement], masks: Sequence[Mask]
+) -> tuple[float, float] | None:
+    """10th and 90th percentile of measured / predicted over all splits' unseen rows.
+
+    Every source weighs the same. None when no split leaves rows on both sides.
+    """
+    usable = [mask for mask in masks if mask.any() and not mask.all()]
+    if not usable:
+        return None
+    parts = [held_out_prediction(measurements, mask) for mask in usable]
+    testing = [entry for rows, _ in parts for entry in rows]
+    predicted = np.concatenate([values for _, values in parts])
+    weights = source_weights([entry.source for entry in testing])
+    ratios = measured_tokens_per_s(testing) / predicted
+    low, high = weighted_quantiles(ratios, weights, (0.1, 0.9))
+    return min(low, 1.0 - FLOOR), max(high, 1.0 + FLOOR)
+
+
+def prediction_spread(measurements: Sequence[Measurement]) -> Spread | None:
+    """Range of measured over predicted: two random halves (known), each source left out (unknown).
+
+    None, so that the prior's range stays, when there are too few rows to hold any out.
+    """
+    halves = [random_half(len(measurements), seed) for seed in (101, 102)]
+    known = ratio_range(measurements, halves)
+    if known is None:
+        return None
+    unknown = ratio_range(measurements, list(left_out(measurements, "source").values()))
+    return Spread(known, unknown or known)

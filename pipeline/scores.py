@@ -1,0 +1,121 @@
+"""Scores of predictions against measurements: arrays in, figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.roofline.compute import Numbers
+
+
+@dataclass(frozen=True)
+class ErrorScores:
+    """Relative errors |predicted/measured − 1| of a set of rows, and the rank correlation."""
+
+    rows: int
+    median: float
+    mean: float
+    p90: float
+    bias: float
+    spearman: float
+
+
+@dataclass(frozen=True)
+class ChoiceScores:
+    """How well predictions choose among configurations of one workload.
+
+    pairs, pairs_right: pairs of configurations, and the share whose better one is predicted
+    better; workloads, regret: groups of at least two, and how much of the best measured value
+    the predicted best loses, mean over the groups.
+    """
+
+    pairs: int
+    pairs_right: float
+    workloads: int
+    regret: float
+
+
+def relative_errors(predicted: Numbers, measured: Numbers) -> Numbers:
+    """Absolute relative errors |predicted/measured − 1|."""
+    return np.abs(predicted / measured - 1.0)
+
+
+def average_ranks(values: Numbers) -> Numbers:
+    """Ranks from 1, ties sharing the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2.0)[inverse])
+
+
+def spearman(first: Numbers, second: Numbers) -> float:
+    """Spearman's rank correlation: Pearson's of average ranks; NaN where all are equal."""
+    ranks = average_ranks(first), average_ranks(second)
+    if min(np.ptp(rank) for rank in ranks) == 0:
+        return float("nan")
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def error_scores(predicted: Numbers, measured: Numbers) -> ErrorScores:
+    """Error figures of one set of rows; bias is the median of predicted/measured − 1."""
+    errors = relative_errors(predicted, measured)
+    return ErrorScores(
+        rows=errors.size,
+        median=float(np.median(errors)),
+        mean=float(np.mean(errors)),
+        p90=float(np.quantile(errors, 0.9)),
+        bias=float(np.median(predicted / measured - 1.0)),
+        spearman=spearman(predicted, measured),
+    )
+
+
+def grouped(keys: Sequence[Hashable]) -> list[np.ndarray]:
+    """List the rows of each key, keys in order of first appearance."""
+    rows: dict[Hashable, list[int]] = {}
+    for index, key in enumerate(keys):
+        rows.setdefault(key, []).append(index)
+    return [np.array(indices) for indices in rows.values()]
+
+
+def pair_outcomes(predicted: Numbers, measured: Numbers) -> tuple[int, float]:
+    """Pairs with different measured values, and how many of them are ordered right.
+
+    A pair predicted equal counts half.
+    """
+    upper = np.triu_indices(measured.size, 1)
+    truth = np.sign(measured[:, None] - measured[None, :])[upper]
+    guess = np.sign(predicted[:, None] - predicted[None, :])[upper]
+    counted = truth != 0
+    right = np.where(guess == 0, 0.5, (guess == truth).astype(float))
+    return int(counted.sum()), float(right[counted].sum())
+
+
+def choice_scores(
+    predicted: Numbers, measured: Numbers, workloads: Sequence[Hashable]
+) -> ChoiceScores:
+    """Pairs ranked right and regret, over rows that share a workload; larger values are better."""
+    groups = [rows for rows in grouped(workloads) if rows.size > 1]
+    outcomes = [pair_outcomes(predicted[rows], measured[rows]) for rows in groups]
+    pairs = sum(count for count, _ in outcomes)
+    right = sum(good for _, good in outcomes)
+    losses = [
+        1.0 - measured[rows][np.argmax(predicted[rows])] / measured[rows].max() for rows in groups
+    ]
+    return ChoiceScores(
+        pairs=pairs,
+        pairs_right=right / pairs if pairs else float("nan"),
+        workloads=len(groups),
+        regret=float(np.mean(losses)) if losses else float("nan"),
+    )
+
+
+def scores_by_group(
+    predicted: Numbers, measured: Numbers, labels: Sequence[str]
+) -> Mapping[str, ErrorScores]:
+    """Error figures per label, in alphabetical order."""
+    names = np.array(labels)
+    return {
+        name: error_scores(predicted[names == name], measured[names == name])
+        for name in sorted(set(labels))
+    }

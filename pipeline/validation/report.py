@@ -1,0 +1,182 @@
+"""A measurement file in, a report out: how far predictions are from rows that no fit had seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.catalogue import find_gpu
+from pipeline.constant_fit import fit_constants, predicted_tokens_per_s
+from pipeline.held_out import (
+    Mask,
+    configuration_half,
+    held_out_prediction,
+    left_out,
+    random_half,
+)
+from pipeline.measurements import (
+    KvBlocks,
+    Measurement,
+    group_labels,
+    measured_tokens_per_s,
+    read_kv_blocks,
+    read_measurements,
+)
+from pipeline.roofline.cases import case_arrays
+from pipeline.roofline.compute import Numbers
+from pipeline.roofline.constant_files import prior_table
+from pipeline.roofline.constants import ConstantTable, resolve
+from pipeline.roofline.requests import room_tokens
+from pipeline.scores import (
+    ChoiceScores,
+    ErrorScores,
+    choice_scores,
+    error_scores,
+    scores_by_group,
+)
+
+SEEDS = (1, 2, 3, 4, 5)
+LEFT_OUT_DIMENSIONS = ("source", "gpu", "model", "engine")
+LENGTH_STEP = 1.25
+
+
+@dataclass(frozen=True)
+class SplitScores:
+    """Scores of one set of predictions.
+
+    per_gpu, per_dollar: choice among all configurations of a workload, the batch size being
+    part of the configuration; per_gpu_at_batch: among those of the same batch size.
+    """
+
+    errors: ErrorScores
+    per_gpu: ChoiceScores
+    per_gpu_at_batch: ChoiceScores
+    per_dollar: ChoiceScores
+
+
+@dataclass(frozen=True)
+class Report:
+    """All scores of one measurement file.
+
+    no_fit: priors alone; halves, configuration_halves: one entry per seed, scored on the other
+    half; by_group: errors of the unseen rows of all random halves, by dimension and member;
+    left_out: by dimension and member left out; kv, kv_no_fit: KV-block counts, where a file was
+    given, with constants fitted on the throughput rows and with priors alone.
+    """
+
+    rows: int
+    no_fit: SplitScores
+    halves: tuple[SplitScores, ...]
+    configuration_halves: tuple[SplitScores, ...]
+    by_group: Mapping[str, Mapping[str, ErrorScores]]
+    left_out: Mapping[str, Mapping[str, ErrorScores]]
+    kv: ErrorScores | None
+    kv_no_fit: ErrorScores | None
+
+    def macro_left_out(self, dimension: str) -> float:
+        """Mean over the members left out of their median errors; NaN where none was."""
+        medians = [scores.median for scores in self.left_out[dimension].values()]
+        return float(np.mean(medians)) if medians else float("nan")
+
+
+def length_class(tokens: float) -> int:
+    """Lengths within about a quarter of each other count as one workload: round(log₁.₂₅ t)."""
+    return round(math.log(max(tokens, 1.0)) / math.log(LENGTH_STEP))
+
+
+def workload_key(entry: Measurement) -> tuple[Hashable, ...]:
+    """Key that two rows share when they are alternatives: model, phase and lengths."""
+    case = entry.case
+    lengths = length_class(case.input_len), length_class(case.output_len)
+    return (case.shape.name, case.shape.num_hidden_layers, case.layers, case.phase, *lengths)
+
+
+def usd_per_hour(entry: Measurement) -> float:
+    """Price of the GPUs of a row, $/h; NaN where the catalogue states none."""
+    price = find_gpu(entry.case.gpu).usd_per_hour
+    return price.value * entry.case.tp * entry.case.pp if price else float("nan")
+
+
+def split_scores(rows: Sequence[Measurement], predicted: Numbers) -> SplitScores:
+    """Scores of predictions for some rows."""
+    measured = measured_tokens_per_s(rows)
+    gpus = np.array([float(entry.case.tp * entry.case.pp) for entry in rows])
+    dollars = np.array([usd_per_hour(entry) for entry in rows])
+    keys = [workload_key(entry) for entry in rows]
+    batch_keys = [(*key, entry.case.requests) for key, entry in zip(keys, rows, strict=True)]
+    priced = np.isfinite(dollars)
+    priced_keys = [key for key, keep in zip(keys, priced, strict=True) if keep]
+    return SplitScores(
+        errors=error_scores(predicted, measured),
+        per_gpu=choice_scores(predicted / gpus, measured / gpus, keys),
+        per_gpu_at_batch=choice_scores(predicted / gpus, measured / gpus, batch_keys),
+        per_dollar=choice_scores(
+            (predicted / dollars)[priced], (measured / dollars)[priced], priced_keys
+        ),
+    )
+
+
+def kv_scores(entries: Sequence[KvBlocks], table: ConstantTable) -> ErrorScores:
+    """Error of the KV room, in blocks, against counted blocks."""
+    cases = case_arrays([entry.case for entry in entries])
+    tokens = room_tokens(cases, resolve(table, cases.labels))
+    predicted = tokens / np.array([entry.block_tokens for entry in entries])
+    return error_scores(predicted, np.array([entry.blocks for entry in entries]))
+
+
+def _pooled_groups(
+    parts: Sequence[tuple[list[Measurement], Numbers]],
+) -> dict[str, Mapping[str, ErrorScores]]:
+    """Errors by dimension over the unseen rows of all splits together."""
+    rows = [entry for part, _ in parts for entry in part]
+    predicted = np.concatenate([values for _, values in parts])
+    measured = measured_tokens_per_s(rows)
+    return {
+        dimension: scores_by_group(predicted, measured, labels)
+        for dimension, labels in group_labels(rows).items()
+    }
+
+
+def _left_out_scores(measurements: Sequence[Measurement], dimension: str) -> dict[str, ErrorScores]:
+    """Errors on each member of a dimension, fitted on all the others."""
+    scores = {}
+    for member, training in left_out(measurements, dimension).items():
+        rows, predicted = held_out_prediction(measurements, training)
+        scores[member] = error_scores(predicted, measured_tokens_per_s(rows))
+    return scores
+
+
+def _usable(masks: Sequence[Mask]) -> list[Mask]:
+    """Keep the splits with at least two rows on each side."""
+    return [mask for mask in masks if 2 <= mask.sum() <= mask.size - 2]
+
+
+def report(measurements: Sequence[Measurement], kv: Sequence[KvBlocks] = ()) -> Report:
+    """All scores of some measurements."""
+    halves = _usable([random_half(len(measurements), seed) for seed in SEEDS])
+    configuration_halves = _usable([configuration_half(measurements, seed) for seed in SEEDS])
+    parts = [held_out_prediction(measurements, mask) for mask in halves]
+    whole = [held_out_prediction(measurements, mask) for mask in configuration_halves]
+    return Report(
+        rows=len(measurements),
+        no_fit=split_scores(measurements, predicted_tokens_per_s(prior_table(), measurements)),
+        halves=tuple(split_scores(*part) for part in parts),
+        configuration_halves=tuple(split_scores(*part) for part in whole),
+        by_group=_pooled_groups(parts) if parts else {},
+        left_out={
+            dimension: _left_out_scores(measurements, dimension)
+            for dimension in LEFT_OUT_DIMENSIONS
+        },
+        kv=kv_scores(kv, fit_constants(measurements, "all rows")) if kv else None,
+        kv_no_fit=kv_scores(kv, prior_table()) if kv else None,
+    )
+
+
+def validate(csv_path: str | Path, kv_path: str | Path | None = None) -> Report:
+    """Score the model on a CSV of the documented form; raises MeasurementError for one at fault."""
+    kv = read_kv_blocks(kv_path) if kv_path else ()
+    return report(read_measurements(csv_path), kv)

@@ -1,0 +1,250 @@
+"""Constants as effects on priors: resolved, recovered from known truths, written and read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from pipeline.calibration import calibrate, calibration_table, summaries
+from pipeline.catalogue import CatalogueError
+from pipeline.constant_fit import (
+    constants_at,
+    design,
+    fit_constants,
+    positions,
+    predicted_tokens_per_s,
+    source_weights,
+)
+from pipeline.measurements import MeasurementError, measured_tokens_per_s
+from pipeline.roofline.cases import case_arrays
+from pipeline.roofline.constant_files import (
+    prior_table,
+    read_constants,
+    shipped_table,
+    write_constants,
+)
+from pipeline.roofline.constants import (
+    CONSTANT_NAMES,
+    ConstantTable,
+    Effect,
+    from_scale,
+    resolve,
+    to_scale,
+)
+from tests.roofline_helpers import ROW, synthetic, write_csv
+
+LABELS = {
+    "all": ("all",),
+    "architecture": ("hopper",),
+    "gpu": ("H100",),
+    "link": ("nvlink",),
+    "engine_class": ("graph",),
+    "engine_family": ("vllm",),
+    "engine": ("vllm",),
+    "compute_type": ("fp16",),
+}
+
+
+@pytest.fixture
+def priors() -> ConstantTable:
+    return prior_table()
+
+
+def with_effects(table: ConstantTable, *effects: Effect) -> ConstantTable:
+    return replace(table, effects=effects)
+
+
+def effect(constant: str, level: str, member: str, mean: float) -> Effect:
+    return Effect(constant, level, member, mean, 0.01, 0.9)
+
+
+@given(st.floats(0.01, 0.99))
+def test_scales_are_undone(value: float) -> None:
+    assert from_scale(to_scale(value, True), True) == pytest.approx(value)
+    assert from_scale(to_scale(value, False), False) == pytest.approx(value)
+
+
+def test_effects_of_all_levels_multiply(priors: ConstantTable) -> None:
+    start = resolve(priors, LABELS).layer_overhead_s[0]
+    table = with_effects(
+        priors,
+        effect("layer_overhead_s", "all", "all", 0.1),
+        effect("layer_overhead_s", "gpu", "H100", 0.2),
+        effect("layer_overhead_s", "gpu", "T4", 5.0),
+    )
+    assert resolve(table, LABELS).layer_overhead_s[0] == pytest.approx(start * np.exp(0.3))
+
+
+def odds(value: float) -> float:
+    return value / (1.0 - value)
+
+
+def test_an_unseen_gpu_falls_back_on_its_architecture_then_on_the_prior(
+    priors: ConstantTable,
+) -> None:
+    # an efficiency is a fraction: effects multiply its odds and never carry it past one
+    table = with_effects(
+        priors,
+        effect("compute_efficiency", "architecture", "hopper", 0.1),
+        effect("compute_efficiency", "gpu", "H100", 0.2),
+    )
+    start = odds(resolve(priors, LABELS).compute_efficiency[0])
+    known = resolve(table, LABELS).compute_efficiency[0]
+    sibling = resolve(table, {**LABELS, "gpu": ("H200",)}).compute_efficiency[0]
+    stranger = resolve(table, {**LABELS, "gpu": ("T4",), "architecture": ("turing",)})
+    assert odds(known) == pytest.approx(start * np.exp(0.3))
+    assert odds(sibling) == pytest.approx(start * np.exp(0.1))
+    assert odds(stranger.compute_efficiency[0]) == pytest.approx(start)
+
+
+def test_engine_classes_shift_the_prior(priors: ConstantTable) -> None:
+    graph = resolve(priors, LABELS).layer_overhead_s[0]
+    eager = resolve(priors, {**LABELS, "engine_class": ("eager",)}).layer_overhead_s[0]
+    shift = priors.priors["layer_overhead_s"].offsets["eager"]
+    assert eager == pytest.approx(graph * np.exp(shift))
+
+
+def test_every_prior_states_value_spread_and_source(priors: ConstantTable) -> None:
+    assert set(priors.priors) == set(CONSTANT_NAMES)
+    for prior in priors.priors.values():
+        assert prior.value > 0
+        assert prior.spread
+        assert prior.source
+
+
+def test_every_source_weighs_the_same() -> None:
+    weights = source_weights(["a", "a", "a", "b"])
+    assert weights.tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2.0])
+    assert weights.sum() == pytest.approx(4.0)
+
+
+def test_the_fit_and_the_finished_table_agree_on_every_constant() -> None:
+    measurements = synthetic(prior_table())
+    cases = case_arrays([entry.case for entry in measurements])
+    plan = design(prior_table().priors, cases.labels)
+    effects = 0.1 * np.random.default_rng(0).standard_normal(plan.size)
+    table = with_effects(
+        prior_table(),
+        *(
+            effect(block.constant, block.level, member, float(effects[block.start + offset]))
+            for block in plan.blocks
+            for offset, member in enumerate(block.members)
+        ),
+    )
+    inside = constants_at(plan, positions(plan, effects))
+    outside = resolve(table, cases.labels)
+    for name in CONSTANT_NAMES:
+        assert getattr(inside, name) == pytest.approx(getattr(outside, name))
+
+
+@pytest.fixture(scope="module")
+def recovered() -> tuple[ConstantTable, ConstantTable]:
+    """Return a truth that differs from the priors, and what the fit makes of it."""
+    truth = with_effects(
+        prior_table(),
+        effect("compute_efficiency", "all", "all", 0.25),
+        effect("bandwidth_efficiency", "gpu", "A100-80G", -0.2),
+        effect("layer_overhead_s", "engine_family", "trtllm", -0.5),
+    )
+    return truth, fit_constants(synthetic(truth), "synthetic")
+
+
+def test_the_fit_recovers_a_known_truth(recovered: tuple[ConstantTable, ConstantTable]) -> None:
+    truth, fitted = recovered
+    measurements = synthetic(truth)
+    predicted = predicted_tokens_per_s(fitted, measurements)
+    errors = np.abs(predicted / measured_tokens_per_s(measurements) - 1)
+    assert np.median(errors) < 0.01
+    labels = {**LABELS, "gpu": ("A100-80G",), "architecture": ("ampere",)}
+    for name in ("compute_efficiency", "bandwidth_efficiency"):
+        expected = getattr(resolve(truth, labels), name)[0]
+        assert getattr(resolve(fitted, labels), name)[0] == pytest.approx(expected, rel=0.1)
+
+
+def test_a_constant_that_no_row_touches_keeps_its_prior_and_says_so(
+    recovered: tuple[ConstantTable, ConstantTable],
+) -> None:
+    # no pipelines and no PCIe group among the rows
+    _, fitted = recovered
+    untouched = {
+        item.constant: item
+        for item in fitted.effects
+        if item.constant in ("pipeline_inefficiency", "bus_collapse") and item.level == "all"
+    }
+    for name, item in untouched.items():
+        spread = fitted.priors[name].spread["all"]
+        assert item.mean == pytest.approx(0.0, abs=1e-9)
+        assert item.deviation == pytest.approx(spread)
+        assert item.determined == pytest.approx(0.0, abs=1e-6)
+        assert f"{name} / all all" in fitted.undetermined()
+    assert "compute_efficiency / all all" not in fitted.undetermined()
+
+
+def test_constants_survive_their_file(tmp_path: Path, priors: ConstantTable) -> None:
+    table = with_effects(priors, effect("overlap", "all", "all", -0.25))
+    write_constants(table, tmp_path / "constants.yaml")
+    assert read_constants(tmp_path / "constants.yaml") == table
+    assert [path.name for path in tmp_path.iterdir()] == ["constants.yaml"]
+
+
+def test_a_bad_constants_file_is_refused_with_every_fault(tmp_path: Path) -> None:
+    path = tmp_path / "constants.yaml"
+    write_constants(with_effects(prior_table(), effect("overlap", "all", "all", 0.0)), path)
+    contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+    contents["effects"][0]["constant"] = "luck"
+    contents["format"] = "other/1"
+    path.write_text(yaml.safe_dump(contents), encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"(?s)luck.*other/1"):
+        read_constants(path)
+    path.write_text("effects: 3", encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"(?s)constants.yaml: format.*effects"):
+        read_constants(path)
+    with pytest.raises(CatalogueError, match="cannot be read"):
+        read_constants(tmp_path / "absent.yaml")
+
+
+def test_the_shipped_constants_say_where_they_come_from() -> None:
+    table = shipped_table()
+    assert table.provenance.startswith("fitted on")
+    assert table.spread.known[0] < 1 < table.spread.known[1]
+    assert {"H100", "T4"} <= table.seen("gpu")
+    assert table.undetermined()
+
+
+def test_a_summary_gives_each_constant_with_its_range(priors: ConstantTable) -> None:
+    # 16 us · e^0.5, and ±1.2816 deviations of 0.1 about it
+    item = Effect("layer_overhead_s", "all", "all", 0.5, 0.1, 0.1)
+    table = with_effects(priors, item, effect("layer_overhead_s", "gpu", "H100", 0.2))
+    (summary,) = summaries(table)
+    assert summary.value == pytest.approx(16e-6 * np.exp(0.5))
+    assert summary.low == pytest.approx(summary.value * np.exp(-0.12816))
+    assert summary.high == pytest.approx(summary.value * np.exp(0.12816))
+    console = Console(width=160, record=True)
+    console.print(calibration_table(table))
+    assert "keeps its prior" in console.export_text()
+
+
+def test_calibrate_writes_what_it_returns(tmp_path: Path) -> None:
+    rows = [
+        {**ROW, "batch_or_concurrency": str(batch), "tokens_per_s_total": str(1000 * batch**0.7)}
+        for batch in (1, 2, 4, 8, 16, 32)
+    ]
+    path = write_csv(tmp_path / "m.csv", rows)
+    table = calibrate(path, tmp_path / "out.yaml")
+    read = read_constants(tmp_path / "out.yaml")
+    assert read.provenance == table.provenance == "fitted on 6 rows of m.csv: lab"
+    assert read.undetermined() == table.undetermined()
+
+
+def test_calibrate_refuses_a_bad_file_and_writes_nothing(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "m.csv", [{**ROW, "gpu": "H101"}])
+    with pytest.raises(MeasurementError):
+        calibrate(path, tmp_path / "out.yaml")
+    assert not (tmp_path / "out.yaml").exists()

@@ -1,0 +1,93 @@
+"""Measurement files: read whole, or refused with every fault."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from pipeline.measurements import (
+    MeasurementError,
+    group_labels,
+    measured_tokens_per_s,
+    read_kv_blocks,
+    read_measurements,
+)
+from tests.roofline_helpers import BLOCK_ROW, ROW, write_csv
+
+
+def test_a_row_becomes_a_case_and_its_value(tmp_path: Path) -> None:
+    (entry,) = read_measurements(write_csv(tmp_path / "m.csv", [ROW]))
+    case = entry.case
+    assert (entry.source, entry.tokens_per_s) == ("lab", 1234.5)
+    assert (case.gpu, case.tp, case.pp, case.phase, case.engine) == ("H100", 2, 1, "online", "vllm")
+    assert (case.shape.num_hidden_layers, case.layers) == (32, 32)
+    assert (case.shape.hidden_size, case.shape.head_dim, case.shape.gated_ffn) == (4096, 128, True)
+    assert (case.memory_gb, case.memory_fraction) == (80.0, 0.9)
+
+
+def test_columns_may_come_in_any_order_and_others_are_ignored(tmp_path: Path) -> None:
+    row = dict(reversed([*ROW.items(), ("notes", "anything")]))
+    assert len(read_measurements(write_csv(tmp_path / "m.csv", [row]))) == 1
+
+
+def test_every_fault_of_a_file_is_listed_at_once(tmp_path: Path) -> None:
+    bad = {**ROW, "gpu": "H101", "tp": "1.5", "tokens_per_s_total": "nan", "phase": "warm"}
+    worse = {**ROW, "runtime": "mystery", "compute_dtype": "fp3", "input_len": ""}
+    with pytest.raises(MeasurementError) as caught:
+        read_measurements(write_csv(tmp_path / "m.csv", [ROW, bad, worse]))
+    faults = caught.value.faults
+    assert len(faults) == 7
+    assert all(fault.startswith("m.csv: line ") for fault in faults)
+    assert any("line 3, gpu:" in fault and "near names: H100" in fault for fault in faults)
+    assert any("line 3, phase:" in fault and "(got 'warm')" in fault for fault in faults)
+    assert any("line 4, input_len:" in fault for fault in faults)
+
+
+def test_missing_columns_are_named(tmp_path: Path) -> None:
+    row = {key: value for key, value in ROW.items() if key not in ("vocab", "phase")}
+    with pytest.raises(MeasurementError) as caught:
+        read_measurements(write_csv(tmp_path / "m.csv", [row]))
+    assert caught.value.faults == (
+        "m.csv: vocab: column is required (got nothing)",
+        "m.csv: phase: column is required (got nothing)",
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"source,gpu\n"])
+def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.csv"
+    path.write_bytes(content)
+    with pytest.raises(MeasurementError, match=r"m\.csv: file:"):
+        read_measurements(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MeasurementError, match=r"absent\.csv: file:"):
+        read_measurements(tmp_path / "absent.csv")
+
+
+def test_a_row_with_too_few_cells_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(ROW)
+        writer.writerow(list(ROW.values())[:-1])
+    with pytest.raises(MeasurementError, match=r"m\.csv: line 2"):
+        read_measurements(path)
+
+
+def test_block_counts_take_the_memory_that_was_found(tmp_path: Path) -> None:
+    (entry,) = read_kv_blocks(write_csv(tmp_path / "kv.csv", [BLOCK_ROW]))
+    assert (entry.blocks, entry.block_tokens, entry.case.layers) == (1000.0, 16.0, 3)
+    # 15360 MiB are what the driver reports of a T4: its nominal 16 GB
+    assert entry.case.memory_gb == pytest.approx(16.0)
+
+
+def test_labels_break_rows_down(tmp_path: Path) -> None:
+    entries = read_measurements(write_csv(tmp_path / "m.csv", [ROW, {**ROW, "pp": "2"}]))
+    labels = group_labels(entries)
+    assert labels["tp x pp"] == ("2 x 1", "2 x 2")
+    assert labels["model"] == ("Llama-3.1-8B", "Llama-3.1-8B")
+    assert measured_tokens_per_s(entries).tolist() == [1234.5, 1234.5]

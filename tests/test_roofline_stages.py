@@ -1,0 +1,160 @@
+"""Stages for the optimiser, and their composition into pipelines."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.catalogue import find_model, gpu_names
+from pipeline.model_shape import ModelShape
+from pipeline.roofline import Workload, case_arrays, resolve, tokens_per_s
+from pipeline.roofline.cases import Case
+from pipeline.roofline.constant_files import shipped_table
+from pipeline.roofline.pipelines import (
+    drawn_table,
+    fill_seconds,
+    pipeline_figures,
+    request_overhead,
+    round_seconds,
+    throughput_range,
+)
+from pipeline.roofline.stages import stage_figures, stage_hop_seconds
+from tests.roofline_helpers import SHAPE, table_of
+
+MIXED = Workload("mixed", 100.0, 50.0)
+NONE = np.zeros(0)
+
+
+@pytest.fixture
+def shape() -> ModelShape:
+    return SHAPE
+
+
+def test_a_stage_takes_its_layers_and_their_share_of_the_head(shape: ModelShape) -> None:
+    # one sequence, context 125: see the decode step of test_roofline_requests
+    figures = stage_figures("H100", 1, [1, 5, 10], shape, MIXED, "vllm", table_of(), [1.0])
+    whole = (10 * (2e7 + 125 * 4000) + 1e7) / 3350e9
+    assert figures.decode_s[0].tolist() == pytest.approx([0.1 * whole, 0.5 * whole, whole])
+
+
+def test_stages_of_a_cut_add_up_to_the_whole(shape: ModelShape) -> None:
+    figures = stage_figures("A100-80G", 2, [3, 7, 10], shape, MIXED, "vllm", table_of(), [1.0, 8.0])
+    for times in (figures.prefill_s, figures.decode_s, figures.mixed_s):
+        assert times[:, 0] + times[:, 1] == pytest.approx(times[:, 2])
+
+
+def test_memory_charges_the_larger_of_embedding_and_head(shape: ModelShape) -> None:
+    table = table_of(reserved_gb=2.0)
+    figures = stage_figures("H100", 2, [5, 10], shape, MIXED, "vllm", table, [1.0])
+    # 2e7 bytes a layer, 1e7 for one table, both tables with all layers; over 2 GPUs
+    assert figures.weight_gb.tolist() == pytest.approx([0.055, 0.11])
+    # per token: 5 or 10 layers · 2·5·100 elements · 2 bytes
+    assert figures.kv_gb_per_request.tolist() == pytest.approx([125e4 / 1e9, 250e4 / 1e9])
+    room = (0.9 * 81559 * 1024**2 - 0.055e9 - 2e9) / 1e4
+    assert figures.kv_room_tokens[0] == pytest.approx(room)
+    assert figures.max_requests[0] == pytest.approx(room / 125)
+
+
+def test_a_stage_whose_weights_do_not_fit_holds_no_request(shape: ModelShape) -> None:
+    figures = stage_figures("T4", 1, [10], shape, MIXED, "vllm", table_of(), [1.0], memory_gb=0.1)
+    assert figures.max_requests.tolist() == [0.0]
+
+
+def test_a_step_without_overlap_is_decoding_plus_its_share_of_prompts(shape: ModelShape) -> None:
+    figures = stage_figures("H100", 1, [10], shape, MIXED, "vllm", table_of(), [1.0, 8.0])
+    prompt_s = figures.prefill_s[0, 0]  # prefill_batch 1: a prompt alone
+    expected = figures.decode_s[:, 0] + np.array([1.0, 8.0]) / 50 * prompt_s
+    assert figures.mixed_s[:, 0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_stage_gives_the_throughput_of_a_whole_request_prediction(shape: ModelShape) -> None:
+    table = table_of(overlap=0.3, prefill_batch=3.0, request_overhead_s=0.01)
+    figures = stage_figures("H100", 1, [10], shape, MIXED, "vllm", table, [8.0])
+    overhead = request_overhead("vllm", "H100", table)
+    composed = pipeline_figures(
+        MIXED, 8.0, 1.0, figures.prefill_s[0], figures.mixed_s[0], NONE, NONE, overhead
+    )
+    cases = case_arrays([Case("H100", shape, "online", 8.0, 100.0, 50.0)])
+    expected = tokens_per_s(cases, resolve(table, cases.labels))[0]
+    assert composed.tokens_per_s == pytest.approx(expected, rel=1e-6)
+
+
+def test_filling_a_pipeline_costs_all_stages_once_and_the_slowest_for_the_rest() -> None:
+    # stages 1, 3, 2 and hops of ½: 7 + 3·3
+    assert fill_seconds(np.array([1.0, 3.0, 2.0]), np.array([0.5, 0.5]), 4.0) == 16.0
+
+
+def test_a_round_is_a_pass_until_the_slowest_stage_is_full() -> None:
+    stages, hops = np.array([1.0, 3.0, 2.0]), np.array([0.5, 0.5])
+    assert round_seconds(stages, hops, 2.0) == 7.0
+    assert round_seconds(stages, hops, 3.0) == 9.0
+
+
+def test_pipeline_figures_follow_their_phase() -> None:
+    stages, hops = np.array([1.0, 3.0]), np.array([1.0])
+
+    def figures(phase: str) -> tuple[float, float, float]:
+        workload = Workload(phase, 100.0, 50.0)
+        result = pipeline_figures(workload, 4.0, 2.0, 10 * stages, stages, hops, hops, 5.0)
+        return result.tokens_per_s, result.ttft_s, result.tpot_s
+
+    # TTFT 40 + 1 + 5; TPOT max(4 + 1, 2·3) = 6; filling two micro-batches 41 + 30
+    assert figures("prefill") == pytest.approx((800 / 71, 46.0, 6.0))
+    assert figures("decode") == pytest.approx((8 / 6, 46.0, 6.0))
+    assert figures("mixed") == pytest.approx((8 * 150 / (50 * 6 + 5), 46.0, 6.0))
+
+
+@given(
+    stages=st.lists(st.floats(1e-3, 1.0), min_size=1, max_size=6),
+    micro_batches=st.integers(1, 12),
+)
+def test_throughput_never_exceeds_that_of_the_slowest_stage(
+    stages: list[float], micro_batches: int
+) -> None:
+    times, hops = np.array(stages), np.full(len(stages) - 1, 1e-4)
+    workload = Workload("decode", 10.0, 10.0)
+    result = pipeline_figures(workload, 1.0, float(micro_batches), times, times, hops, hops)
+    assert result.tokens_per_s <= 1.0 / max(stages) * (1 + 1e-9)
+
+
+def test_a_hop_moves_sixteen_bit_activations(shape: ModelShape) -> None:
+    table = table_of(hop_latency_s=1e-5)
+    seconds = stage_hop_seconds(np.array([3.0]), shape, 10.0, "H100", "vllm", table)
+    assert seconds[0] == pytest.approx(1e-5 + 2 * 3 * 1000 / 10e9)
+
+
+def test_the_range_of_a_prediction_is_wider_where_engine_or_gpu_is_new() -> None:
+    table = shipped_table()
+    low, high = throughput_range(100.0, frozenset({"H100"}), "vllm", table)
+    wide_low, wide_high = throughput_range(100.0, frozenset({"H100", "B200"}), "vllm", table)
+    assert wide_low < low < 100.0 < high < wide_high
+
+
+def test_draws_of_the_constants_are_seeded_and_centred() -> None:
+    table = shipped_table()
+    assert drawn_table(table, 1) == drawn_table(table, 1)
+    drawn = [drawn_table(table, seed).effects[0] for seed in range(200)]
+    spread = np.std([effect.mean for effect in drawn])
+    assert spread == pytest.approx(table.effects[0].deviation, rel=0.25)
+    assert drawn[0].deviation == table.effects[0].deviation
+
+
+def test_all_options_of_a_large_instance_take_under_a_fifth_of_a_second() -> None:
+    shape, table = find_model("Llama-3.1-405B").shape, shipped_table()
+    sizes, degrees = np.arange(1, 127), (1, 2, 4, 8, 16)
+
+    def seconds() -> float:
+        started = time.process_time()
+        count = sum(
+            stage_figures(gpu, degree, sizes, shape, MIXED, "vllm", table, [32.0]).mixed_s.size
+            for gpu in gpu_names()[:10]
+            for degree in degrees
+        )
+        assert count == 10 * 5 * 126
+        return time.process_time() - started
+
+    assert min(seconds() for _ in range(5)) < 0.2

@@ -1,0 +1,134 @@
+"""Splits that leak nothing, and the report made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pipeline.held_out import (
+    configuration_half,
+    held_out_prediction,
+    left_out,
+    prediction_spread,
+    random_half,
+    weighted_quantiles,
+)
+from pipeline.measurements import Measurement, measured_tokens_per_s, read_measurements
+from pipeline.roofline.constant_files import prior_table
+from pipeline.validation import report
+from pipeline.validation.__main__ import main
+from pipeline.validation.report import length_class, split_scores, usd_per_hour, workload_key
+from pipeline.validation.tables import reached, report_tables
+from tests.roofline_helpers import BLOCK_ROW, ROW, synthetic, write_csv
+
+MEASUREMENTS = synthetic(prior_table())
+
+
+def test_halves_are_seeded_and_differ_between_seeds() -> None:
+    assert (random_half(50, 1) == random_half(50, 1)).all()
+    assert (random_half(50, 1) != random_half(50, 2)).any()
+
+
+def test_configuration_halves_never_split_a_configuration() -> None:
+    mask = configuration_half(MEASUREMENTS, 1)
+    sides: dict[tuple[object, ...], set[bool]] = {}
+    for entry, side in zip(MEASUREMENTS, mask, strict=True):
+        key = (entry.source, entry.case.gpu, entry.case.engine, entry.case.tp)
+        sides.setdefault(key, set()).add(bool(side))
+    assert all(len(seen) == 1 for seen in sides.values())
+    assert len({side for seen in sides.values() for side in seen}) == 2
+
+
+def test_leaving_out_a_member_leaves_the_others() -> None:
+    masks = left_out(MEASUREMENTS, "source")
+    assert sorted(masks) == ["field", "lab"]
+    kept = {entry.source for entry, keep in zip(MEASUREMENTS, masks["lab"], strict=True) if keep}
+    assert kept == {"field"}
+    assert left_out(MEASUREMENTS, "model") == {}
+
+
+def test_the_fit_behind_a_held_out_prediction_sees_no_test_row() -> None:
+    seen: list[Sequence[Measurement]] = []
+
+    def spy(training: Sequence[Measurement], testing: Sequence[Measurement]) -> np.ndarray:
+        seen.append(training)
+        return measured_tokens_per_s(testing)
+
+    mask = random_half(len(MEASUREMENTS), 3)
+    testing, _ = held_out_prediction(MEASUREMENTS, mask, spy)
+    assert not {id(entry) for entry in testing} & {id(entry) for entry in seen[0]}
+    assert len(testing) + len(seen[0]) == len(MEASUREMENTS)
+
+
+def test_weighted_quantiles_count_weight_and_not_rows() -> None:
+    values, weights = np.array([3.0, 1.0, 2.0]), np.array([1.0, 8.0, 1.0])
+    assert weighted_quantiles(values, weights, (0.1, 0.8, 0.9, 1.0)) == [1.0, 1.0, 2.0, 3.0]
+
+
+def test_the_spread_of_a_perfect_fit_is_no_narrower_than_its_floor() -> None:
+    spread = prediction_spread(MEASUREMENTS)
+    assert spread is not None
+    assert 0.8 < spread.known[0] <= 0.98
+    assert 1.02 <= spread.known[1] < 1.2
+
+
+def test_too_few_rows_leave_the_spread_of_the_priors() -> None:
+    assert prediction_spread(MEASUREMENTS[:1]) is None
+
+
+def test_lengths_within_a_tenth_or_so_are_one_workload() -> None:
+    assert length_class(1000) == length_class(1024)
+    assert length_class(1000) != length_class(2000)
+    first, second = MEASUREMENTS[0], MEASUREMENTS[1]
+    assert first.case.tp != second.case.tp
+    assert workload_key(first) == workload_key(second)
+
+
+def test_price_counts_every_gpu_of_a_configuration() -> None:
+    tp2 = next(entry for entry in MEASUREMENTS if entry.case.tp == 2 and entry.case.gpu == "H100")
+    assert usd_per_hour(tp2) == pytest.approx(2 * 3.99)
+
+
+def test_perfect_predictions_score_perfectly() -> None:
+    scores = split_scores(MEASUREMENTS, measured_tokens_per_s(MEASUREMENTS))
+    assert scores.errors.median == 0.0
+    for choice in (scores.per_gpu, scores.per_gpu_at_batch, scores.per_dollar):
+        assert choice.pairs_right == 1.0
+        assert choice.regret == 0.0
+
+
+def test_a_report_of_synthetic_rows_finds_little_error_and_renders() -> None:
+    result = report(MEASUREMENTS)
+    assert len(result.halves) == 5
+    assert reached(result)["median error, halves"] < 0.02
+    assert set(result.left_out["gpu"]) == {"A100-80G", "H100"}
+    assert result.kv is None
+    console = Console(width=160, record=True)
+    console.print(report_tables(result))
+    text = console.export_text()
+    assert "not scored" in text
+    assert "Left out by source" in text
+
+
+def test_the_command_scores_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {**ROW, "batch_or_concurrency": str(batch), "tokens_per_s_total": str(1000 * batch**0.7)}
+        for batch in (1, 2, 4, 8, 16, 32)
+    ]
+    measured = write_csv(tmp_path / "m.csv", rows)
+    blocks = write_csv(tmp_path / "kv.csv", [BLOCK_ROW])
+    assert len(read_measurements(measured)) == 6
+    assert main([str(measured), "--kv", str(blocks)]) == 0
+    assert "Targets" in capsys.readouterr().out
+
+
+def test_the_command_names_every_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    measured = write_csv(tmp_path / "m.csv", [{**ROW, "gpu": "H101", "tp": "0"}])
+    assert main([str(measured)]) == 2
+    faults = capsys.readouterr().err
+    assert "m.csv: line 2, gpu:" in faults
+    assert "m.csv: line 2, tp:" in faults
