@@ -9,7 +9,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -155,13 +155,20 @@ def _nested_meaning(field: FieldInfo) -> str:
 
 def _type_name(field: FieldInfo) -> str:
     """Write a field's type as a YAML author thinks of it, with its bounds."""
-    bounds = [
-        f"{sign} {getattr(constraint, name):g}"
-        for constraint in field.metadata
-        for name, sign in _BOUNDS.items()
-        if getattr(constraint, name, None) is not None
-    ]
-    return ", ".join([_plain_type(field.annotation), *bounds])
+    return ", ".join([_plain_type(field.annotation), *_bounds(field.metadata, field.annotation)])
+
+
+def _bounds(metadata: Sequence[Any], annotation: Any) -> Iterator[str]:
+    """Yield the bounds of a number, those of an optional one too."""
+    for constraint in metadata:
+        if isinstance(constraint, FieldInfo):
+            yield from _bounds(constraint.metadata, None)
+        for name, sign in _BOUNDS.items():
+            if getattr(constraint, name, None) is not None:
+                yield f"{sign} {getattr(constraint, name):.10g}"
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        for part in typing.get_args(annotation):
+            yield from _bounds(getattr(part, "__metadata__", ()), None)
 
 
 def _plain_type(annotation: Any) -> str:
