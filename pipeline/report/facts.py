@@ -18,6 +18,8 @@ from pipeline.words import counted, listed, per_million, seconds, signed_percent
 _MODELS = {
     "flops": "the published formula of peak arithmetic and bandwidth, which knows neither decode "
     "nor KV cache",
+    "roofline": "prefill and decode with KV cache and interconnect; docs/accuracy.md says how near "
+    "it comes to measurements",
 }
 
 
