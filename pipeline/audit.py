@@ -69,10 +69,7 @@ class Variant:
 def audit(directory: Path) -> Audit:
     """Verify every point of a run. Raises ResultsError and InputError for an unusable folder."""
     results = load(directory)
-    segments = {
-        str(point_id): records(frame.sort_values("stage"))
-        for point_id, frame in results.segments.groupby("point_id")
-    }
+    segments = results.stages()
     mismatches = list(_rows_pair(results, segments))
     for row, variant in _with_variants(results):
         if isinstance(variant, Mismatch):

@@ -269,10 +269,11 @@ def _instance(results: Results, row: dict[str, Any]) -> Instance:
 def _refusal(results: Results, row: dict[str, Any], reason: str) -> Refusal:
     """Find the cheapest placement for the same swept values that vLLM can run."""
     instance = _instance(results, row)
+    stages = results.stages()
     placed = results.points[results.points.cost_usd_per_token.notna()]
     for other in records(placed.sort_values(["cost_usd_per_token", "point_id"])):
         same = results.swept(other) == results.swept(row)
-        if same and not why_not(records(results.placement(other["point_id"])), instance):
+        if same and not why_not(stages[other["point_id"]], instance):
             dearer = percent_above(other["cost_usd_per_token"], row["cost_usd_per_token"])
             return Refusal(reason, str(other["point_id"]), dearer)
     return Refusal(reason, None, None)

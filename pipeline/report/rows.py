@@ -81,10 +81,10 @@ def point_table(
     headers += [("status", False), *((title, True) for title, *_ in _NUMBERS)]
     headers.append(("message", False))
     shown = set(points.point_id)
-    segments = results.segments[results.segments.point_id.isin(shown)]
     placements = {
-        str(point_id): [stage(row) for row in records(frame.sort_values("stage"))]
-        for point_id, frame in segments.groupby("point_id")
+        point_id: [stage(row) for row in rows]
+        for point_id, rows in results.stages().items()
+        if point_id in shown
     }
     return PointTable(
         columns=tuple(Column(*header) for header in headers),

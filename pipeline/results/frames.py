@@ -32,6 +32,13 @@ class Results:
         """Return the segments of a point in pipeline order; empty where it has none."""
         return self.segments[self.segments.point_id == point_id].sort_values("stage")
 
+    def stages(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the rows of every placement in pipeline order, by point."""
+        placements: dict[str, list[dict[str, Any]]] = {}
+        for row in records(self.segments.sort_values(["point_id", "stage"])):
+            placements.setdefault(str(row["point_id"]), []).append(row)
+        return placements
+
     def swept(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the swept values of a row of points, as they stood in the config."""
         values = {}
