@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,14 +14,16 @@ from pipeline.compare.tables import (
     Swept,
     asked,
     by_swept,
+    compared,
     effort_seconds,
     in_order,
     lowest,
     percent_above,
 )
-from pipeline.results.frames import Results
+from pipeline.results.frames import Results, records
 
 REFERENCE_GRANULARITY = "exact"
+Stages = Mapping[str, Sequence[Mapping[str, Any]]]
 _QUESTION = ["method", "budget_usd_per_hour", "cost_weight"]
 _EFFORT = ["build_seconds", "solve_seconds"]
 
@@ -75,10 +78,12 @@ class GranularityRow:
 def granularity_rows(results: Results) -> list[GranularityRow]:
     """Compare the granularities of a run, for every set of swept values, in the order swept."""
     rows: list[GranularityRow] = []
-    for swept, points in by_swept(results.points, results.run["swept_fields"]):
+    names = list(results.run["swept_fields"])
+    stages = results.stages()
+    for swept, points in by_swept(compared(results.points, names), names):
         exact = points[points.granularity == REFERENCE_GRANULARITY]
         for name in in_order(list(points.granularity), results.run["granularities"]):
-            row = _row(results, swept, points[points.granularity == name], exact)
+            row = _row(stages, swept, points[points.granularity == name], exact)
             if row is not None:
                 rows.append(row)
     return rows
@@ -102,9 +107,11 @@ def unplaced(results: Results) -> list[tuple[str, int, str]]:
 
 def segment_usage(results: Results, point_id: str) -> tuple[SegmentUse, ...]:
     """Count the segments of a placement by size, GPU type and TP degree, in pipeline order."""
-    frame = results.placement(point_id)
-    keys = zip(frame["size"], frame["gpu"], frame["tp_degree"], strict=True)
-    counts = Counter((int(size), str(gpu), int(degree)) for size, gpu, degree in keys)
+    return _usage(records(results.placement(point_id)))
+
+
+def _usage(stages: Sequence[Mapping[str, Any]]) -> tuple[SegmentUse, ...]:
+    counts = Counter((int(s["size"]), str(s["gpu"]), int(s["tp_degree"])) for s in stages)
     return tuple(SegmentUse(n, *key) for key, n in counts.items())
 
 
@@ -128,7 +135,7 @@ def _seconds_by_question(points: pd.DataFrame) -> dict[tuple[str, ...], float]:
 
 
 def _row(
-    results: Results, swept: dict[str, Any], points: pd.DataFrame, exact: pd.DataFrame
+    stages: Stages, swept: Swept, points: pd.DataFrame, exact: pd.DataFrame
 ) -> GranularityRow | None:
     best = lowest(points)
     if best is None:
@@ -144,7 +151,7 @@ def _row(
         usd_per_token=float(best.cost_usd_per_token),
         tokens_per_s=float(best.throughput_tokens_per_s),
         usd_per_hour=float(best.cost_usd_per_hour),
-        segments_used=segment_usage(results, str(best.point_id)),
+        segments_used=_usage(stages.get(str(best.point_id), [])),
         options=int(best.options),
         segments=int(best.segments),
         connections=int(best.connections),

@@ -11,6 +11,7 @@ from pipeline.compare.tables import (
     Swept,
     asked,
     by_swept,
+    compared,
     effort_seconds,
     in_order,
     lowest,
@@ -47,7 +48,8 @@ def method_rows(results: Results) -> list[MethodRow]:
     """Compare the methods of a run, for every granularity and set of swept values."""
     limit = float(results.run["config"]["solver"]["time_limit_s"])
     rows = []
-    for swept, points in by_swept(results.points, results.run["swept_fields"]):
+    names = list(results.run["swept_fields"])
+    for swept, points in by_swept(compared(results.points, names), names):
         for name in in_order(list(points.granularity), results.run["granularities"]):
             own = points[points.granularity == name]
             optimum = proven_usd_per_token(own, float(swept.get("solver.time_limit_s", limit)))
