@@ -76,15 +76,17 @@ def _sweep(
     """Run, finish and report a sweep; return the exit code."""
     from pipeline.cli.comparison import comparison_json, comparison_view
     from pipeline.results import load
+    from pipeline.results.lock import locked
     from pipeline.results.schema import swept_column
     from pipeline.results.store import Store
     from pipeline.sweep import run_record
 
     over = loaded.config.sweep.over
     store = Store(directory, [swept_column(name, values) for name, values in over.items()])
-    store.prepare(run_record(loaded), fresh)
-    tally, stopped = _run(loaded, store, address, cpus)
-    store.finish(stopped=stopped is not None, failed=tally.failed)
+    with locked(directory):
+        store.prepare(run_record(loaded), fresh)
+        tally, stopped = _run(loaded, store, address, cpus)
+        store.finish(stopped=stopped is not None, failed=tally.failed)
     if stopped:
         err().print(f"Stopped by {stopped} after {tally.done} points; run it again to resume.")
         return INTERRUPTED

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline import driver
 from pipeline.results import load
+from pipeline.results.lock import locked
 from pipeline.results.store import read_run, read_tables
 from pipeline.run import failed, run_point
 from tests.cli.runner import run, run_json
@@ -222,3 +223,11 @@ def test_ctrl_c_leaves_what_is_done_and_a_second_run_completes_it(tmp_path: Path
     for budget, rate in found.items():
         expected = 400 if budget >= 0.75 else 300 if budget >= 0.5 else 100
         assert rate == pytest.approx(expected) if budget >= 0.25 else rate != rate
+
+
+def test_a_folder_in_which_another_sweep_runs_is_refused(config: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / "run"):
+        result = run("sweep", config, "--out", tmp_path / "run", "--fresh")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"in use by process {os.getpid()} on " in result.stderr
+    assert not (tmp_path / "run" / "run.json").exists()
