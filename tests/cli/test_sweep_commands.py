@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def test_a_point_that_fails_is_a_row_and_exit_code_1(
         return run_point(problem, point)
 
     with monkeypatch.context() as patched:
-        patched.setattr(driver, "run_point", broken)
+        patched.setattr(driver, "run_sweep", partial(driver.run_sweep, solve=broken))
         result = run("sweep", config, "--out", tmp_path / "run")
     assert result.exit_code == 1
     assert "2 error" in result.stdout
