@@ -50,6 +50,7 @@ ORDER = [
     "sweep",
     "verify",
     "audit",
+    "plan",
     "driver",
     "compare",
     "plots",

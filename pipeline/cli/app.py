@@ -49,15 +49,18 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def guarded(run: Callable[[], int]) -> None:
-    """Run a command's body and exit with its code; errors become messages, never tracebacks."""
+def guarded(run: Callable[[], int], tell: Callable[[PlacementError], None] | None = None) -> None:
+    """Run a command's body and exit with its code; errors become messages, never tracebacks.
+
+    tell: tells an error in a way of the command's own.
+    """
     try:
         code = run()
     except (InputError, ResultsError) as error:
-        err().print(str(error), style="red", markup=False)
+        (tell or _print_error)(error)
         code = BAD_INPUT
     except PlacementError as error:
-        err().print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        (tell or _print_error)(error)
         code = FAILED
     except BrokenPipeError:
         # The reader of our output has left, as `head` does; there is nobody to tell.
@@ -68,9 +71,20 @@ def guarded(run: Callable[[], int]) -> None:
     raise typer.Exit(code)
 
 
+def _print_error(error: PlacementError) -> None:
+    expected = isinstance(error, InputError | ResultsError)
+    text = str(error) if expected else f"{type(error).__name__}: {error}"
+    err().print(text, style="red", markup=False)
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line."""
     # Commands register themselves when imported; each imports its heavy parts when it runs.
-    from pipeline.cli import inspect_commands, solve_commands, sweep_commands  # noqa: F401
+    from pipeline.cli import (  # noqa: F401
+        inspect_commands,
+        solve_commands,
+        status_command,
+        sweep_commands,
+    )
 
     app(arguments)

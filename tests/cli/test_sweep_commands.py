@@ -232,3 +232,89 @@ def test_a_folder_in_which_another_sweep_runs_is_refused(config: Path, tmp_path:
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"in use by process {os.getpid()} on " in result.stderr
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_the_plan_counts_points_and_runs_nothing(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    shown = run("sweep", config, "--plan", "--cpus", "2").stdout
+    assert "10 points" in shown
+    assert "on 2 CPUs" in shown
+    report = run_json("sweep", config, "--plan", "--method", "ratio")
+    assert report["points"] == 2
+    assert {kind["granularity"] for kind in report["kinds"]} == {"exact", "1+3"}
+    assert report["estimated_seconds"] > 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_swept_values_that_do_not_go_together_are_bad_input_and_leave_no_folder(
+    tmp_path: Path,
+) -> None:
+    over = {"model.num_attention_heads": [1, 4], "model.hidden_size": [4, 2]}
+    changes = {"sweep.over": over, "model.hidden_size": 4}
+    config = write_config(tmp_path / "small.yaml", changes)
+    result = run("sweep", config, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "must divide hidden_size 2" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_relative_budgets_where_nothing_can_be_placed_give_rows_that_say_why(
+    tmp_path: Path,
+) -> None:
+    changes = {"sweep.budgets_usd_per_hour": "around_fine", "limits.min_layers_per_stage": 5}
+    config = write_config(tmp_path / "small.yaml", changes)
+    result = run("sweep", config, "--out", tmp_path / "run", "--method", "enumeration")
+    assert result.exit_code == 0, result.stderr
+    points = load(tmp_path / "run").points
+    assert list(points.status) == ["infeasible"] * 2
+    assert points.message.str.startswith("memory: ").all()
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_machines_can_follow_a_sweep_and_ask_for_its_status(config: Path, tmp_path: Path) -> None:
+    result = run("sweep", config, "--out", tmp_path / "run", "--log-json")
+    events = [json.loads(text) for text in result.stderr.splitlines()]
+    assert (events[-1]["event"], events[-1]["done"], events[-1]["infeasible"]) == (
+        "progress",
+        10,
+        4,
+    )
+    found = run_json("status", tmp_path / "run")
+    assert (found["state"], found["planned"]) == ("finished", 10)
+    assert found["by_status"] == {"optimal": 6, "infeasible": 4}
+    shown = run("status", tmp_path / "run").stdout
+    assert "small: finished" in shown
+    assert "10 of 10 points: 4 infeasible, 6 optimal" in shown
+    assert run("status", tmp_path / "nowhere").exit_code == 2
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_an_error_is_a_line_of_json_too_where_that_was_asked_for(
+    config: Path, tmp_path: Path
+) -> None:
+    with locked(tmp_path / "run"):
+        result = run("sweep", config, "--out", tmp_path / "run", "--log-json")
+    assert result.exit_code == 2
+    assert "in use by process" in json.loads(result.stderr)["message"]
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_nothing_outside_the_folder_of_results_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    granularities = {"sweep.granularities": ["exact", [1, 3]], "model.name": "/etc/../x"}
+    config = write_config(home / "small.yaml", {**granularities, "name": "../../escaped"})
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    assert run("sweep", config, "--method", "ratio").exit_code == 0
+    after = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    new = {file for file, changed in after.items() if before.get(file) != changed}
+    assert {file.relative_to(home).parts[:2] for file in new} == {("results", "-..-escaped")}
+    written = {file.relative_to(home / "results" / "-..-escaped").parts[0] for file in new}
+    assert written == {"run.json", "points", "segments"}
