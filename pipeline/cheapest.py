@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 from pipeline.formulation import compact, path
@@ -69,6 +70,15 @@ class PipelineSearch:
         self.options = options
         self.links = stage_links(instance, options)
         self.groups = group_classes(instance, by_network=False)
+        self._begin(settings)
+
+    def fresh(self, settings: SolverSettings) -> PipelineSearch:
+        """Return this search with no effort spent yet and its whole time limit before it."""
+        search = copy(self)
+        search._begin(settings)
+        return search
+
+    def _begin(self, settings: SolverSettings) -> None:
         self.effort = Effort()
         self._settings = settings
         self._deadline = time.monotonic() + settings.time_limit_s

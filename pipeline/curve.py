@@ -9,6 +9,7 @@ curve, and every proof rests on its lower bounds.
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -68,7 +69,12 @@ class CostCurve:
         self.options = stage_options(instance, granularity.sizes)
         self.search = PipelineSearch(instance, self.options, settings)
         self.thresholds = self._all_thresholds()
-        self.lower = least_costs(instance, self.options, self.thresholds)
+        self._least_costs = least_costs(instance, self.options, self.thresholds)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start with what is known without any search."""
+        self.lower = self._least_costs.copy()
         self.upper = np.full(len(self.thresholds), np.inf)
         self._reached = np.full(len(self.thresholds), Progress.UNTOUCHED, dtype=np.int64)
         self._placements: list[Placement] = []
@@ -140,6 +146,14 @@ class CostCurve:
         find = self.search.over_links if binding else self.search.without_links
         found = find(threshold, Goal.STAGES, known.usd_per_hour).placement
         return found if found and len(found.stages) < len(known.stages) else known
+
+    def fresh(self, settings: SolverSettings) -> CostCurve:
+        """Return this curve with nothing searched yet, and the whole time limit before it."""
+        curve = copy(self)
+        curve._settings = settings
+        curve.search = self.search.fresh(settings)
+        curve._forget()
+        return curve
 
     def changed(self, instance: Instance, granularity: Granularity | None = None) -> CostCurve:
         """Return the curve of another instance or granularity, for what is left of the time."""

@@ -6,16 +6,17 @@ import math
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, Generic, TypeVar
 
 from pipeline import methods
-from pipeline.baseline import baseline_tries, best_baseline
+from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
 from pipeline.cheapest import Effort
 from pipeline.curve import CostCurve
 from pipeline.granularity import granularity
+from pipeline.instance import Instance
 from pipeline.links import Links
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.options import Option
@@ -67,6 +68,7 @@ def failed(problem: Problem, point: Point, message: str, started: float | None =
 class Solved:
     """The answers to a point, more than one only for `frontier`, and what they took."""
 
+    instance: Instance
     answers: tuple[Answer, ...]
     effort: Effort
     options: Sequence[Option]
@@ -79,11 +81,57 @@ def solve_point(problem: Problem, point: Point) -> Solved:
     if problem.settings.formulation == "pairwise":
         published = PublishedSearch(problem.instance, sizes, problem.settings)
         answer = _published_answer(problem, point, published)
-        return Solved((answer,), published.effort, published.options, published.links)
-    curve = CostCurve(problem.instance, sizes, problem.settings)
+        return Solved(
+            problem.instance, (answer,), published.effort, published.options, published.links
+        )
+    curve = _curve(problem, point.granularity)
     return Solved(
-        tuple(answers(problem, point, curve)), curve.effort, curve.options, curve.search.links
+        problem.instance,
+        tuple(answers(problem, point, curve)),
+        curve.effort,
+        curve.options,
+        curve.search.links,
     )
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Key(Generic[T]):
+    """Names what the points of one problem and granularity share; `source` is what it is made of.
+
+    A problem's id stands for all that decides its answers, so that comparing ids will do.
+    """
+
+    problem_id: str
+    granularity: str
+    source: T = field(compare=False)
+
+
+def _curve(problem: Problem, granularity_name: str) -> CostCurve:
+    """Return the curve of a problem and granularity with nothing searched yet."""
+    key = _Key(problem.problem_id, granularity_name, problem)
+    return _first_curve(key).fresh(problem.settings)
+
+
+# A worker meets the points of a few problems and granularities in turn.
+@lru_cache(maxsize=8)
+def _first_curve(key: _Key[Problem]) -> CostCurve:
+    problem = key.source
+    sizes = granularity(key.granularity, problem.instance.num_layers)
+    return CostCurve(problem.instance, sizes, problem.settings)
+
+
+@lru_cache(maxsize=8)
+def _space(key: _Key[Solved]) -> SearchSpace:
+    solved = key.source
+    return search_space(solved.instance, solved.links.groups, solved.options)
+
+
+@lru_cache(maxsize=8)
+def _baseline(key: _Key[Problem]) -> BaselineTry | None:
+    return best_baseline(baseline_tries(key.source.instance))
 
 
 def ballpark_usd_per_hour(problem: Problem) -> float | None:
@@ -140,7 +188,7 @@ def _weighting(problem: Problem, point: Point) -> tuple[float, float, float]:
 
 def _solved(problem: Problem, point: Point, started: float) -> PointRows:
     solved = solve_point(problem, point)
-    space = search_space(problem.instance, solved.links.groups, solved.options)
+    space = _space(_Key(problem.problem_id, point.granularity, solved))
     common = _question(problem, point) | _space_columns(space) | _effort_columns(solved.effort)
     common |= _provenance()
     rows = [
@@ -183,7 +231,7 @@ def _answer_columns(problem: Problem, point: Point, answer: Answer) -> dict[str,
     """Return the columns that say what was found, or why nothing was."""
     columns: dict[str, Any] = {"status": str(answer.status), "message": ""}
     columns[BOUND_COLUMN[point.method]] = answer.bound
-    baseline = best_baseline(baseline_tries(problem.instance))
+    baseline = _baseline(_Key(problem.problem_id, "", problem))
     if baseline is not None:
         columns["baseline_throughput_tokens_per_s"] = baseline.tokens_per_s
         columns["baseline_cost_usd_per_hour"] = baseline.usd_per_hour
@@ -210,9 +258,7 @@ def _answer_columns(problem: Problem, point: Point, answer: Answer) -> dict[str,
 def _why(problem: Problem, point: Point, answer: Answer) -> str:
     if answer.status is not AnswerStatus.INFEASIBLE:
         return "the time limit passed before a placement was found"
-    sizes = granularity(point.granularity, problem.instance.num_layers)
-    curve = CostCurve(problem.instance, sizes, problem.settings)
-    return why_infeasible(curve, point.budget_usd_per_hour)
+    return why_infeasible(_curve(problem, point.granularity), point.budget_usd_per_hour)
 
 
 def segment_rows(point_id: str, placement: Placement) -> list[SegmentRow]:

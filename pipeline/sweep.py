@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import socket
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from pipeline.baseline import baseline_tries
 from pipeline.budgets import PRESETS, budgets_usd_per_hour, needs_ballpark
 from pipeline.config import Config, LoadedConfig
+from pipeline.errors import Fault, InputError
 from pipeline.points import Point, Problem, Scales, digest, make_point
 from pipeline.results.schema import SCHEMA_VERSION
 from pipeline.results.store import now
@@ -64,6 +66,32 @@ def missing_tasks(
                 yield problem, point
 
 
+def check_combinations(loaded: LoadedConfig, most: int = 10) -> None:
+    """Raise InputError where values of swept fields do not go together, with up to `most` faults.
+
+    Each value by itself was checked when the config was loaded. A combination takes a fraction
+    of a millisecond, far less than its points will.
+    """
+    over = loaded.config.sweep.over
+    if len(over) < 2:
+        return
+    faults: dict[str, Fault] = {}
+    for values in itertools.product(*over.values()):
+        try:
+            loaded.swept(list(zip(over, values, strict=True)))
+        except InputError as error:
+            faults |= {str(fault): fault for fault in error.faults}
+        if len(faults) >= most:
+            break
+    if faults:
+        raise InputError(faults.values())
+
+
+def count_problems(loaded: LoadedConfig) -> int:
+    """Count the combinations of swept values."""
+    return math.prod(len(values) for values in loaded.config.sweep.over.values())
+
+
 def count_points(loaded: LoadedConfig) -> int:
     """Count the points of a sweep without making them."""
     sweep = loaded.config.sweep
@@ -73,8 +101,7 @@ def count_points(loaded: LoadedConfig) -> int:
         "weighted": len(set(sweep.cost_weights)),
     }
     per_problem = sum(per_method.get(method, 1) for method in set(sweep.methods))
-    combinations = math.prod(len(values) for values in sweep.over.values())
-    return combinations * len(set(sweep.granularities)) * per_problem
+    return count_problems(loaded) * len(set(sweep.granularities)) * per_problem
 
 
 def run_record(loaded: LoadedConfig) -> dict[str, Any]:
@@ -87,6 +114,7 @@ def run_record(loaded: LoadedConfig) -> dict[str, Any]:
         "instance_hash": problem_id(config),
         "swept_fields": list(config.sweep.over),
         "granularities": list(config.sweep.granularities),
+        "planned_points": count_points(loaded),
         "versions": package_versions(),
         "host": socket.gethostname(),
         "baseline": [asdict(tried) for tried in baseline_tries(loaded.instance)],
@@ -113,10 +141,18 @@ def _arguments(
     if method != "enumeration":
         return [(None, None)]
     budgets = config.sweep.budgets_usd_per_hour
-    cost = ballpark(problem) if needs_ballpark(budgets) else None
+    cost = _cost(problem, ballpark) if needs_ballpark(budgets) else None
     if cost is None and needs_ballpark(budgets):
         return [(None, None)]  # nothing can be placed: one row will say why
     return [(budget, None) for budget in budgets_usd_per_hour(budgets, cost)]
+
+
+def _cost(problem: Problem, ballpark: Ballpark) -> float | None:
+    """Return the ballpark, $/h; None where there is none or finding it fails."""
+    try:
+        return ballpark(problem)
+    except Exception:  # the point that stands for it meets the same, and its row says what it was
+        return None
 
 
 def _scales(config: Config) -> Scales:

@@ -52,6 +52,7 @@ ORDER = [
     "sweep",
     "verify",
     "audit",
+    "plan",
     "driver",
     "compare",
     "plots",

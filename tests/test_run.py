@@ -163,7 +163,7 @@ def test_what_a_point_raises_becomes_a_row(
     def broken(*_arguments: Any) -> None:
         raise ZeroDivisionError("no layers left")
 
-    monkeypatch.setattr(run, "CostCurve", broken)
+    monkeypatch.setattr(run, "answers", broken)
     rows = ask(problem, "exact", "ratio")
     assert rows.points[0].values["status"] == "error"
     assert rows.points[0].values["message"] == "ZeroDivisionError: no layers left"
@@ -194,3 +194,14 @@ def test_the_ballpark_falls_back_to_every_size(tmp_path: Path) -> None:
     assert ballpark_usd_per_hour(small_problem(tmp_path, {"pool": pool})) == pytest.approx(0.75)
     none = small_problem(tmp_path, {"limits.min_layers_per_stage": 5})
     assert ballpark_usd_per_hour(none) is None
+
+
+def test_a_point_comes_out_the_same_whatever_was_asked_before_it(problem: Problem) -> None:
+    budgets = (0.1, 0.25, 0.5, 0.75)
+
+    def asked(order: tuple[float, ...]) -> dict[float, tuple[Any, ...]]:
+        values = {b: ask(problem, "exact", "enumeration", b).points[0].values for b in order}
+        names = ("status", "throughput_tokens_per_s", "num_solves", "options", "connections")
+        return {b: tuple(row.get(name) for name in names) for b, row in values.items()}
+
+    assert asked(budgets) == asked(budgets[::-1])

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from pipeline.config import LoadedConfig, load_config
+from pipeline.errors import InputError, SolverError
 from pipeline.points import Problem
 from pipeline.run import ballpark_usd_per_hour
-from pipeline.sweep import count_points, missing_tasks, problem_id, run_record
+from pipeline.sweep import check_combinations, count_points, missing_tasks, problem_id, run_record
 from tests.sweeps import ANSWERS, REFERENCE, small_config
 
 
@@ -124,3 +125,30 @@ def test_the_record_of_a_run_says_what_was_run_with_what(tmp_path: Path) -> None
     assert [(t["tokens_per_s"], t["usd_per_hour"]) for t in record["baseline"]] == [
         (pytest.approx(100), 0.25)
     ]
+
+
+def test_swept_values_that_do_not_go_together_are_told_before_the_sweep(tmp_path: Path) -> None:
+    # 2 heads divide a hidden size of 2 and of 4, 4 heads only the latter; 1 divides both.
+    over = {"model.num_attention_heads": [1, 2, 4], "model.hidden_size": [4, 2]}
+    loaded = small_config(tmp_path, {"sweep.over": over, "model.hidden_size": 4})
+    with pytest.raises(InputError, match="must divide hidden_size 2") as error:
+        check_combinations(loaded)
+    assert "num_attention_heads" in str(error.value)
+    assert "(got 4)" in str(error.value)
+    over["model.num_attention_heads"] = [1, 2]
+    sound = small_config(tmp_path, {"sweep.over": over, "model.hidden_size": 4})
+    check_combinations(sound)
+    assert len(planned(sound)) == 4 * 10
+
+
+def test_a_ballpark_that_cannot_be_found_leaves_it_to_one_point_to_say_why(
+    tmp_path: Path,
+) -> None:
+    loaded = small_config(tmp_path, {"sweep.budgets_usd_per_hour": "around_fine"})
+
+    def broken(_: Problem) -> float:
+        raise SolverError("HiGHS refused passModel")
+
+    tasks = missing_tasks(loaded, set(), lambda: None, broken)
+    budgets = [p.budget_usd_per_hour for _, p in tasks if p.method == "enumeration"]
+    assert budgets == [None, None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -24,6 +25,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Modules of commands, in the order in which help lists them.
+COMMANDS = (
+    "solve_commands",
+    "sweep_commands",
+    "status_command",
+    "inspect_commands",
+    "report_commands",
 )
 
 FAILED, BAD_INPUT, NO_PLACEMENT, INTERRUPTED = 1, 2, 3, 130
@@ -49,15 +59,18 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def guarded(run: Callable[[], int]) -> None:
-    """Run a command's body and exit with its code; errors become messages, never tracebacks."""
+def guarded(run: Callable[[], int], tell: Callable[[PlacementError], None] | None = None) -> None:
+    """Run a command's body and exit with its code; errors become messages, never tracebacks.
+
+    tell: tells an error in a way of the command's own.
+    """
     try:
         code = run()
     except (InputError, ResultsError) as error:
-        err().print(str(error), style="red", markup=False)
+        (tell or _print_error)(error)
         code = BAD_INPUT
     except PlacementError as error:
-        err().print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        (tell or _print_error)(error)
         code = FAILED
     except BrokenPipeError:
         # The reader of our output has left, as `head` does; there is nobody to tell.
@@ -68,14 +81,16 @@ def guarded(run: Callable[[], int]) -> None:
     raise typer.Exit(code)
 
 
+def _print_error(error: PlacementError) -> None:
+    expected = isinstance(error, InputError | ResultsError)
+    text = str(error) if expected else f"{type(error).__name__}: {error}"
+    err().print(text, style="red", markup=False)
+
+
 def register() -> None:
     """Let every command register itself; each imports its heavy parts only when it runs."""
-    from pipeline.cli import (  # noqa: F401
-        inspect_commands,
-        report_commands,
-        solve_commands,
-        sweep_commands,
-    )
+    for module in COMMANDS:
+        import_module(f"pipeline.cli.{module}")
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -1,26 +1,36 @@
-"""Progress of a sweep: a bar on a terminal, a line now and then where output goes to a file."""
+"""Progress of a sweep: a bar on a terminal, a line now and then elsewhere, JSON for machines."""
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.driver import Tally
+from pipeline.cli.durations import duration
+
+if TYPE_CHECKING:
+    from pipeline.driver import Tally
 
 SECONDS_BETWEEN_LINES = 10.0
 Watch = Callable[[str], None]
 
 
 @contextmanager
-def watching(console: Console, tally: Tally) -> Iterator[Watch]:
+def watching(console: Console, tally: Tally, as_json: bool = False) -> Iterator[Watch]:
     """Yield a function that shows the tally, or a text while there is nothing to count."""
+    if as_json:
+        yield _now_and_then(tally, _log_tally, lambda text: log("note", text=text))
+        return
     if not console.is_terminal:
-        yield _lines(console, tally)
+        yield _now_and_then(tally, lambda t: console.print(line(t)), console.print)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -32,35 +42,63 @@ def watching(console: Console, tally: Tally) -> Iterator[Watch]:
         task = bar.add_task("sweep", total=tally.total)
 
         def show(text: str) -> None:
-            bar.update(task, description=text or describe(tally), completed=reached(tally))
+            bar.update(task, description=text or describe(tally), completed=tally.reached)
 
         yield show
 
 
-def _lines(console: Console, tally: Tally) -> Watch:
+def _now_and_then(
+    tally: Tally, show_tally: Callable[[Tally], None], show_text: Callable[[str], None]
+) -> Watch:
+    """Return a function that shows texts at once, and the tally from time to time."""
     last = -math.inf
 
     def show(text: str) -> None:
         nonlocal last
         if text:
-            console.print(text)
+            show_text(text)
         elif time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
-            console.print(f"{reached(tally)}/{tally.total} points: {describe(tally)}")
+            show_tally(tally)
 
     return show
 
 
-def reached(tally: Tally) -> int:
-    """Count the points that need no more work."""
-    return tally.done + tally.skipped
+def log(event: str, **values: Any) -> None:
+    """Write one JSON object as a line to standard error: the time, the event, and its values."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    print(json.dumps({"time": now, "event": event, **values}), file=sys.stderr, flush=True)
+
+
+def _log_tally(tally: Tally) -> None:
+    log("progress", **tally_values(tally))
+
+
+def tally_values(tally: Tally) -> dict[str, Any]:
+    """Return a tally as plain values, units in their names."""
+    return {
+        "total": tally.total,
+        "skipped": tally.skipped,
+        "done": tally.done,
+        "failed": tally.failed,
+        "infeasible": tally.by_status.get("infeasible", 0),
+        "points_per_s": round(tally.points_per_s, 3),
+        "seconds_left": None if tally.seconds_left is None else round(tally.seconds_left, 1),
+        "best_usd_per_token": tally.best_usd_per_token,
+    }
+
+
+def line(tally: Tally) -> str:
+    """Say in one line how far a sweep is."""
+    left = "" if tally.seconds_left is None else f", {duration(tally.seconds_left)} left"
+    return f"{tally.reached}/{tally.total} points: {describe(tally)}{left}"
 
 
 def describe(tally: Tally) -> str:
     """Say what came of the points so far, and the best price."""
-    rate = tally.done / tally.seconds if tally.seconds else 0.0
     notable = [s for s in ("infeasible", "error") if tally.by_status.get(s)]
-    parts = [f"{rate:.1f} points/s", *(f"{tally.by_status[s]} {s}" for s in notable)]
+    parts = [f"{tally.points_per_s:.1f} points/s"]
+    parts += [f"{tally.by_status[s]} {s}" for s in notable]
     if tally.best_usd_per_token is not None:
         parts.append(f"best ${tally.best_usd_per_token * 1e6:.4f}/M tokens")
     return ", ".join(parts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +15,10 @@ from pipeline.cli.app import FAILED, INTERRUPTED, app, err, guarded, out
 from pipeline.cli.inputs import read_config
 from pipeline.cli.options import AsJson, Assignments, ConfigPath
 from pipeline.config import LoadedConfig
-from pipeline.errors import Fault, InputError
+from pipeline.errors import Fault, InputError, PlacementError
 
 if TYPE_CHECKING:
-    from pipeline.driver import Tally
+    from pipeline.driver import FlushRule, Tally
     from pipeline.results.store import Store
 
 RESULTS = Path("results")
@@ -46,8 +48,20 @@ def sweep(
     cpus: Annotated[
         int | None, typer.Option("--cpus", min=1, help="CPUs of the local Ray; else all.")
     ] = None,
+    flush_points: Annotated[
+        int, typer.Option("--flush-points", min=1, help="Write rows after so many points,")
+    ] = 500,
+    flush_seconds: Annotated[
+        float, typer.Option("--flush-seconds", min=0.0, help="or after so many seconds.")
+    ] = 5.0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Discard the results in --out first.")
+    ] = False,
+    only_plan: Annotated[
+        bool, typer.Option("--plan", help="Say how many points and how long; run nothing.")
+    ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Progress as lines of JSON on standard error.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -58,37 +72,78 @@ def sweep(
     """
 
     def run() -> int:
+        from pipeline.driver import FlushRule
+        from pipeline.sweep import check_combinations
+
         loaded = _with_flags(read_config(config, assignments), granularity, budget, method)
+        check_combinations(loaded)
+        if only_plan:
+            return _plan(loaded, cpus, as_json)
         directory = out_directory or RESULTS / _folder_name(loaded.config.name)
-        return _sweep(loaded, directory, address, cpus, fresh, as_json)
+        how = _How(address, cpus, FlushRule(flush_points, flush_seconds), log_json)
+        return _sweep(loaded, directory, how, fresh, as_json)
 
-    guarded(run)
+    guarded(run, _log_error if log_json else None)
 
 
-def _sweep(
-    loaded: LoadedConfig,
-    directory: Path,
-    address: str | None,
-    cpus: int | None,
-    fresh: bool,
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True)
+class _How:
+    """Where a sweep runs, when its rows are written, and how it speaks of its progress."""
+
+    address: str | None
+    cpus: int | None
+    flush: FlushRule
+    log_json: bool
+
+    def say(self, text: str, event: str, **values: Any) -> None:
+        """Tell people, or machines, what happens."""
+        from pipeline.cli.progress import log
+
+        if self.log_json:
+            log(event, **values)
+        else:
+            err().print(text, markup=False)
+
+
+def _log_error(error: PlacementError) -> None:
+    from pipeline.cli.progress import log
+
+    log("error", message=str(error))
+
+
+def _plan(loaded: LoadedConfig, cpus: int | None, as_json: bool) -> int:
+    """Print how many points a sweep has and how long it may take."""
+    from pipeline.cli.plan_view import plan_json, plan_view
+    from pipeline.plan import plan
+
+    planned = plan(loaded, cpus or os.cpu_count() or 1)
+    if as_json:
+        typer.echo(json.dumps(plan_json(planned), indent=2))
+    else:
+        out().print(plan_view(planned))
+    return 0
+
+
+def _sweep(loaded: LoadedConfig, directory: Path, how: _How, fresh: bool, as_json: bool) -> int:
     """Run, finish and report a sweep; return the exit code."""
     from pipeline.cli.comparison import comparison_json, comparison_view
     from pipeline.results import load
+    from pipeline.results.lock import locked
     from pipeline.results.schema import swept_column
     from pipeline.results.store import Store
     from pipeline.sweep import run_record
 
     over = loaded.config.sweep.over
     store = Store(directory, [swept_column(name, values) for name, values in over.items()])
-    store.prepare(run_record(loaded), fresh)
-    tally, stopped = _run(loaded, store, address, cpus)
-    store.finish(stopped=stopped is not None, failed=tally.failed)
+    with locked(directory):
+        store.prepare(run_record(loaded), fresh)
+        tally, stopped = _run(loaded, store, how)
+        store.finish(stopped=stopped is not None, failed=tally.failed)
     if stopped:
-        err().print(f"Stopped by {stopped} after {tally.done} points; run it again to resume.")
+        text = f"Stopped by {stopped} after {tally.done} points; run it again to resume."
+        how.say(text, "stopped", signal=stopped, done=tally.done)
         return INTERRUPTED
-    wrong = _verify(directory)
+    wrong = _verify(directory, how)
     results = load(directory)
     if as_json:
         report = {**comparison_json(results), "points": tally.by_status, "wrong": wrong}
@@ -99,11 +154,9 @@ def _sweep(
     return FAILED if tally.failed or wrong else 0
 
 
-def _run(
-    loaded: LoadedConfig, store: Store, address: str | None, cpus: int | None
-) -> tuple[Tally, str | None]:
+def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | None]:
     """Run the missing points; return what came of them, and the signal that stopped them."""
-    from pipeline.cli.progress import watching
+    from pipeline.cli.progress import log, tally_values, watching
     from pipeline.driver import Stopped, Tally, run_sweep, start_ray, stop_ray
     from pipeline.run import ballpark_usd_per_hour
     from pipeline.sweep import count_points, missing_tasks
@@ -114,27 +167,30 @@ def _run(
     first = next(tasks, None)
     if first is None:
         return tally, None
-    with watching(err(), tally) as watch:
-        watch("starting Ray" if address is None else f"connecting to Ray at {address}")
+    with watching(err(), tally, how.log_json) as watch:
+        watch("starting Ray" if how.address is None else f"connecting to Ray at {how.address}")
         try:
-            start_ray(address, cpus)
-            run_sweep(chain([first], tasks), store, tally, watch=lambda _: watch(""))
+            start_ray(how.address, how.cpus)
+            points = chain([first], tasks)
+            run_sweep(points, store, tally, how.flush, watch=lambda _: watch(""))
         except Stopped as stopped:
             return tally, str(stopped)
         except KeyboardInterrupt:  # while Ray was starting
             return tally, "SIGINT"
         finally:
             stop_ray()
+            if how.log_json:
+                log("progress", **tally_values(tally))
     return tally, None
 
 
-def _verify(directory: Path) -> int:
+def _verify(directory: Path, how: _How) -> int:
     """Verify the run and print what is wrong; return how much that is."""
     from pipeline.audit import audit
 
     found = audit(directory)
     for mismatch in found.mismatches:
-        err().print(f"wrong: {mismatch}", style="red", markup=False)
+        how.say(f"wrong: {mismatch}", "wrong", message=str(mismatch))
     return len(found.mismatches)
 
 

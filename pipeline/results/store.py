@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ResultsError
+from pipeline.results.parts import (
+    POINTS,
+    SEGMENTS,
+    part_files,
+    read_part,
+    read_parts,
+    read_tables,
+)
 from pipeline.results.schema import (
     POINT_COLUMNS,
     SCHEMA_VERSION,
@@ -33,7 +41,11 @@ from pipeline.results.schema import (
     base_id,
 )
 
-POINTS, SEGMENTS, RUN_FILE = "points", "segments", "run.json"
+__all__ = ["Store", "now", "part_files", "read_part", "read_run", "read_tables"]
+
+RUN_FILE = "run.json"
+# So many parts of one tier become one part of the next: few files, each row rewritten seldom.
+PARTS_PER_TIER = 64
 
 
 class Store:
@@ -52,23 +64,22 @@ class Store:
 
         run: what `run.json` will say. fresh: remove the results of an earlier run first.
         """
-        try:
+        with self._writing():
             known = list(run["granularities"]) if fresh else self._known_granularities(run)
             for table in (POINTS, SEGMENTS):
                 (self.directory / table).mkdir(parents=True, exist_ok=True)
             if fresh:
                 self._clear()
             self._remove_temporaries()
+            self._try_to_write()
             self.write_run({**run, "granularities": known})
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ResultsError(f"{self.directory}: cannot write results: {reason}") from error
 
     def finish(self, stopped: bool, failed: int) -> None:
         """Merge the part files and note in `run.json` how the run ended."""
-        self.compact()
         ended = {"status": "stopped" if stopped else "finished", "failed": failed}
-        self.write_run({**read_run(self.directory), **ended, "finished_at": now()})
+        with self._writing():
+            self.compact()
+            self.write_run({**read_run(self.directory), **ended, "finished_at": now()})
 
     def done_ids(self) -> set[str]:
         """Return the ids of the points that need not be run again; failed ones are."""
@@ -89,26 +100,36 @@ class Store:
             SEGMENTS: arrow_table([s.as_dict() for s in segments], self._schemas[SEGMENTS]),
             POINTS: arrow_table(rows, self._schemas[POINTS]),
         }
-        try:
+        with self._writing():
             self._write(tables)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ResultsError(f"{self.directory}: cannot write results: {reason}") from error
+            self._merge_full_tiers()
 
     def compact(self) -> None:
         """Merge the part files of each table into one, each point once, the latest row of it."""
-        files = {name: part_files(self.directory, name) for name in (POINTS, SEGMENTS)}
-        orphans = {file.name for file in files[SEGMENTS]} - {file.name for file in files[POINTS]}
-        if len(files[POINTS]) < 2 and not orphans:
-            return
-        tables = read_tables(self.directory)
-        if tables is None:
-            return
-        self._write({SEGMENTS: tables.segments, POINTS: tables.points})
+        files = part_files(self.directory, POINTS)
+        named = {file.name for file in files}
+        orphans = [f for f in part_files(self.directory, SEGMENTS) if f.name not in named]
+        if len(files) > 1:
+            self._merge(files, tier=max(map(_tier, files)))
+        for file in orphans:
+            file.unlink()
+
+    def _merge_full_tiers(self) -> None:
+        """Merge each tier of which there are many parts into one part of the next tier."""
+        files = part_files(self.directory, POINTS)
+        for tier in sorted({_tier(file) for file in files}):
+            of_tier = [file for file in files if _tier(file) == tier]
+            if len(of_tier) >= PARTS_PER_TIER:
+                self._merge(of_tier, tier + 1)
+
+    def _merge(self, files: Sequence[Path], tier: int) -> None:
+        """Replace parts by one that holds their rows; whenever it breaks off, nothing is lost."""
+        tables = read_parts(self.directory, files)
+        self._write({SEGMENTS: tables.segments, POINTS: tables.points}, tier)
         # Points first: segments without points are ignored, points without segments would not be.
         for name in (POINTS, SEGMENTS):
-            for file in files[name]:
-                file.unlink()
+            for file in files:
+                (self.directory / name / file.name).unlink(missing_ok=True)
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         """Write `run.json`."""
@@ -121,18 +142,40 @@ class Store:
         """Turn the values of columns that hold JSON into text."""
         return {**values, **{name: json.dumps(values[name]) for name in self._json_columns}}
 
-    def _write(self, tables: Mapping[str, pa.Table]) -> None:
+    def _write(self, tables: Mapping[str, pa.Table], tier: int = 0) -> None:
         """Write parts of one name, in the order given, each renamed only when it is whole."""
-        part = f"part-{uuid.uuid4().hex}.parquet"
+        part = f"part-{tier}-{uuid.uuid4().hex}.parquet"
         for name, table in tables.items():
             if table.num_rows:
                 temporary = self.directory / f".{name}-{part}"
-                pq.write_table(table, temporary, compression="zstd")
-                os.replace(temporary, self.directory / name / part)
+                try:
+                    pq.write_table(table, temporary, compression="zstd")
+                    _sync(temporary)
+                    os.replace(temporary, self.directory / name / part)
+                except OSError:
+                    temporary.unlink(missing_ok=True)  # leave a full disk its last room
+                    raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn what the file system refuses into ResultsError; what was written stays."""
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ResultsError(f"{self.directory}: cannot write results: {reason}") from error
+
+    def _try_to_write(self) -> None:
+        """Write and remove a file in each table's folder. Raises OSError where that cannot be."""
+        for name in (POINTS, SEGMENTS):
+            trial = self.directory / name / f".trial-{uuid.uuid4().hex}"
+            trial.write_bytes(b"0" * 4096)
+            trial.unlink()
 
     def _remove_temporaries(self) -> None:
         """Remove what a run that was killed had not finished writing."""
-        for pattern in (f".{POINTS}-part-*", f".{SEGMENTS}-part-*", f".{RUN_FILE}.*"):
+        trials = (f"{POINTS}/.trial-*", f"{SEGMENTS}/.trial-*")
+        for pattern in (f".{POINTS}-part-*", f".{SEGMENTS}-part-*", f".{RUN_FILE}.*", *trials):
             for file in self.directory.glob(pattern):
                 file.unlink(missing_ok=True)
 
@@ -153,8 +196,10 @@ class Store:
         before = read_run(self.directory)
         for key, what in (("instance_hash", "instance"), ("swept_fields", "set of swept fields")):
             if before.get(key) != run[key]:
+                changed = changed_fields(before.get("config"), run.get("config"))
                 raise ResultsError(
-                    f"{self.directory}: holds results of another {what}; "
+                    f"{self.directory}: holds results of another {what}"
+                    f"{f' ({changed})' if changed else ''}; "
                     "choose another --out, or --fresh to discard them"
                 )
         return list(dict.fromkeys([*before["granularities"], *run["granularities"]]))
@@ -180,79 +225,41 @@ def read_run(directory: Path) -> dict[str, Any]:
     return run
 
 
-def part_files(directory: Path, name: str) -> list[Path]:
-    """List the part files of a table."""
-    return sorted((directory / name).glob("*.parquet"))
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Both tables of a run, each point as it was run last."""
-
-    points: pa.Table
-    segments: pa.Table
-
-
-def read_tables(directory: Path) -> Tables | None:
-    """Read both tables, None where there are no points yet. Raises ResultsError."""
-    for _ in range(3):
-        try:
-            return _read_tables(directory)
-        except FileNotFoundError:
-            continue  # a run that just ended has merged the files listed before
-    raise ResultsError(f"{directory}: is being rewritten; try again")
-
-
-def _read_tables(directory: Path) -> Tables | None:
-    files = part_files(directory, POINTS)
-    if not files:
-        return None
-    points = [read_part(file) for file in files]
-    latest = _latest_parts(points)
-    segments = []
-    for index, file in enumerate(files):
-        beside = directory / SEGMENTS / file.name
-        if beside.exists():
-            table = read_part(beside)
-            ids = [base_id(point_id) for point_id in table["point_id"].to_pylist()]
-            # Segments of no point at all stay, for the verification to find.
-            segments.append(table.filter([latest.get(i, index) == index for i in ids]))
-    kept = [
-        table.filter([latest[base_id(i)] == index for i in table["point_id"].to_pylist()])
-        for index, table in enumerate(points)
+def changed_fields(before: Any, after: Any, most: int = 3) -> str:
+    """Name the fields in which two configs differ, with both values; empty where none does."""
+    flat = [dict(_flat(config)) for config in (before, after)]
+    names = [n for n in dict.fromkeys([*flat[0], *flat[1]]) if not n.startswith("sweep.")]
+    texts = [
+        f"{name}: {flat[0].get(name)} there, {flat[1].get(name)} now"
+        for name in names
+        if flat[0].get(name) != flat[1].get(name)
     ]
-    empty = arrow_schema(SEGMENT_COLUMNS).empty_table()
-    return Tables(_joined(kept, directory), _joined(segments or [empty], directory))
+    left_out = [f"{len(texts) - most} more"] if len(texts) > most else []
+    return "; ".join(texts[:most] + left_out)
 
 
-def _latest_parts(points: Sequence[pa.Table]) -> dict[str, int]:
-    """Return, for the id of every point, the part in which it was finished last."""
-    latest: dict[str, tuple[datetime, int]] = {}
-    for index, table in enumerate(points):
-        times = table["finished_at"].to_pylist()
-        for point_id, time in zip(table["point_id"].to_pylist(), times, strict=True):
-            key = base_id(point_id)
-            latest[key] = max(latest.get(key, (time, index)), (time, index))
-    return {key: index for key, (_, index) in latest.items()}
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the plain values of nested data under their dotted names."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        for index, inner in enumerate(value):
+            yield from _flat(inner, f"{name}[{index}]")
+    else:
+        yield name, value
 
 
-def _joined(tables: Sequence[pa.Table], directory: Path) -> pa.Table:
-    """Join parts; a swept column of whole numbers in one and fractions in another has both."""
+def _sync(file: Path) -> None:
+    """Wait until a file is on disk: its name must not outlive its content in a power cut."""
+    descriptor = os.open(file, os.O_RDONLY)
     try:
-        return pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowException as error:
-        raise ResultsError(f"{directory}: its parts do not go together: {error}") from None
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def read_part(file: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a part file. Raises ResultsError where it is none, FileNotFoundError if it is gone."""
-    try:
-        table = pq.read_table(file, columns=columns, partitioning=None)
-    except FileNotFoundError:
-        raise
-    except (OSError, pa.ArrowException) as error:
-        raise ResultsError(f"{file}: cannot be read: {error}") from None
-    version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
-    if version != SCHEMA_VERSION:
-        raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {version})")
-    return table
+def _tier(file: Path) -> int:
+    """Return how often the rows of a part were merged before, as its name says."""
+    number = file.name.split("-")[1]
+    return int(number) if number.isdecimal() and len(number) < 4 else 0

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from pipeline import driver
 from pipeline.results import load
+from pipeline.results.lock import locked
 from pipeline.results.store import read_run, read_tables
 from pipeline.run import failed, run_point
 from tests.cli.runner import run, run_json
@@ -112,7 +114,7 @@ def test_a_point_that_fails_is_a_row_and_exit_code_1(
         return run_point(problem, point)
 
     with monkeypatch.context() as patched:
-        patched.setattr(driver, "run_point", broken)
+        patched.setattr(driver, "run_sweep", partial(driver.run_sweep, solve=broken))
         result = run("sweep", config, "--out", tmp_path / "run")
     assert result.exit_code == 1
     assert "2 error" in result.stdout
@@ -222,3 +224,97 @@ def test_ctrl_c_leaves_what_is_done_and_a_second_run_completes_it(tmp_path: Path
     for budget, rate in found.items():
         expected = 400 if budget >= 0.75 else 300 if budget >= 0.5 else 100
         assert rate == pytest.approx(expected) if budget >= 0.25 else rate != rate
+
+
+def test_a_folder_in_which_another_sweep_runs_is_refused(config: Path, tmp_path: Path) -> None:
+    with locked(tmp_path / "run"):
+        result = run("sweep", config, "--out", tmp_path / "run", "--fresh")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"in use by process {os.getpid()} on " in result.stderr
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_the_plan_counts_points_and_runs_nothing(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    shown = run("sweep", config, "--plan", "--cpus", "2").stdout
+    assert "10 points" in shown
+    assert "on 2 CPUs" in shown
+    report = run_json("sweep", config, "--plan", "--method", "ratio")
+    assert report["points"] == 2
+    assert {kind["granularity"] for kind in report["kinds"]} == {"exact", "1+3"}
+    assert report["estimated_seconds"] > 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_swept_values_that_do_not_go_together_are_bad_input_and_leave_no_folder(
+    tmp_path: Path,
+) -> None:
+    over = {"model.num_attention_heads": [1, 4], "model.hidden_size": [4, 2]}
+    changes = {"sweep.over": over, "model.hidden_size": 4}
+    config = write_config(tmp_path / "small.yaml", changes)
+    result = run("sweep", config, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "must divide hidden_size 2" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_relative_budgets_where_nothing_can_be_placed_give_rows_that_say_why(
+    tmp_path: Path,
+) -> None:
+    changes = {"sweep.budgets_usd_per_hour": "around_fine", "limits.min_layers_per_stage": 5}
+    config = write_config(tmp_path / "small.yaml", changes)
+    result = run("sweep", config, "--out", tmp_path / "run", "--method", "enumeration")
+    assert result.exit_code == 0, result.stderr
+    points = load(tmp_path / "run").points
+    assert list(points.status) == ["infeasible"] * 2
+    assert points.message.str.startswith("memory: ").all()
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_machines_can_follow_a_sweep_and_ask_for_its_status(config: Path, tmp_path: Path) -> None:
+    result = run("sweep", config, "--out", tmp_path / "run", "--log-json")
+    events = [json.loads(text) for text in result.stderr.splitlines()]
+    assert (events[-1]["event"], events[-1]["done"], events[-1]["infeasible"]) == (
+        "progress",
+        10,
+        4,
+    )
+    found = run_json("status", tmp_path / "run")
+    assert (found["state"], found["planned"]) == ("finished", 10)
+    assert found["by_status"] == {"optimal": 6, "infeasible": 4}
+    shown = run("status", tmp_path / "run").stdout
+    assert "small: finished" in shown
+    assert "10 of 10 points: 4 infeasible, 6 optimal" in shown
+    assert run("status", tmp_path / "nowhere").exit_code == 2
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_an_error_is_a_line_of_json_too_where_that_was_asked_for(
+    config: Path, tmp_path: Path
+) -> None:
+    with locked(tmp_path / "run"):
+        result = run("sweep", config, "--out", tmp_path / "run", "--log-json")
+    assert result.exit_code == 2
+    assert "in use by process" in json.loads(result.stderr)["message"]
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_nothing_outside_the_folder_of_results_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    granularities = {"sweep.granularities": ["exact", [1, 3]], "model.name": "/etc/../x"}
+    config = write_config(home / "small.yaml", {**granularities, "name": "../../escaped"})
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    assert run("sweep", config, "--method", "ratio").exit_code == 0
+    after = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*") if file.is_file()}
+    new = {file for file, changed in after.items() if before.get(file) != changed}
+    assert {file.relative_to(home).parts[:2] for file in new} == {("results", "-..-escaped")}
+    written = {file.relative_to(home / "results" / "-..-escaped").parts[0] for file in new}
+    assert written == {"run.json", "points", "segments"}

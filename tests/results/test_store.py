@@ -12,9 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import ResultsError
-from pipeline.results import load
+from pipeline.results import load, parts
 from pipeline.results.schema import pareto_id, swept_column
-from pipeline.results.store import Store, part_files, read_run, read_tables
+from pipeline.results.store import (
+    PARTS_PER_TIER,
+    Store,
+    part_files,
+    read_run,
+    read_tables,
+)
 from tests.results.builders import error_row, point_row, segment_row
 
 RUN: dict[str, Any] = {
@@ -239,3 +245,97 @@ def test_a_full_disk_is_an_error_with_the_folder(
     monkeypatch.setattr(pq, "write_table", full)
     with pytest.raises(ResultsError, match="cannot write results: No space left on device"):
         store.append([point_row("a")], [])
+
+
+def test_a_full_disk_leaves_what_was_written_readable_and_no_half_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append([point_row("a")], [segment_row("a")])
+
+    def full(_table: Any, file: Path, **_options: Any) -> None:
+        file.write_bytes(b"PAR1")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "write_table", full)
+        with pytest.raises(ResultsError, match="No space left on device"):
+            store.append([point_row("b")], [segment_row("b")])
+    assert ids(store.directory) == ["a"]
+    assert not list(store.directory.glob(".*"))
+
+
+def test_a_full_disk_at_the_end_of_a_run_is_an_error_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        store.append([point_row(name)], [])
+
+    def full(*_arguments: Any, **_options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "write_table", full)
+        with pytest.raises(ResultsError, match="No space left on device"):
+            store.finish(stopped=False, failed=0)
+    assert ids(store.directory) == ["a", "b"]
+
+
+def test_a_table_folder_that_cannot_be_written_is_told_before_anything_is_run(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "points").write_text("a file where the folder should be")
+    with pytest.raises(ResultsError, match="cannot write results"):
+        Store(tmp_path).prepare(RUN)
+
+
+def test_results_of_another_schema_version_are_refused_and_left_alone(store: Store) -> None:
+    store.append([point_row("a")], [])
+    file = store.directory / "run.json"
+    old = json.dumps({**json.loads(file.read_text()), "schema_version": "0"})
+    file.write_text(old)
+    with pytest.raises(ResultsError, match="schema_version must be"):
+        store.prepare(RUN)
+    assert file.read_text() == old
+    assert ids(store.directory) == ["a"]
+
+
+def test_what_differs_from_the_config_of_an_earlier_run_is_named(store: Store) -> None:
+    config = {"pool": [{"gpu": "A", "count": 1}], "limits": {"max_stages": 4}, "sweep": {"a": 1}}
+    store.prepare({**RUN, "config": config})
+    changed = {**config, "pool": [{"gpu": "A", "count": 2}], "sweep": {"a": 2}}
+    with pytest.raises(ResultsError, match=r"instance \(pool\[0\].count: 1 there, 2 now\); choose"):
+        store.prepare({**RUN, "config": changed, "instance_hash": "two"})
+
+
+def test_many_parts_are_merged_while_they_grow_with_every_row_kept_once(store: Store) -> None:
+    most = 0
+    for index in range(PARTS_PER_TIER + 10):
+        store.append([point_row(f"p{index}")], [segment_row(f"p{index}")])
+        most = max(most, len(part_files(store.directory, "points")))
+    assert most < PARTS_PER_TIER
+    assert len(part_files(store.directory, "segments")) == 1 + 10
+    expected = sorted(f"p{index}" for index in range(PARTS_PER_TIER + 10))
+    assert ids(store.directory) == expected
+    assert store.done_ids() == set(expected)
+    assert sorted(load(store.directory).segments.point_id) == expected
+
+
+def test_a_reader_whose_files_are_merged_away_reads_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        store.append([point_row(name)], [segment_row(name)])
+    read = parts.read_part
+    merged: list[bool] = []
+
+    def merging(file: Path, columns: list[str] | None = None) -> Any:
+        if file.parent.name == "segments" and not merged:
+            merged.append(True)
+            store.compact()
+        return read(file, columns)
+
+    monkeypatch.setattr(parts, "read_part", merging)
+    tables = read_tables(store.directory)
+    assert tables is not None
+    assert sorted(tables.points["point_id"].to_pylist()) == ["a", "b", "c"]
+    assert sorted(tables.segments["point_id"].to_pylist()) == ["a", "b", "c"]

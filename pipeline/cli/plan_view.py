@@ -1,0 +1,55 @@
+"""Shows the plan of a sweep: its points by method and granularity, and an estimate of the time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+
+from pipeline.cli.durations import duration
+from pipeline.plan import Plan
+
+
+def plan_view(plan: Plan) -> Group:
+    """Return the table of a plan with a sentence on the whole."""
+    table = Table(box=None, header_style="bold")
+    for header in ("method", "granularity", "points", "s per point"):
+        table.add_column(header, justify="left" if header in ("method", "granularity") else "right")
+    for line in plan.lines:
+        seconds = f"{'≥ ' if line.is_cut_off else ''}{line.seconds_per_point:.3f}"
+        table.add_row(line.method, line.granularity, f"{line.points:,}", seconds)
+    return Group(table, _crossed(plan), _time(plan))
+
+
+def _crossed(plan: Plan) -> str:
+    """Say how many points there are, and what is crossed to make them."""
+    factors = " × ".join(f"{count} of {name}" for name, count in plan.swept.items())
+    return f"{plan.points:,} points" + (f", over {factors}" if factors else "")
+
+
+def _time(plan: Plan) -> str:
+    """Say how long the points may take, and on what that rests."""
+    least = "at least " if plan.is_lower_bound else "about "
+    cpus = f"{plan.cpus} CPU{'s' if plan.cpus > 1 else ''}"
+    return f"{least}{duration(plan.seconds)} on {cpus}, by one point of each kind; nothing was run"
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as plain data."""
+    return {
+        "points": plan.points,
+        "swept": dict(plan.swept),
+        "cpus": plan.cpus,
+        "estimated_seconds": plan.seconds,
+        "is_lower_bound": plan.is_lower_bound,
+        "kinds": [
+            {
+                "method": line.method,
+                "granularity": line.granularity,
+                "points": line.points,
+                "seconds_per_point": line.seconds_per_point,
+            }
+            for line in plan.lines
+        ],
+    }

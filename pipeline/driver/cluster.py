@@ -1,0 +1,66 @@
+"""Connects to a Ray cluster, or starts one that only this machine can reach."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+import ray
+from ray._private import ray_constants
+
+from pipeline.errors import Fault, InputError
+
+
+def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
+    """Connect to a cluster, or start a local one that listens on 127.0.0.1 alone.
+
+    Raises InputError where there is no cluster at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is not None:
+        _look_for(address)
+        try:
+            ray.init(address=address, **common)
+        except (ConnectionError, ValueError) as error:
+            raise _unreachable(address, str(error).strip().partition("\n")[0]) from None
+        return
+    _stay_on_this_machine()
+    ray.init(
+        num_cpus=num_cpus or os.cpu_count(),
+        include_dashboard=False,
+        _node_ip_address="127.0.0.1",
+        **common,
+    )
+
+
+def _stay_on_this_machine() -> None:
+    """Make a local Ray listen on 127.0.0.1 alone; else it opens its ports to the whole network.
+
+    Ray replaces a loopback address by the machine's own unless clusters are off, which it looks
+    up when it is imported and, in the processes that it starts, in the environment.
+    """
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
+
+
+def _look_for(address: str) -> None:
+    """Raise InputError where nothing listens at host:port; Ray would look for minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, str(error)) from None
+
+
+def _unreachable(address: str, reason: str) -> InputError:
+    return InputError([Fault("command line", "--address", f"no Ray there: {reason}", address)])
+
+
+def stop_ray() -> None:
+    """Disconnect from Ray, and end what `start_ray` started."""
+    ray.shutdown()

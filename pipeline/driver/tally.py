@@ -1,0 +1,58 @@
+"""Counts what came of the points of a sweep; needs no Ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.run import PointRows
+
+
+@dataclass
+class Tally:
+    """What came of the points so far. seconds: since the first of them was sent out."""
+
+    total: int | None = None
+    skipped: int = 0
+    by_status: dict[str, int] = field(default_factory=dict)
+    best_usd_per_token: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Points that were run."""
+        return sum(self.by_status.values())
+
+    @property
+    def failed(self) -> int:
+        """Points that ended in an error."""
+        return self.by_status.get("error", 0)
+
+    @property
+    def reached(self) -> int:
+        """Points that need no more work."""
+        return self.done + self.skipped
+
+    @property
+    def points_per_s(self) -> float:
+        """Points that were run in a second."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time that the rest takes at the rate so far; None while that is not known."""
+        if self.total is None or not self.points_per_s:
+            return None
+        return max(self.total - self.reached, 0) / self.points_per_s
+
+    def skip(self) -> None:
+        """Count a point that was there before."""
+        self.skipped += 1
+
+    def add(self, rows: PointRows) -> None:
+        """Count a point by the status of its first row."""
+        status = rows.points[0].values["status"]
+        self.by_status[status] = self.by_status.get(status, 0) + 1
+        for row in rows.points:
+            price = row.values.get("cost_usd_per_token")
+            if price is not None:
+                self.best_usd_per_token = min(price, self.best_usd_per_token or price)

@@ -1,0 +1,110 @@
+"""How far a run is, read from its folder while it goes on, from whatever process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ResultsError
+from pipeline.results.lock import Holder, holder, is_held
+from pipeline.results.parts import MAX_ATTEMPTS, POINTS, part_files, read_part
+from pipeline.results.schema import base_id
+from pipeline.results.store import read_run
+
+COLUMNS = ["point_id", "status", "finished_at", "cost_usd_per_token"]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What a folder says of its run.
+
+    state: running, finished, stopped, died (killed before it could note its end), or unknown
+    (its lock is held on another host). by_status: points by status, those of earlier runs of the
+    folder too. points_per_s: of the last run. planned: points of the last run's plan.
+    """
+
+    name: str
+    state: str
+    held_by: Holder | None
+    started_at: datetime
+    planned: int | None
+    by_status: dict[str, int]
+    points_per_s: float
+    best_usd_per_token: float | None
+    last_point_at: datetime | None
+
+    @property
+    def done(self) -> int:
+        """Points with a row."""
+        return sum(self.by_status.values())
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time that the rest takes at the rate so far; None where that is not known."""
+        if self.state not in ("running", "unknown") or not (self.planned and self.points_per_s):
+            return None
+        return max(self.planned - self.done, 0) / self.points_per_s
+
+
+def read_status(directory: Path) -> RunStatus:
+    """Read how far a run is. Raises ResultsError where there is no run."""
+    run = read_run(directory)
+    held = is_held(directory)
+    rows = _latest_rows(directory)
+    started_at = datetime.fromisoformat(run["started_at"])
+    new = [row["finished_at"] for row in rows if row["finished_at"] >= started_at]
+    prices = [p for row in rows if (p := row["cost_usd_per_token"]) is not None]
+    return RunStatus(
+        name=str(run["name"]),
+        state=_state(held, str(run["status"])),
+        held_by=holder(directory) if held is not False else None,
+        started_at=started_at,
+        planned=run.get("planned_points"),
+        by_status=dict(Counter(row["status"] for row in rows)),
+        points_per_s=_rate(new, started_at, running=bool(held)),
+        best_usd_per_token=min(prices, default=None),
+        last_point_at=max((row["finished_at"] for row in rows), default=None),
+    )
+
+
+def _state(held: bool | None, noted: str) -> str:
+    """Name the state by the lock, and by what was noted last where nobody holds it."""
+    if held is None:
+        return "unknown"
+    if held:
+        return "running"
+    return "died" if noted == "running" else noted
+
+
+def _rate(finished: list[datetime], started_at: datetime, running: bool) -> float:
+    """Return points per second since the start of a run, until now or its last point."""
+    if not finished:
+        return 0.0
+    until = datetime.now(UTC) if running else max(finished)
+    return len(finished) / max((until - started_at).total_seconds(), 1.0)
+
+
+def _latest_rows(directory: Path) -> list[dict[str, Any]]:
+    """Return the row of every point as it was finished last; of a frontier, its cheapest tokens."""
+    latest: dict[str, dict[str, Any]] = {}
+    for row in _rows(directory):
+        known = latest.setdefault(base_id(row["point_id"]), row)
+        price, other = known["cost_usd_per_token"], row["cost_usd_per_token"]
+        newer = row if row["finished_at"] >= known["finished_at"] else known
+        cheapest = min((p for p in (price, other) if p is not None), default=None)
+        latest[base_id(row["point_id"])] = {**newer, "cost_usd_per_token": cheapest}
+    return list(latest.values())
+
+
+def _rows(directory: Path) -> list[dict[str, Any]]:
+    """Read the rows of all parts. Raises ResultsError where merges never leave time for it."""
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            tables = [read_part(file, COLUMNS) for file in part_files(directory, POINTS)]
+            return [row for table in tables for row in table.to_pylist()]
+        except FileNotFoundError:
+            continue  # merged meanwhile
+    raise ResultsError(f"{directory}: is being rewritten; try again")
