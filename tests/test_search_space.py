@@ -122,7 +122,7 @@ def test_the_filters_threshold_lies_between_the_two_nearest_bandwidths() -> None
 def test_connections_that_the_filter_drops_are_those_below_its_threshold() -> None:
     instance = reference_instance({"network.drop_below_percentile": 10})
     options = stage_options(instance, granularity("coarse", 40).sizes)
-    found = connections(instance, group_classes(instance), options, across_types=True)
+    found = connections(instance, group_classes(instance), options, as_published=True)
     # 137,446 − 131,114 = 6,332 connections run inside ids 25–34 at 550 GB/s; the rest have 600.
     assert found.threshold_gb_per_s == 600.0
     assert int((found.count - found.kept).sum()) == 6_332
