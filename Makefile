@@ -6,13 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help sweep test check bench clean
+.PHONY: help sweep test check bench soak clean
 
 help:
 	@echo "make sweep   run the reference sweep, configs/medium.yaml, into results/medium"
 	@echo "make test    check format, lint and types, then run the tests"
 	@echo "make check   the same without the tests"
 	@echo "make bench   measure build and solve times"
+	@echo "make soak    30 kills of a sweep and a sweep of 20,000 points; up to half an hour"
 	@echo "make clean   remove .venv, caches and build files; results stay"
 
 sweep: $(READY)
@@ -34,6 +35,9 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.bench
+
+soak: $(READY)
+	@$(BIN)/python -m tests.soak
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
