@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help sweep test check bench reference docs validate clean
+.PHONY: help sweep test check bench soak reference docs validate clean
 
 help:
 	@echo "make sweep   run the reference sweep, configs/medium.yaml, into results/medium"
@@ -16,6 +16,7 @@ help:
 	@echo "make reference  make results/reference anew: all methods, tables and report"
 	@echo "make docs    write the generated pages of docs/"
 	@echo "make validate   score the performance model on MEASURED=file.csv"
+	@echo "make soak    30 kills of a sweep and a sweep of 20,000 points; up to half an hour"
 	@echo "make clean   remove .venv, caches and build files; results stay"
 
 sweep: $(READY)
@@ -54,6 +55,9 @@ validate: $(READY)
 	  { echo "$(MEASURED) does not exist; name a file, as: make validate MEASURED=mine.csv" >&2; \
 	    exit 2; }
 	@$(BIN)/python -m pipeline.validation $(MEASURED)
+
+soak: $(READY)
+	@$(BIN)/python -m tests.soak
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -29,6 +29,7 @@ from pipeline.network import Override, uniform_network
 from pipeline.performance.flops import GPU_FIGURES
 from pipeline.published import PublishedSearch
 from pipeline.settings import SolverSettings
+from tests.sweeps import store_for
 
 MEDIUM = Path(__file__).parent.parent / "configs" / "medium.yaml"
 PUBLISHED_LIMIT_S = 60.0
@@ -182,6 +183,83 @@ def whole_sweep(cpus: int, with_start: bool) -> Outcome:
     return Outcome(ended - (started if with_start else up), f"{tally.done} points, {cpus} CPUs")
 
 
+def empty_tasks(count: int = 2000) -> Outcome:
+    """Time Ray's own work for a task that does nothing, as many in flight as in a sweep."""
+    import ray
+
+    from pipeline.driver import TaskRules, start_ray, stop_ray
+
+    start_ray(num_cpus=2)
+    empty = ray.remote(num_cpus=1, max_retries=0)(lambda: None)
+    ray.get([empty.remote() for _ in range(20)])
+    most, flying = 2 * TaskRules().in_flight_per_cpu, []
+    started, cpu = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        flying.append(empty.remote())
+        if len(flying) >= most:
+            ready, flying = ray.wait(flying)
+            ray.get(ready)
+    ray.get(flying)
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+    stop_ray()
+    return Outcome(cpu / count, f"CPU time; {1000 * seconds / count:.2f} ms by the clock")
+
+
+def driver_overhead(count: int = 2000) -> Outcome:
+    """Time the driver's work for a point that takes none: plan, task, rows, files, merging."""
+    from pipeline.driver import Tally, run_sweep, start_ray, stop_ray
+    from pipeline.run import ballpark_usd_per_hour, failed
+    from pipeline.sweep import missing_tasks, run_record
+
+    budgets = [round(1 + i / count, 6) for i in range(count)]
+    plan = {"granularities": ["coarse"], "methods": ["enumeration"]}
+    loaded = load_config(MEDIUM, [("sweep", {**plan, "budgets_usd_per_hour": budgets})])
+    with tempfile.TemporaryDirectory() as folder:
+        store = store_for(loaded, Path(folder))
+        store.prepare(run_record(loaded))
+        start_ray(num_cpus=2)
+        tally = Tally()
+        started, cpu = time.perf_counter(), time.process_time()
+        tasks = missing_tasks(loaded, set(), tally.skip, ballpark_usd_per_hour)
+        run_sweep(tasks, store, tally, solve=lambda one, point: failed(one, point, "not solved"))
+        store.finish(stopped=False, failed=0)
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+        stop_ray()
+    return Outcome(cpu / count, f"CPU time; {1000 * seconds / count:.2f} ms by the clock")
+
+
+def both_cpus() -> Outcome:
+    """Compare a sweep of 400 points at `exact` on one CPU and on two, Ray being up."""
+    one, two = (exact_sweep(cpus) for cpus in (1, 2))
+    return Outcome(two, f"400 points, 2 CPUs; {one / two:.2f} times as fast as 1 (aim ≥ 1.8)")
+
+
+def exact_sweep(cpus: int, count: int = 400) -> float:
+    """Return the time of so many budgets at `exact`, s, without Ray's start."""
+    from pipeline.driver import Tally, run_sweep, start_ray, stop_ray
+    from pipeline.run import ballpark_usd_per_hour
+    from pipeline.sweep import missing_tasks, run_record
+
+    budgets = [round(2.5 + 0.01 * i, 4) for i in range(count)]
+    plan = {"granularities": ["exact"], "methods": ["enumeration"]}
+    warm, loaded = (
+        load_config(MEDIUM, [("sweep", {**plan, "budgets_usd_per_hour": some})])
+        for some in ([9.5 + i for i in range(8)], budgets)
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        store = store_for(loaded, Path(folder))
+        store.prepare(run_record(loaded))
+        start_ray(num_cpus=cpus)
+        for sweep in (warm, loaded):  # workers are started and warm before the clock is
+            started = time.perf_counter()
+            tally = Tally()
+            tasks = missing_tasks(sweep, set(), tally.skip, ballpark_usd_per_hour)
+            run_sweep(tasks, store, tally)
+        seconds = time.perf_counter() - started
+        stop_ray()
+    return seconds
+
+
 def benches() -> Iterator[Bench]:
     """Yield every benchmark, the quick ones first."""
     medium, large, larger = reference(), large_pool(), large_pool(scale=4)
@@ -201,6 +279,9 @@ def benches() -> Iterator[Bench]:
     yield Bench("compact at six sizes, $5/h", compact_beside)
     yield Bench("pairwise at six sizes, $5/h", published_yardstick, 1)
     yield Bench("sweep of 40 points, Ray up", lambda: whole_sweep(2, with_start=False), 3, 4.0)
+    yield Bench("Ray's empty task", empty_tasks, 3)
+    yield Bench("driver, a point that takes no time", driver_overhead, 3, 0.005)
+    yield Bench("sweep of 400 points on both CPUs", both_cpus, 1)
     yield Bench("sweep of 40 points, with Ray's start", lambda: whole_sweep(2, with_start=True), 3)
 
 

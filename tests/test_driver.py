@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,11 @@ from pipeline.config import LoadedConfig
 from pipeline.driver import FlushRule, Stopped, Tally, Task, run_sweep, start_ray
 from pipeline.errors import InputError
 from pipeline.instance import Performance
-from pipeline.points import make_point
+from pipeline.points import Point, Problem, make_point
 from pipeline.results import load
 from pipeline.results.frames import records
 from pipeline.results.store import part_files
-from pipeline.run import ballpark_usd_per_hour
+from pipeline.run import PointRows, ballpark_usd_per_hour, failed
 from pipeline.settings import SolverSettings
 from pipeline.sweep import missing_tasks, run_record
 from tests.sweeps import ANSWERS, small_config, small_problem, store_for
@@ -188,3 +189,41 @@ def test_ray_listens_on_this_machine_alone_and_reports_nothing() -> None:
     ray = sys.modules["ray"]
     assert [node["NodeManagerAddress"] for node in ray.nodes()] == ["127.0.0.1"]
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_a_task_has_as_many_cpus_as_its_solver_has_threads(tmp_path: Path) -> None:
+    def solve(problem: Problem, point: Point) -> PointRows:
+        import ray
+
+        context: Any = ray.get_runtime_context()
+        cpus = context.get_assigned_resources()["CPU"]
+        return failed(problem, point, f"{cpus:g} CPUs for {problem.settings.threads} threads")
+
+    for threads in (1, 2):
+        loaded = small_config(tmp_path, {"solver.threads": threads, "sweep.methods": ["ratio"]})
+        sweep(loaded, tmp_path / str(threads), solve=solve)
+        messages = set(load(tmp_path / str(threads)).points.message)
+        assert messages == {f"{threads} CPUs for {threads} threads"}
+
+
+def test_more_threads_than_any_node_has_cpus_are_refused_instead_of_waited_for(
+    tmp_path: Path,
+) -> None:
+    loaded = small_config(tmp_path, {"solver.threads": 3})
+    with pytest.raises(InputError, match=r"solver\.threads: must be at most 2"):
+        sweep(loaded, tmp_path / "run")
+
+
+def test_rows_are_written_by_time_even_while_no_point_comes_in(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+
+    def solve(problem: Problem, point: Point) -> PointRows:
+        if point.granularity == "1+3":  # waits until the other point is on disk
+            deadline = time.monotonic() + 30
+            while not part_files(run, "points") and time.monotonic() < deadline:
+                time.sleep(0.05)
+        return failed(problem, point, str(len(part_files(run, "points"))))
+
+    loaded = small_config(tmp_path, {"sweep.methods": ["ratio"]})
+    sweep(loaded, run, solve=solve, flush=FlushRule(points=100, seconds=0.3))
+    assert list(load(run).points.sort_values("granularity").message) == ["1", "0"]

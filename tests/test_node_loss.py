@@ -37,6 +37,7 @@ def solve(problem, point):
     name = ray.get_runtime_context().get_node_id()
     with (folder / "nodes").open("a") as nodes:
         nodes.write(name + "\\n")
+    (folder / "path").write_text("\\n".join(sys.path))
     if name == SECOND:
         time.sleep(600)
     return run_point(problem, point)
@@ -67,3 +68,5 @@ def test_points_of_a_node_that_dies_are_solved_by_the_others(tmp_path: Path) -> 
     assert list(points.status) == ["optimal"] * 12
     assert points.point_id.is_unique
     assert len(set((tmp_path / "nodes").read_text().split())) == 2, "both nodes were at work"
+    # On this machine the driver's own folder comes first; elsewhere that is not there.
+    assert "py_modules_files" in (tmp_path / "path").read_text(), "the package was sent along"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,6 +16,7 @@ from pipeline.errors import Fault, InputError
 def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
     """Connect to a cluster, or start a local one that listens on 127.0.0.1 alone.
 
+    A cluster's workers get this package as it is here; what it needs must be installed there.
     Raises InputError where there is no cluster at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -23,17 +25,36 @@ def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
     if address is not None:
         _look_for(address)
         try:
-            ray.init(address=address, **common)
+            ray.init(address=address, runtime_env=_this_package(), **common)
         except (ConnectionError, ValueError) as error:
             raise _unreachable(address, str(error).strip().partition("\n")[0]) from None
         return
     _stay_on_this_machine()
     ray.init(
+        address="local",  # never a cluster that someone else has started on this machine
         num_cpus=num_cpus or os.cpu_count(),
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
         **common,
     )
+
+
+def _this_package() -> dict[str, Any]:
+    """Return the runtime environment in which workers run the same code as the driver."""
+    folder = Path(__file__).parent.parent
+    return {"py_modules": [str(folder)], "excludes": ["__pycache__"]}
+
+
+def check_cpus(cpus: int) -> None:
+    """Raise InputError where no node has so many CPUs: a task that asks for them never starts.
+
+    A cluster whose nodes with CPUs are still to come is given the benefit of the doubt.
+    """
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    most = int(max((n["Resources"].get("CPU", 0) for n in nodes if n["Alive"]), default=0))
+    if 0 < most < cpus:
+        reason = f"must be at most {most}, the CPUs of Ray's largest node"
+        raise InputError([Fault("config", "solver.threads", reason, cpus)])
 
 
 def _stay_on_this_machine() -> None:

@@ -19,6 +19,7 @@ from ray.exceptions import (
 )
 from ray.experimental import internal_kv
 
+from pipeline.driver.cluster import check_cpus
 from pipeline.driver.watchdog import ended_after
 from pipeline.points import Point, Problem
 from pipeline.run import PointRows, failed
@@ -98,11 +99,14 @@ class Tasks:
     def completed(self, tasks: Iterator[Task], stop: Sequence[str]) -> Iterator[PointRows | None]:
         """Run tasks; yield their rows in the order they finish, None while none does.
 
-        stop: once it holds anything, tasks that are not finished are left alone.
+        stop: once it holds anything, tasks that are not finished are left alone. Raises
+        InputError where no node has as many CPUs as the solver has threads.
         """
         problem_id, sent = "", None
         for problem, point in tasks:
             if problem.problem_id != problem_id:
+                if sent is None:
+                    check_cpus(problem.settings.threads)
                 problem_id, sent = problem.problem_id, ray.put(problem)
             self._send(_Attempt(problem, point, sent))
             while self._is_full(problem) and not stop:
