@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
 from pipeline.config import LoadedConfig
 from pipeline.config.load import stored_config
+from pipeline.errors import InputError
 from pipeline.granularity import granularity
 from pipeline.groups import group_classes
 from pipeline.instance import Instance
 from pipeline.options import stage_options
-from pipeline.points import make_point
+from pipeline.points import Problem, make_point
 from pipeline.results import load
-from pipeline.results.frames import records
-from pipeline.results.schema import base_id
+from pipeline.results.frames import Results, records
+from pipeline.results.schema import PointRow, base_id
 from pipeline.search_space import connections
 from pipeline.sweep import problem_of
-from pipeline.verify import Mismatch, swept_values, verify_point
+from pipeline.verify import Mismatch, verify_point
 
 Linked = Callable[[Sequence[int], Sequence[int]], bool]
+Row = dict[str, Any]
+TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -33,51 +43,159 @@ class Audit:
     mismatches: tuple[Mismatch, ...]
 
 
+@dataclass
+class Variant:
+    """The config with one set of swept values, and what is worth computing once for it."""
+
+    loaded: LoadedConfig
+
+    def __post_init__(self) -> None:
+        self._filters: dict[tuple[int, ...], Linked] = {}
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The problem that the rows answer."""
+        return problem_of(self.loaded, {})
+
+    @cached_property
+    def baseline(self) -> BaselineTry | None:
+        """What the rows are compared with."""
+        return best_baseline(baseline_tries(self.loaded.instance))
+
+    def linked(self, sizes: tuple[int, ...]) -> Linked:
+        """Return the link filter of a set of sizes."""
+        if sizes not in self._filters:
+            self._filters[sizes] = link_filter(self.loaded.instance, sizes)
+        return self._filters[sizes]
+
+
 def audit(directory: Path) -> Audit:
     """Verify every point of a run. Raises ResultsError and InputError for an unusable folder."""
     results = load(directory)
-    base = stored_config(results.run)
-    names = list(results.run["swept_fields"])
-    variants: dict[str, LoadedConfig] = {}
-    filters: dict[tuple[str, tuple[int, ...]], Linked] = {}
     segments = {
         str(point_id): records(frame.sort_values("stage"))
         for point_id, frame in results.segments.groupby("point_id")
     }
-    mismatches: list[Mismatch] = []
-    for row in records(results.points):
-        swept = swept_values(row, names)
-        key = repr(swept)
-        if key not in variants:
-            variants[key] = base.with_values(list(swept.items()), "swept values")
-        variant = variants[key]
-        sizes = tuple(int(size) for size in row["sizes"])
-        if (key, sizes) not in filters:
-            filters[key, sizes] = link_filter(variant.instance, sizes)
+    mismatches = list(_rows_pair(results, segments))
+    for row, variant in _with_variants(results):
+        if isinstance(variant, Mismatch):
+            mismatches.append(variant)
+            continue
         rows = segments.get(row["point_id"], [])
-        mismatches += _identity(row, variant)
-        mismatches += verify_point(row, rows, variant.instance, filters[key, sizes])
-    stray = set(segments) - set(results.points.point_id)
-    mismatches += [Mismatch(i, "segments without a point", len(segments[i]), 0) for i in stray]
+        mismatches += _verified(row, rows, variant)
     placed = int(results.points.throughput_tokens_per_s.notna().sum())
     return Audit(len(results.points), placed, tuple(mismatches))
 
 
-def _identity(row: dict[str, Any], variant: LoadedConfig) -> list[Mismatch]:
+def _rows_pair(results: Results, segments: dict[str, list[Row]]) -> Iterator[Mismatch]:
+    """Every point has one row, and segments belong to a point."""
+    times = Counter(map(str, results.points.point_id))
+    for point_id, count in times.items():
+        if count > 1:
+            yield Mismatch(point_id, "rows of the point", count, 1)
+    for point_id, rows in segments.items():
+        if point_id not in times:
+            yield Mismatch(point_id, "segments without a point", len(rows), 0)
+
+
+def _with_variants(results: Results) -> Iterator[tuple[Row, Variant | Mismatch]]:
+    """Yield every row with the config that it answers to, or with why there is none."""
+    base = stored_config(results.run)
+    names = list(results.run["swept_fields"])
+    variants: dict[str, Variant] = {}
+    for row in records(results.points):
+        try:
+            swept = {name: _swept_value(row[name], name in results.json_columns) for name in names}
+            if repr(swept) not in variants:
+                changed = base.with_values(list(swept.items()), "swept values")
+                variants[repr(swept)] = Variant(changed)
+            yield row, variants[repr(swept)]
+        except (InputError, KeyError, ValueError) as error:
+            yield row, Mismatch(str(row["point_id"]), "swept values", str(error), "a sound config")
+
+
+def _swept_value(value: Any, is_json: bool) -> Any:
+    """Return a swept value as it stood in the config."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return json.loads(value) if is_json else value
+
+
+def _verified(row: Row, segments: Sequence[Row], variant: Variant) -> Iterator[Mismatch]:
+    """Check a row by itself, then the question, the comparison and the placement."""
+    point_id = str(row["point_id"])
+    try:
+        PointRow({name: value for name, value in row.items() if not _is_null(value)})
+        allowed = granularity(row["granularity"], variant.loaded.instance.num_layers).sizes
+    except ValueError as error:
+        yield Mismatch(point_id, "row", str(error), "a row that says one thing")
+        return
+    yield from _question_stands(row, variant, allowed)
+    yield from _comparison_stands(row, variant)
+    yield from verify_point(row, segments, variant.loaded.instance, variant.linked(allowed))
+
+
+def _question_stands(row: Row, variant: Variant, allowed: tuple[int, ...]) -> Iterator[Mismatch]:
     """Recompute a point's id: a changed question does not go with the stored answer."""
+    stored, asked = str(row["point_id"]), base_id(str(row["point_id"]))
     budget, weight = (
-        None if row[name] != row[name] else row[name]
+        None if _is_null(row[name]) else row[name]
         for name in ("budget_usd_per_hour", "cost_weight")
     )
-    point = make_point(problem_of(variant, {}), row["granularity"], row["method"], budget, weight)
-    stored, asked = str(row["point_id"]), base_id(str(row["point_id"]))
-    found = []
+    point = make_point(variant.problem, row["granularity"], row["method"], budget, weight)
     if asked != point.point_id:
-        found.append(Mismatch(stored, "question", asked, point.point_id))
-    allowed = granularity(row["granularity"], variant.instance.num_layers).sizes
+        yield Mismatch(stored, "question", asked, point.point_id)
     if tuple(row["sizes"]) != allowed:
-        found.append(Mismatch(stored, "sizes", tuple(row["sizes"]), allowed))
-    return found
+        yield Mismatch(stored, "sizes", list(map(int, row["sizes"])), list(allowed))
+
+
+def _comparison_stands(row: Row, variant: Variant) -> Iterator[Mismatch]:
+    """Recompute what a row says of the baseline, the target and the weighted score."""
+    point_id, price = str(row["point_id"]), row["cost_usd_per_token"]
+    if row["status"] == "error":
+        return
+    baseline, scales = variant.baseline, variant.problem.scales
+    expected: Row = {
+        "baseline_throughput_tokens_per_s": baseline.tokens_per_s if baseline else None,
+        "baseline_cost_usd_per_hour": baseline.usd_per_hour if baseline else None,
+        "baseline_cost_usd_per_token": baseline.usd_per_token if baseline else None,
+    }
+    if not _is_null(price):
+        against = baseline.usd_per_token if baseline else 0.0
+        expected["ratio_to_baseline"] = price / against if against else None
+        target = scales.target_usd_per_token
+        expected["target_met"] = None if target is None else price <= target
+    for name, value in expected.items():
+        stored = None if _is_null(row[name]) else row[name]
+        same = value is stored if value is None or stored is None else _close(stored, value)
+        if not same:
+            yield Mismatch(point_id, name, stored, value)
+    score, bound = _weighted_score(row, variant), row["bound_weighted_score"]
+    if score is None or _is_null(bound):
+        return
+    slack = bound - score
+    if slack < -1e-6 * abs(score) or (row["status"] == "optimal" and slack > 1e-6 * abs(score)):
+        yield Mismatch(point_id, "bound_weighted_score", bound, score)
+
+
+def _weighted_score(row: Row, variant: Variant) -> float | None:
+    """Return the score, t/t_norm − w/(1−w)·cost/cost_norm; −cost/cost_norm for w = 1."""
+    weight, scales = row["cost_weight"], variant.problem.scales
+    if row["method"] != "weighted" or _is_null(weight) or _is_null(row["cost_usd_per_hour"]):
+        return None
+    cost = row["cost_usd_per_hour"] / scales.cost_usd_per_hour
+    if weight == 1:
+        return float(-cost)
+    rate = row["throughput_tokens_per_s"] / scales.throughput_tokens_per_s
+    return float(rate - weight / (1 - weight) * cost)
+
+
+def _close(one: Any, other: Any) -> bool:
+    return math.isclose(float(one), float(other), rel_tol=TOLERANCE)
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def link_filter(instance: Instance, sizes: tuple[int, ...]) -> Linked:

@@ -15,6 +15,8 @@ import pandas as pd
 from pipeline.results.frames import Results
 
 REFERENCE_GRANULARITY = "exact"
+# Methods whose proof is one of the lowest $/token; those of the others are of something else.
+_PROVE_LOWEST = {"ratio": 0, "frontier": 1}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class GranularityRow:
     usd_per_hour: float
     segments_used: tuple[SegmentUse, ...]
     options: int
+    segments: int
+    connections: int
     binaries: int
     points: int
     failed: int
@@ -74,13 +78,18 @@ def granularity_rows(results: Results) -> list[GranularityRow]:
 
 
 def unplaced(results: Results) -> list[tuple[str, int, str]]:
-    """List granularities without any placement: name, points, and the commonest reason."""
+    """List what has no placement at all: name, points, and the commonest reason.
+
+    One entry for every granularity and set of swept values; the name tells both.
+    """
     listed = []
-    for name, points in results.points.groupby("granularity", sort=False):
-        if points.cost_usd_per_token.notna().any():
-            continue
-        reason = Counter(points.message).most_common(1)[0][0]
-        listed.append((str(name), len(points), reason))
+    for swept, of_swept in _by_swept(results.points, list(results.run["swept_fields"])):
+        for granularity, points in of_swept.groupby("granularity", sort=False):
+            if points.cost_usd_per_token.notna().any():
+                continue
+            reason = Counter(points.message).most_common(1)[0][0]
+            name = ", ".join([str(granularity), *(f"{k} = {v}" for k, v in swept.items())])
+            listed.append((name, len(points), reason))
     return listed
 
 
@@ -99,7 +108,8 @@ def _by_swept(
         yield {}, points
         return
     for values, group in points.groupby(names, sort=True):
-        yield dict(zip(names, values, strict=True)), group
+        plain = [value.item() if hasattr(value, "item") else value for value in values]
+        yield dict(zip(names, plain, strict=True)), group
 
 
 def _lowest(points: pd.DataFrame) -> pd.Series | None:
@@ -107,8 +117,12 @@ def _lowest(points: pd.DataFrame) -> pd.Series | None:
     placed = points[points.cost_usd_per_token.notna()]
     if placed.empty:
         return None
-    order = ["cost_usd_per_token", "cost_usd_per_hour", "method", "point_id"]
-    return placed.sort_values(order).iloc[0]
+    lowest = placed[placed.cost_usd_per_token <= placed.cost_usd_per_token.min() * (1 + 1e-9)]
+    # Of methods that found the same, the one that proved it to be the lowest is named.
+    rank = lowest.method.map(lambda name: _PROVE_LOWEST.get(name, len(_PROVE_LOWEST)))
+    order = ["rank", "cost_usd_per_hour", "method", "point_id"]
+    first: pd.Series = lowest.assign(rank=rank).sort_values(order).iloc[0]
+    return first
 
 
 def _row(
@@ -129,6 +143,8 @@ def _row(
         usd_per_hour=float(best.cost_usd_per_hour),
         segments_used=segment_usage(results, str(best.point_id)),
         options=int(best.options),
+        segments=int(best.segments),
+        connections=int(best.connections),
         binaries=int(best.binaries),
         points=len(points),
         failed=int((points.status == "error").sum()),

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import RayError
 
+from pipeline.errors import Fault, InputError
 from pipeline.points import Point, Problem
 from pipeline.results.store import Store
 from pipeline.run import PointRows, failed, run_point
@@ -26,6 +29,8 @@ from pipeline.run import PointRows, failed, run_point
 MAX_RETRIES = 2
 # Points in flight per CPU: enough that no CPU waits for the driver, few enough to stop quickly.
 IN_FLIGHT_PER_CPU = 4
+# How long the driver waits for a task before it looks whether it was asked to stop.
+SECONDS_BETWEEN_LOOKS = 0.2
 
 Task = tuple[Problem, Point]
 
@@ -77,19 +82,52 @@ class FlushRule:
 
 
 def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
-    """Connect to a cluster, or start a local one that listens on 127.0.0.1 alone."""
+    """Connect to a cluster, or start a local one that listens on 127.0.0.1 alone.
+
+    Raises InputError where there is no cluster at the address.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is not None:
-        ray.init(address=address, **common)
+        _look_for(address)
+        try:
+            ray.init(address=address, **common)
+        except (ConnectionError, ValueError) as error:
+            raise _unreachable(address, _first_line(error)) from None
         return
+    _stay_on_this_machine()
     ray.init(
         num_cpus=num_cpus or os.cpu_count(),
         include_dashboard=False,
         _node_ip_address="127.0.0.1",
         **common,
     )
+
+
+def _stay_on_this_machine() -> None:
+    """Make a local Ray listen on 127.0.0.1 alone; else it opens its ports to the whole network.
+
+    Ray replaces a loopback address by the machine's own unless clusters are off, which it looks
+    up when it is imported and, in the processes that it starts, in the environment.
+    """
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
+
+
+def _look_for(address: str) -> None:
+    """Raise InputError where nothing listens at host:port; Ray would look for minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, str(error)) from None
+
+
+def _unreachable(address: str, reason: str) -> InputError:
+    return InputError([Fault("command line", "--address", f"no Ray there: {reason}", address)])
 
 
 def stop_ray() -> None:
@@ -110,15 +148,17 @@ def run_sweep(
     """
     started = time.monotonic()
     pending = _Pending(store, flush)
-    with _stop_on_signal():
+    with _stop_on_signal() as asked:
         try:
-            for rows in _completed(tasks):
+            for rows in _completed(tasks, asked):
                 pending.add(rows)
                 tally.add(rows)
                 tally.seconds = time.monotonic() - started
                 watch(tally)
         finally:
             pending.write()
+    if asked:
+        raise Stopped(asked[0])
 
 
 class _Pending:
@@ -144,8 +184,11 @@ class _Pending:
         self._rows, self._since = [], time.monotonic()
 
 
-def _completed(tasks: Iterator[Task]) -> Iterator[PointRows]:
-    """Keep a bounded number of tasks in flight; yield their rows in the order they finish."""
+def _completed(tasks: Iterator[Task], stop: Sequence[str]) -> Iterator[PointRows]:
+    """Keep a bounded number of tasks in flight; yield their rows in the order they finish.
+
+    stop: once it holds anything, tasks that are not finished are left alone.
+    """
     remote = ray.remote(num_cpus=1, max_retries=MAX_RETRIES)(run_point)
     sent: dict[str, Any] = {}
     running: dict[Any, Task] = {}
@@ -153,9 +196,11 @@ def _completed(tasks: Iterator[Task]) -> Iterator[PointRows]:
         if problem.problem_id not in sent:
             sent = {problem.problem_id: ray.put(problem)}
         running[remote.remote(sent[problem.problem_id], point)] = (problem, point)
-        while len(running) >= _most_in_flight():
+        while len(running) >= _most_in_flight() and not stop:
             yield from _finished(running)
-    while running:
+        if stop:
+            return
+    while running and not stop:
         yield from _finished(running)
 
 
@@ -167,7 +212,7 @@ def _most_in_flight() -> int:
 
 def _finished(running: dict[Any, Task]) -> Iterator[PointRows]:
     """Wait for at least one task; yield the rows of all that are done."""
-    ready, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
+    ready, _ = ray.wait(list(running), num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
     more, _ = ray.wait(list(running), num_returns=len(running), timeout=0)
     for reference in {*ready, *more}:
         problem, point = running.pop(reference)
@@ -182,15 +227,19 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into Stopped, so that what is pending gets written."""
+def _stop_on_signal() -> Iterator[list[str]]:
+    """Yield a list to which SIGINT and SIGTERM add their names, instead of breaking in.
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise Stopped(signal.Signals(number).name)
+    So rows are never half handed over; whoever reads the list stops at the next good place.
+    """
+    asked: list[str] = []
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def note(number: int, _frame: FrameType | None) -> None:
+        asked.append(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,7 +15,9 @@ from pipeline.granularity import PRESETS, granularity
 from pipeline.instance import GpuType, Instance
 from pipeline.methods import Answer
 from pipeline.placement import Placement
+from pipeline.points import Point, Problem
 from pipeline.restrictions import is_restricted
+from pipeline.run import answers
 
 Solve = Callable[[CostCurve], Answer]
 
@@ -50,6 +52,23 @@ class Explanation:
     faster: Placement | None
     regrets: tuple[Regret, ...]
     restrictions_percent: float | None
+
+
+def explain_point(problem: Problem, point: Point) -> Explanation | None:
+    """Explain the answer to a point; None where it has no placement.
+
+    Better means a higher throughput for `enumeration`, else a lower $/token.
+    """
+    sizes = granularity(point.granularity, problem.instance.num_layers)
+    curve = CostCurve(problem.instance, sizes, problem.settings)
+
+    def solve(other: CostCurve) -> Answer:
+        return next(answers(problem, point, other))
+
+    placement = solve(curve).placement
+    if placement is None:
+        return None
+    return explain(curve, placement, solve, by_price=point.method != "enumeration")
 
 
 def explain(curve: CostCurve, placement: Placement, solve: Solve, by_price: bool) -> Explanation:

@@ -54,10 +54,14 @@ def make_point(
     budget_usd_per_hour: float | None = None,
     cost_weight: float | None = None,
 ) -> Point:
-    """Return a point with its id."""
+    """Return a point with its id.
+
+    The granularity's name is part of it: two names may stand for the same sizes of a shallow
+    model, and each is to have its rows.
+    """
     sizes = granularity(granularity_name, problem.instance.num_layers).sizes
-    decisive = [problem.problem_id, sizes, method, budget_usd_per_hour, cost_weight]
-    point_id = digest(decisive)
+    question = [granularity_name, sizes, method, budget_usd_per_hour, cost_weight]
+    point_id = digest([problem.problem_id, *question])
     return Point(point_id, granularity_name, method, budget_usd_per_hour, cost_weight)
 
 

@@ -83,8 +83,9 @@ def solve_point(problem: Problem, point: Point) -> Solved:
         answer = _published_answer(problem, point, published)
         return Solved((answer,), published.effort, published.options, published.links)
     curve = CostCurve(problem.instance, sizes, problem.settings)
-    answers = tuple(_answers(problem, point, curve))
-    return Solved(answers, curve.effort, curve.options, curve.search.links)
+    return Solved(
+        tuple(answers(problem, point, curve)), curve.effort, curve.options, curve.search.links
+    )
 
 
 def ballpark_usd_per_hour(problem: Problem) -> float | None:
@@ -100,7 +101,8 @@ def ballpark_usd_per_hour(problem: Problem) -> float | None:
     return None
 
 
-def _answers(problem: Problem, point: Point, curve: CostCurve) -> Iterator[Answer]:
+def answers(problem: Problem, point: Point, curve: CostCurve) -> Iterator[Answer]:
+    """Yield the answers to a point from a curve, more than one only for `frontier`."""
     if point.method == "enumeration":
         yield methods.enumeration(curve, _budget(point))
     elif point.method == "ratio":

@@ -53,12 +53,14 @@ def points(config: Config, problem: Problem, ballpark: Ballpark) -> Iterator[Poi
 def missing_tasks(
     loaded: LoadedConfig, done: Container[str], skip: Callable[[], None], ballpark: Ballpark
 ) -> Iterator[tuple[Problem, Point]]:
-    """Yield the points of a sweep that are not done yet; call `skip` for each that is."""
+    """Yield each point of a sweep once unless it is done; call `skip` for every other mention."""
     for problem in problems(loaded):
+        planned: set[str] = set()
         for point in points(loaded.config, problem, ballpark):
-            if point.point_id in done:
+            if point.point_id in done or point.point_id in planned:
                 skip()
             else:
+                planned.add(point.point_id)
                 yield problem, point
 
 

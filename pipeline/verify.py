@@ -6,7 +6,6 @@ from the performance model and the prices, everything else from the rows themsel
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +72,28 @@ def verify_point(
         )
     if any(case.kind(segment) is None for segment in segments):
         return [_mismatch(case, "GPU types", [s["gpu"] for s in segments], "types of the pool")]
-    return [mismatch for rule in RULES for mismatch in rule(case)]
+    # What cannot be at all is told alone: nothing could be computed from it.
+    impossible = list(values_possible(case))
+    return impossible or [mismatch for rule in RULES for mismatch in rule(case)]
+
+
+def values_possible(case: Case) -> Iterator[Mismatch]:
+    """Layers are those of the model, degrees are allowed, and every segment names its GPUs."""
+    most = case.instance.num_layers
+    for segment in case.segments:
+        stage = segment["stage"]
+        ends, size = (segment["start_layer"], segment["end_layer"]), segment["size"]
+        if not 1 <= ends[0] <= ends[1] <= most:
+            yield _mismatch(case, f"layers of stage {stage}", ends, f"within 1 to {most}")
+        if not 1 <= size <= most:
+            yield _mismatch(case, f"size of stage {stage}", size, f"1 to {most}")
+        names = [kind.name for kind in case.instance.pool]
+        degree = segment["tp_degree"]
+        if degree not in (allowed := case.instance.degrees(names.index(segment["gpu"]))):
+            yield _mismatch(case, f"TP degree of stage {stage}", degree, f"one of {allowed}")
+        if len(segment["gpu_ids"]) != degree:
+            found = list(segment["gpu_ids"])
+            yield _mismatch(case, f"GPU ids of stage {stage}", found, f"{degree} of them")
 
 
 def layers_covered_once(case: Case) -> Iterator[Mismatch]:
@@ -118,8 +138,6 @@ def groups_disjoint_and_aligned(case: Case) -> Iterator[Mismatch]:
         if ids != block or first % degree or not inside:
             what = f"aligned block of {degree} {segment['gpu']}"
             yield _mismatch(case, f"GPU ids of stage {segment['stage']}", ids, what)
-        if degree not in case.instance.degrees(case.instance.pool.index(kind) if kind else 0):
-            yield _mismatch(case, f"TP degree of stage {segment['stage']}", degree, "not allowed")
 
 
 def memory_fits(case: Case) -> Iterator[Mismatch]:
@@ -191,6 +209,9 @@ def bound_holds(case: Case) -> Iterator[Mismatch]:
         "bound_cost_usd_per_hour": "cost_usd_per_hour",
         "bound_cost_usd_per_token": "cost_usd_per_token",
     }
+    proven = [name for name in case.point if name.startswith("bound_")]
+    if case.point["status"] == "optimal" and not any(_present(case.point[n]) for n in proven):
+        yield _mismatch(case, "status optimal", "no bound", "a bound that proves it")
     for names, sign in ((faster, 1), (cheaper, -1)):
         for bound_name, name in names.items():
             bound, value = case.point[bound_name], case.point[name]
@@ -242,14 +263,3 @@ def _mismatch(case: Case, what: str, stored: Any, recomputed: Any) -> Mismatch:
 
 def _present(value: Any) -> bool:
     return value is not None and value == value
-
-
-def swept_values(point: Row, names: Sequence[str]) -> dict[str, Any]:
-    """Return the swept values of a row; those stored as JSON text are read back."""
-    values = {name: point[name] for name in names}
-    for name, value in values.items():
-        if isinstance(value, np.generic):
-            values[name] = value.item()
-        elif isinstance(value, str) and value[:1] in "[{":
-            values[name] = json.loads(value)
-    return values

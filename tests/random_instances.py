@@ -85,10 +85,11 @@ def _network(rng: random.Random, num_gpus: int, shape: Shape) -> Network:
         slow = Override(part, None, rng.choice([0.0, 50 * scale]))
         network = uniform_network(num_gpus, 600 * scale, [slow])
     else:
-        draw = {
-            2: lambda: rng.choice([0, 1, 2, 5, 10, 50]) * 10 * scale,
-            3: lambda: rng.uniform(1, 600) * scale,
-        }[kind]
+        steps = [0, 1, 2, 5, 10, 50]
+
+        def draw() -> float:
+            return 10 * scale * rng.choice(steps) if kind == 2 else scale * rng.uniform(1, 600)
+
         network = matrix_network([[draw() for _ in range(num_gpus)] for _ in range(num_gpus)])
     if shape.filtered and rng.random() < 0.25:
         network = replace(network, drop_below_percentile=rng.choice([10.0, 30.0, 60.0]))

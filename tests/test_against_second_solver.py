@@ -62,7 +62,7 @@ def fastest_then_cheapest(instance: Instance, sizes: Granularity, budget: float)
         return None
     reached = solver.value(rank)
     model.add(rank == reached)
-    model.clear_objective()
+    model.clear_objective()  # type: ignore[no-untyped-call]
     model.minimize(cost)
     assert solver.solve(model) == cp_model.OPTIMAL
     return rates[reached], solver.objective_value / NANO

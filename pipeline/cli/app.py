@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 done, but something failed; 2 bad input; 3 no placement ex
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -38,8 +39,9 @@ def _root(
 
 
 def out() -> Console:
-    """Return the console for results; wide enough for tables where it is no terminal."""
-    return Console(width=None if sys.stdout.isatty() else 160, highlight=False, soft_wrap=False)
+    """Return the console for results; wide enough for tables where nobody set a width."""
+    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(width=None if has_width else 160, highlight=False, soft_wrap=False)
 
 
 def err() -> Console:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from pipeline.cli.app import FAILED, app, guarded, out
 from pipeline.cli.inputs import checked_granularity, read_config
@@ -98,12 +99,17 @@ def verify(directory: ResultsPath, as_json: AsJson = False) -> None:
                 "placements": found.placements,
                 "mismatches": mismatches,
             }
-            typer.echo(json.dumps(report, indent=2, default=str))
+            typer.echo(json.dumps(report, indent=2, default=_plain))
         else:
             for mismatch in found.mismatches:
-                out().print(f"[red]wrong[/red] {mismatch}")
+                out().print(Text.assemble(("wrong ", "red"), str(mismatch)), soft_wrap=True)
             verdict = f"{len(found.mismatches)} wrong" if found.mismatches else "all hold"
             out().print(f"{found.points} points, {found.placements} placements: {verdict}")
         return FAILED if found.mismatches else 0
 
     guarded(run)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of a table's own type as one that JSON knows; else text."""
+    return value.item() if hasattr(value, "item") else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ def watching(console: Console, tally: Tally) -> Iterator[Watch]:
 
 
 def _lines(console: Console, tally: Tally) -> Watch:
-    last = time.monotonic()
+    last = -math.inf
 
     def show(text: str) -> None:
         nonlocal last

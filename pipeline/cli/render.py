@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 
 def grid(title: str, columns: Sequence[tuple[str, str]]) -> Table:
-    """Return an empty table; a column is (header, justify)."""
+    """Return an empty table; a column is (header, justify). Figures stay whole, text may wrap."""
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for header, justify in columns:
-        table.add_column(header, justify="right" if justify == "right" else "left", no_wrap=True)
+        if justify == "right":
+            table.add_column(header, justify="right", no_wrap=True, vertical="top")
+        else:
+            table.add_column(header, justify="left", overflow="fold", vertical="top")
     return table
 
 
@@ -33,7 +36,7 @@ def signed_percent(value: float | None) -> str:
     return "–" if value is None else f"{value:+.1f} %"
 
 
-def bar(share: float, width: int = 10) -> str:
+def bar(share: float, width: int = 8) -> str:
     """Draw a share between 0 and 1 as a bar."""
     filled = round(min(max(share, 0.0), 1.0) * width)
     return "█" * filled + "░" * (width - filled)
@@ -55,7 +58,7 @@ def baseline_view(tries: Iterable[BaselineTry]) -> RenderableType:
             ("$/h", "right"),
             ("$/token", "right"),
             ("$/M tokens", "right"),
-            ("", "left"),
+            ("fits", "left"),
         ],
     )
     for tried in tries:
@@ -63,37 +66,27 @@ def baseline_view(tries: Iterable[BaselineTry]) -> RenderableType:
         if tried.fits:
             price = tried.usd_per_token
             figures = (f"{tried.tokens_per_s:,.0f}", f"{tried.usd_per_hour:.2f}", f"{price:.4e}")
-            table.add_row(*head, *figures, per_million(price), "fits")
+            table.add_row(*head, *figures, per_million(price), "yes")
         else:
-            table.add_row(*head, "–", "–", "–", "–", f"does not fit: {tried.reason}")
+            table.add_row(*head, "–", "–", "–", "–", f"no: {tried.reason}")
     return table
 
 
 def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
-    """Show the lowest $/token of every granularity beside what it took."""
-    swept = list(rows[0].swept) if rows else []
-    table = grid(
+    """Show the lowest $/token of every granularity, what it is made of, and what it took."""
+    found = _by_granularity(
         "Lowest cost per token by granularity",
+        rows,
         [
-            *((name, "left") for name in swept),
-            ("granularity", "left"),
             ("$/M tokens", "right"),
             ("tokens/s", "right"),
             ("$/h", "right"),
-            ("to baseline", "right"),
-            ("to exact", "right"),
-            ("proof", "left"),
+            ("against\nbaseline", "right"),
+            ("against\nexact", "right"),
+            ("status", "left"),
             ("by", "left"),
-            ("options", "right"),
-            ("binaries", "right"),
-            ("points", "right"),
-            ("build + solve s", "right"),
         ],
-    )
-    for row in rows:
-        table.add_row(
-            *(str(row.swept[name]) for name in swept),
-            row.granularity,
+        lambda row: (
             per_million(row.usd_per_token),
             f"{row.tokens_per_s:,.0f}",
             f"{row.usd_per_hour:.2f}",
@@ -101,25 +94,56 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
             signed_percent(row.percent_to_exact),
             row.status,
             row.method,
-            f"{row.options:,}",
-            f"{row.binaries:,}",
-            str(row.points),
-            f"{row.solve_seconds:.2f}",
-        )
-    return Group(table, Text(), usage_view(rows))
-
-
-def usage_view(rows: Sequence[GranularityRow]) -> RenderableType:
-    """Show which segments the best placement of every granularity uses."""
-    swept = list(rows[0].swept) if rows else []
-    table = grid(
-        "Segments of these placements",
-        [*((name, "left") for name in swept), ("granularity", "left"), ("segments", "left")],
+        ),
     )
+    used = _by_granularity(
+        "Segments of these placements",
+        rows,
+        [("segments", "left")],
+        lambda row: (", ".join(map(str, row.segments_used)),),
+    )
+    took = _by_granularity(
+        "Search space, and what the points took",
+        rows,
+        [
+            ("options", "right"),
+            ("segments", "right"),
+            ("connections", "right"),
+            ("binaries", "right"),
+            ("points", "right"),
+            ("failed", "right"),
+            ("build +\nsolve s", "right"),
+        ],
+        lambda row: (
+            *(f"{n:,}" for n in (row.options, row.segments, row.connections, row.binaries)),
+            str(row.points),
+            str(row.failed),
+            f"{row.solve_seconds:.2f}",
+        ),
+    )
+    return Group(found, Text(), used, Text(), took)
+
+
+def _by_granularity(
+    title: str,
+    rows: Sequence[GranularityRow],
+    columns: Sequence[tuple[str, str]],
+    cells: Callable[[GranularityRow], tuple[str, ...]],
+) -> Table:
+    """Return a table with a line for every granularity and set of swept values."""
+    swept = list(rows[0].swept) if rows else []
+    heads = [(short_name(name, swept), "left") for name in swept]
+    table = grid(title, [*heads, ("granularity", "left"), *columns])
     for row in rows:
-        used = ", ".join(map(str, row.segments_used))
-        table.add_row(*(str(row.swept[name]) for name in swept), row.granularity, used)
+        table.add_row(*(str(row.swept[name]) for name in swept), row.granularity, *cells(row))
     return table
+
+
+def short_name(name: str, among: Sequence[str]) -> str:
+    """Return the last part of a field's dotted name, or all of it where another ends alike."""
+    last = name.rpartition(".")[2]
+    alike = [other for other in among if other.rpartition(".")[2] == last]
+    return last if len(alike) == 1 else name
 
 
 def space_view(spaces: Sequence[tuple[str, SearchSpace]]) -> RenderableType:
@@ -130,10 +154,10 @@ def space_view(spaces: Sequence[tuple[str, SearchSpace]]) -> RenderableType:
             ("granularity", "left"),
             ("options", "right"),
             ("segments", "right"),
-            ("connections before filter", "right"),
+            ("connections\nbefore filter", "right"),
             ("connections", "right"),
             ("binaries", "right"),
-            ("connections, GPUs told apart", "right"),
+            ("connections,\nGPUs told apart", "right"),
         ],
     )
     for name, space in spaces:

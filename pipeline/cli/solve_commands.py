@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from pipeline.cli.app import FAILED, NO_PLACEMENT, app, guarded, out
 from pipeline.cli.inputs import checked_granularity, read_config
 from pipeline.cli.options import AsJson, Assignments, Budget, ConfigPath, GranularityName
+from pipeline.errors import Fault, InputError
 
 
 @app.command()
@@ -23,23 +27,38 @@ def solve(
             "--cost-weight", "-w", min=0.0, max=1.0, help="Trade throughput against cost."
         ),
     ] = None,
+    formulation: Annotated[
+        str | None,
+        typer.Option(help="compact, or pairwise: the published one, for small cases."),
+    ] = None,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Leave out what binds, lies next, and coarser costs.")
+    ] = False,
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find one placement and draw it: the lowest $/token, or the fastest at a budget.
+    """Find one placement, draw and explain it: the lowest $/token, or the fastest at a budget.
 
-    Exits 3 where no placement exists, with the reason.
+    Says what was proven, what holds the answer back, what lies next to it and what coarser
+    granularities give away. Exits 3 where no placement exists, with the reason.
     """
 
     def run() -> int:
         if budget is not None and cost_weight is not None:
             raise typer.BadParameter("--budget and --cost-weight exclude each other")
         method = "ratio"
+        if budget is not None and not math.isfinite(budget):
+            reason = "must be a finite number; leave it out for no budget"
+            raise InputError([Fault("command line", "--budget", reason, budget)])
         if budget is not None:
             method = "enumeration"
         elif cost_weight is not None:
             method = "weighted"
-        return _answer(config, assignments, granularity, method, budget, cost_weight, as_json)
+        given = list(assignments or [])
+        if formulation is not None:
+            given.append(f"solver.formulation={formulation}")
+        question = _Question(config, given, granularity, method, budget, cost_weight)
+        return _answer(question, as_json, explained=not brief)
 
     guarded(run)
 
@@ -54,39 +73,53 @@ def frontier(
     """Find every placement that is not beaten in both throughput and cost."""
 
     def run() -> int:
-        return _answer(config, assignments, granularity, "frontier", None, None, as_json)
+        question = _Question(config, assignments or [], granularity, "frontier")
+        return _answer(question, as_json, explained=False)
 
     guarded(run)
 
 
-def _answer(
-    config: Any,
-    assignments: list[str] | None,
-    granularity: str,
-    method: str,
-    budget: float | None,
-    cost_weight: float | None,
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True)
+class _Question:
+    """What the user asked, as the command line has it."""
+
+    config: Path
+    assignments: list[str]
+    granularity: str
+    method: str
+    budget: float | None = None
+    cost_weight: float | None = None
+
+
+def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     """Solve one point and print it; return the exit code."""
     from pipeline.cli.answers import answer_json, answer_view, frontier_view
+    from pipeline.cli.explanation import explanation_json, explanation_view
+    from pipeline.explain import explain_point
     from pipeline.points import make_point
     from pipeline.run import run_point
     from pipeline.sweep import problem_of
 
-    loaded = read_config(config, assignments)
-    name = checked_granularity(granularity, loaded.instance.num_layers)
+    loaded = read_config(question.config, question.assignments)
+    name = checked_granularity(question.granularity, loaded.instance.num_layers)
     problem = problem_of(loaded, {})
-    rows = run_point(problem, make_point(problem, name, method, budget, cost_weight))
+    point = make_point(problem, name, question.method, question.budget, question.cost_weight)
+    rows = run_point(problem, point)
     statuses = {row.values["status"] for row in rows.points}
+    placed = any(row.values.get("cost_usd_per_hour") is not None for row in rows.points)
+    explanation = explain_point(problem, point) if explained and placed else None
     if as_json:
         answers = [answer_json(row, rows.segments) for row in rows.points]
-        placed = [a for a in answers if a["throughput_tokens_per_s"] is not None]
-        typer.echo(json.dumps(placed if method == "frontier" else answers[0], indent=2))
-    elif method == "frontier":
+        if explanation is not None:
+            answers[0]["explanation"] = explanation_json(explanation)
+        points = [a for a in answers if a["throughput_tokens_per_s"] is not None]
+        typer.echo(json.dumps(points if question.method == "frontier" else answers[0], indent=2))
+    elif question.method == "frontier":
         out().print(frontier_view(rows))
     else:
         out().print(answer_view(problem, rows))
-    if "error" in statuses:
-        return FAILED
-    return NO_PLACEMENT if statuses == {"infeasible"} else 0
+        if explanation is not None:
+            out().print(explanation_view(explanation, by_price=question.method != "enumeration"))
+    if statuses == {"infeasible"}:
+        return NO_PLACEMENT
+    return 0 if placed and "error" not in statuses else FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,19 +116,16 @@ def _run(
         return tally, None
     with watching(err(), tally) as watch:
         watch("starting Ray" if address is None else f"connecting to Ray at {address}")
-        start_ray(address, cpus)
         try:
-            run_sweep(_chained(first, tasks), store, tally, watch=lambda _: watch(""))
+            start_ray(address, cpus)
+            run_sweep(chain([first], tasks), store, tally, watch=lambda _: watch(""))
         except Stopped as stopped:
             return tally, str(stopped)
+        except KeyboardInterrupt:  # while Ray was starting
+            return tally, "SIGINT"
         finally:
             stop_ray()
     return tally, None
-
-
-def _chained(first: Any, rest: Any) -> Any:
-    yield first
-    yield from rest
 
 
 def _verify(directory: Path) -> int:

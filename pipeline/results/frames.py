@@ -9,25 +9,22 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import ResultsError
-from pipeline.results.store import (
-    POINTS,
-    SEGMENTS,
-    distinct_segments,
-    latest_rows,
-    part_files,
-    read_parts,
-    read_run,
-)
+from pipeline.results.schema import json_columns
+from pipeline.results.store import read_run, read_tables
 
 
 @dataclass(frozen=True)
 class Results:
-    """The tables of one run: points and segments as frames, and what `run.json` says."""
+    """The tables of one run: points and segments as frames, and what `run.json` says.
+
+    json_columns: the columns of points whose values stand there as JSON text.
+    """
 
     directory: Path
     points: pd.DataFrame
     segments: pd.DataFrame
     run: dict[str, Any]
+    json_columns: frozenset[str] = frozenset()
 
     def placement(self, point_id: str) -> pd.DataFrame:
         """Return the segments of a point in pipeline order; empty where it has none."""
@@ -37,15 +34,11 @@ class Results:
 def read_results(folder: Path) -> Results:
     """Read the tables of a run, each point once. Raises ResultsError."""
     run = read_run(folder)
-    points = read_parts(part_files(folder, POINTS))
-    if points is None:
+    tables = read_tables(folder)
+    if tables is None:
         raise ResultsError(f"{folder}: holds no points yet")
-    segments = read_parts(part_files(folder, SEGMENTS))
-    frame = latest_rows(points).to_pandas()
-    if segments is None:
-        return Results(folder, frame, pd.DataFrame(columns=["point_id", "stage"]), run)
-    stages = distinct_segments(segments).to_pandas()
-    return Results(folder, frame, stages[stages.point_id.isin(set(frame.point_id))], run)
+    points, segments = tables.points.to_pandas(), tables.segments.to_pandas()
+    return Results(folder, points, segments, run, json_columns(tables.points.schema))
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -24,16 +24,21 @@ STATUSES = (*SOLVED, *UNSOLVED, "time_limit")
 
 @dataclass(frozen=True)
 class Column:
-    """One column: name with unit, Arrow type, whether it may be null, what it says."""
+    """One column: name with unit, Arrow type, whether it may be null, what it says.
+
+    as_json: values stand there as JSON text, since Arrow has no one type for them.
+    """
 
     name: str
     type: pa.DataType
     nullable: bool
     meaning: str
+    as_json: bool = False
 
     def field(self) -> pa.Field:
         """Return the Arrow field, its meaning in the metadata."""
-        return pa.field(self.name, self.type, self.nullable, {"meaning": self.meaning})
+        metadata = {"meaning": self.meaning} | ({"encoding": "json"} if self.as_json else {})
+        return pa.field(self.name, self.type, self.nullable, metadata)
 
 
 _text, _int, _float, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
@@ -114,6 +119,8 @@ class PointRow:
             raise ValueError(f"status {status} needs {', '.join(metrics)} (got only {given})")
         if status in UNSOLVED and given:
             raise ValueError(f"status {status} cannot have {', '.join(given)}")
+        if given and len(given) < len(metrics):
+            raise ValueError(f"{', '.join(metrics)} go together (got only {given})")
         if status in UNSOLVED and not self.values.get("message"):
             raise ValueError(f"status {status} needs a message")
         _refuse_nan(self.values)
@@ -157,7 +164,12 @@ def swept_column(name: str, values: Sequence[Any]) -> Column:
     for accepted, arrow in (({bool}, _bool), ({int}, _int), ({int, float}, _float), ({str}, _text)):
         if kinds <= accepted:
             return Column(name, arrow, False, "swept field of the instance")
-    return Column(name, _text, False, "swept field of the instance, as JSON")
+    return Column(name, _text, False, "swept field of the instance, as JSON", as_json=True)
+
+
+def json_columns(schema: pa.Schema) -> frozenset[str]:
+    """Return the columns whose values stand there as JSON text."""
+    return frozenset(f.name for f in schema if (f.metadata or {}).get(b"encoding") == b"json")
 
 
 def arrow_schema(columns: Iterable[Column], extra: Mapping[str, str] | None = None) -> pa.Schema:

@@ -1,7 +1,9 @@
 """Writes a run's folder so that, whatever happens, every file in it is whole.
 
 Tables grow by part files, each written under a temporary name beside its folder and renamed. A
-point counts as done when its row in `points` is there; its segments are written before it.
+part of `points` and the part of `segments` that goes with it have the same name; the segments
+are written first. So a point counts as done when its row in `points` is there, and segments whose
+points were never written, because the run was killed in between, are known by their name.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,7 @@ class Store:
 
     def __init__(self, directory: Path, swept: Sequence[Column] = ()):
         self.directory = directory
+        self._json_columns = [column.name for column in swept if column.as_json]
         self._schemas = {
             POINTS: arrow_schema((*POINT_COLUMNS, *swept)),
             SEGMENTS: arrow_schema(SEGMENT_COLUMNS),
@@ -49,11 +53,12 @@ class Store:
         run: what `run.json` will say. fresh: remove the results of an earlier run first.
         """
         try:
+            known = list(run["granularities"]) if fresh else self._known_granularities(run)
             for table in (POINTS, SEGMENTS):
                 (self.directory / table).mkdir(parents=True, exist_ok=True)
             if fresh:
                 self._clear()
-            known = self._known_granularities(run)
+            self._remove_temporaries()
             self.write_run({**run, "granularities": known})
         except OSError as error:
             reason = error.strerror or str(error)
@@ -67,31 +72,43 @@ class Store:
 
     def done_ids(self) -> set[str]:
         """Return the ids of the points that need not be run again; failed ones are."""
-        table = read_parts(part_files(self.directory, POINTS), ["point_id", "status"])
-        if table is None:
-            return set()
-        pairs = zip(*(table.column(i).to_pylist() for i in (0, 1)), strict=True)
+        files = part_files(self.directory, POINTS)
+        pairs = [
+            (point_id, status)
+            for table in (read_part(file, ["point_id", "status"]) for file in files)
+            for point_id, status in zip(
+                table["point_id"].to_pylist(), table["status"].to_pylist(), strict=True
+            )
+        ]
         return {base_id(point_id) for point_id, status in pairs if status != "error"}
 
     def append(self, points: Sequence[PointRow], segments: Iterable[SegmentRow]) -> None:
-        """Write one part file of each table."""
-        self._write(SEGMENTS, [segment.as_dict() for segment in segments])
-        self._write(POINTS, [point.values for point in points])
+        """Write one part file of each table. Raises ResultsError where that cannot be."""
+        rows = [self._encoded(point.values) for point in points]
+        tables = {
+            SEGMENTS: arrow_table([s.as_dict() for s in segments], self._schemas[SEGMENTS]),
+            POINTS: arrow_table(rows, self._schemas[POINTS]),
+        }
+        try:
+            self._write(tables)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ResultsError(f"{self.directory}: cannot write results: {reason}") from error
 
     def compact(self) -> None:
         """Merge the part files of each table into one, each point once, the latest row of it."""
-        files = {name: part_files(self.directory, name) for name in (SEGMENTS, POINTS)}
-        points = read_parts(files[POINTS])
-        if points is None:
+        files = {name: part_files(self.directory, name) for name in (POINTS, SEGMENTS)}
+        orphans = {file.name for file in files[SEGMENTS]} - {file.name for file in files[POINTS]}
+        if len(files[POINTS]) < 2 and not orphans:
             return
-        last = latest_rows(points)
-        segments = read_parts(files[SEGMENTS])
-        for name, table in ((SEGMENTS, segments), (POINTS, last)):
-            if table is not None and len(files[name]) > 1:
-                unique = table if name == POINTS else distinct_segments(table)
-                self._write_table(name, unique)
-                for file in files[name]:
-                    file.unlink()
+        tables = read_tables(self.directory)
+        if tables is None:
+            return
+        self._write({SEGMENTS: tables.segments, POINTS: tables.points})
+        # Points first: segments without points are ignored, points without segments would not be.
+        for name in (POINTS, SEGMENTS):
+            for file in files[name]:
+                file.unlink()
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         """Write `run.json`."""
@@ -100,15 +117,24 @@ class Store:
         temporary.write_text(text + "\n", encoding="utf-8")
         os.replace(temporary, self.directory / RUN_FILE)
 
-    def _write(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            self._write_table(name, arrow_table(rows, self._schemas[name]))
+    def _encoded(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn the values of columns that hold JSON into text."""
+        return {**values, **{name: json.dumps(values[name]) for name in self._json_columns}}
 
-    def _write_table(self, name: str, table: pa.Table) -> None:
+    def _write(self, tables: Mapping[str, pa.Table]) -> None:
+        """Write parts of one name, in the order given, each renamed only when it is whole."""
         part = f"part-{uuid.uuid4().hex}.parquet"
-        temporary = self.directory / f".{part}"
-        pq.write_table(table.cast(self._schemas[name]), temporary, compression="zstd")
-        os.replace(temporary, self.directory / name / part)
+        for name, table in tables.items():
+            if table.num_rows:
+                temporary = self.directory / f".{name}-{part}"
+                pq.write_table(table, temporary, compression="zstd")
+                os.replace(temporary, self.directory / name / part)
+
+    def _remove_temporaries(self) -> None:
+        """Remove what a run that was killed had not finished writing."""
+        for pattern in (f".{POINTS}-part-*", f".{SEGMENTS}-part-*", f".{RUN_FILE}.*"):
+            for file in self.directory.glob(pattern):
+                file.unlink(missing_ok=True)
 
     def _clear(self) -> None:
         """Remove the files of an earlier run, and nothing else."""
@@ -159,30 +185,74 @@ def part_files(directory: Path, name: str) -> list[Path]:
     return sorted((directory / name).glob("*.parquet"))
 
 
-def read_parts(files: Sequence[Path], columns: list[str] | None = None) -> pa.Table | None:
-    """Read part files into one table, None where there are none. Raises ResultsError."""
-    tables = []
-    for file in files:
+@dataclass(frozen=True)
+class Tables:
+    """Both tables of a run, each point as it was run last."""
+
+    points: pa.Table
+    segments: pa.Table
+
+
+def read_tables(directory: Path) -> Tables | None:
+    """Read both tables, None where there are no points yet. Raises ResultsError."""
+    for _ in range(3):
         try:
-            table = pq.read_table(file, columns=columns)
-        except (OSError, pa.ArrowException) as error:
-            raise ResultsError(f"{file}: cannot be read: {error}") from None
-        version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
-        if version != SCHEMA_VERSION:
-            raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {version})")
-        tables.append(table)
-    return pa.concat_tables(tables) if tables else None
+            return _read_tables(directory)
+        except FileNotFoundError:
+            continue  # a run that just ended has merged the files listed before
+    raise ResultsError(f"{directory}: is being rewritten; try again")
 
 
-def latest_rows(points: pa.Table) -> pa.Table:
-    """Keep one row of each point, the one finished last."""
-    ids, times = points.column("point_id").to_pylist(), points.column("finished_at").to_pylist()
-    latest = {ids[row]: row for row in sorted(range(len(ids)), key=lambda row: times[row])}
-    return points.take(sorted(latest.values()))
+def _read_tables(directory: Path) -> Tables | None:
+    files = part_files(directory, POINTS)
+    if not files:
+        return None
+    points = [read_part(file) for file in files]
+    latest = _latest_parts(points)
+    segments = []
+    for index, file in enumerate(files):
+        beside = directory / SEGMENTS / file.name
+        if beside.exists():
+            table = read_part(beside)
+            ids = [base_id(point_id) for point_id in table["point_id"].to_pylist()]
+            # Segments of no point at all stay, for the verification to find.
+            segments.append(table.filter([latest.get(i, index) == index for i in ids]))
+    kept = [
+        table.filter([latest[base_id(i)] == index for i in table["point_id"].to_pylist()])
+        for index, table in enumerate(points)
+    ]
+    empty = arrow_schema(SEGMENT_COLUMNS).empty_table()
+    return Tables(_joined(kept, directory), _joined(segments or [empty], directory))
 
 
-def distinct_segments(segments: pa.Table) -> pa.Table:
-    """Keep each stage of each point once: a point run twice has the same id and answer."""
-    ids, stages = segments.column("point_id").to_pylist(), segments.column("stage").to_pylist()
-    latest = {key: row for row, key in enumerate(zip(ids, stages, strict=True))}
-    return segments.take(sorted(latest.values()))
+def _latest_parts(points: Sequence[pa.Table]) -> dict[str, int]:
+    """Return, for the id of every point, the part in which it was finished last."""
+    latest: dict[str, tuple[datetime, int]] = {}
+    for index, table in enumerate(points):
+        times = table["finished_at"].to_pylist()
+        for point_id, time in zip(table["point_id"].to_pylist(), times, strict=True):
+            key = base_id(point_id)
+            latest[key] = max(latest.get(key, (time, index)), (time, index))
+    return {key: index for key, (_, index) in latest.items()}
+
+
+def _joined(tables: Sequence[pa.Table], directory: Path) -> pa.Table:
+    """Join parts; a swept column of whole numbers in one and fractions in another has both."""
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise ResultsError(f"{directory}: its parts do not go together: {error}") from None
+
+
+def read_part(file: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read a part file. Raises ResultsError where it is none, FileNotFoundError if it is gone."""
+    try:
+        table = pq.read_table(file, columns=columns, partitioning=None)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        raise ResultsError(f"{file}: cannot be read: {error}") from None
+    version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
+    if version != SCHEMA_VERSION:
+        raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {version})")
+    return table

@@ -1,0 +1,51 @@
+# Every target sets itself up: a virtual environment in .venv with the versions of constraints.txt.
+# Needed beforehand: Python 3.11 or newer, git and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help sweep test check bench clean
+
+help:
+	@echo "make sweep   run the reference sweep, configs/medium.yaml, into results/medium"
+	@echo "make test    check format, lint and types, then run the tests"
+	@echo "make check   the same without the tests"
+	@echo "make bench   measure build and solve times"
+	@echo "make clean   remove .venv, caches and build files; results stay"
+
+sweep: $(READY)
+	@$(BIN)/python -m pipeline sweep configs/medium.yaml --out results/medium
+
+test: check
+	@echo "tests: pytest"
+	@$(BIN)/python -m pytest
+
+check: $(READY)
+	@echo "format: ruff format --check"
+	@$(BIN)/ruff format --quiet --check pipeline tests || \
+	  { echo "these files are not formatted:" >&2; \
+	    $(BIN)/ruff format --check pipeline tests >&2; exit 1; }
+	@echo "lint: ruff check"
+	@$(BIN)/ruff check --quiet pipeline tests
+	@echo "types: mypy"
+	@$(BIN)/mypy --no-error-summary
+
+bench: $(READY)
+	@$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find pipeline tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamp says that .venv holds what pyproject.toml and constraints.txt ask for.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
+	         "name another one, as: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "set-up: a virtual environment in $(VENV) (takes a minute or two, once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)

@@ -1,0 +1,77 @@
+"""The explanation of an answer, as text for people and as data for machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from pipeline.cli.render import per_million
+from pipeline.explain import Explanation
+from pipeline.placement import Placement
+
+
+def explanation_view(explanation: Explanation, by_price: bool) -> RenderableType:
+    """Say what binds, what lies next, and what coarser or freer choices would give."""
+    better = "lower cost per token" if by_price else "higher throughput"
+    lines = [_binding_line(explanation, better, held_by_budget=not by_price)]
+    lines += [
+        f"Next {name} on the frontier: {_sketch(placement)}" if placement else f"Nothing is {name}."
+        for name, placement in (("cheaper", explanation.cheaper), ("faster", explanation.faster))
+    ]
+    if explanation.regrets:
+        lines.append(f"Coarser granularities give away: {_regret_list(explanation)}.")
+    if explanation.restrictions_percent is not None:
+        percent = explanation.restrictions_percent
+        lines.append(f"Without the restrictions: {percent:.1f} % {better}.")
+    return Group(Text(), *(Text(line) for line in lines))
+
+
+def explanation_json(explanation: Explanation) -> dict[str, Any]:
+    """Return an explanation as plain data."""
+    return {
+        "bindings": [asdict(binding) for binding in explanation.bindings],
+        "cheaper": _figures(explanation.cheaper),
+        "faster": _figures(explanation.faster),
+        "regrets": [asdict(regret) for regret in explanation.regrets],
+        "restrictions_percent": explanation.restrictions_percent,
+    }
+
+
+def _binding_line(explanation: Explanation, better: str, held_by_budget: bool) -> str:
+    gains = [
+        f"{b.limit} ({b.relaxed}: {b.gain_percent:.1f} % {better})" for b in explanation.bindings
+    ]
+    if held_by_budget and explanation.faster is not None:
+        gains.insert(0, f"the budget (faster from ${explanation.faster.usd_per_hour:.2f}/h on)")
+    if not gains:
+        return "What binds: prices alone; no limit, memory or count would help if relaxed."
+    return f"What binds: {', '.join(gains)}."
+
+
+def _regret_list(explanation: Explanation) -> str:
+    parts = (
+        f"{regret.granularity} "
+        + ("has no placement" if regret.percent is None else f"{regret.percent:.1f} %")
+        for regret in explanation.regrets
+    )
+    return ", ".join(parts)
+
+
+def _sketch(placement: Placement) -> str:
+    return (
+        f"{placement.tokens_per_s:,.0f} tokens/s for ${placement.usd_per_hour:.2f}/h, "
+        f"{per_million(placement.usd_per_token)} per million tokens"
+    )
+
+
+def _figures(placement: Placement | None) -> dict[str, float] | None:
+    if placement is None:
+        return None
+    return {
+        "throughput_tokens_per_s": placement.tokens_per_s,
+        "cost_usd_per_hour": placement.usd_per_hour,
+        "cost_usd_per_token": placement.usd_per_token,
+    }

@@ -1,0 +1,119 @@
+"""What every command has in common: help, exit codes, and errors that are messages."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import __version__
+from pipeline.cli.app import err, guarded, out
+from pipeline.errors import SolverError
+from tests.cli.runner import run
+from tests.sweeps import write_config, write_published_directory
+
+COMMANDS = ("sweep", "solve", "frontier", "space", "compare", "verify")
+ON_CONFIGS = ("sweep", "solve", "frontier", "space")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    result = run(command, "--help", columns=100)
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+    assert "--json" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_the_help_of_all_names_every_command() -> None:
+    text = run("--help").stdout
+    assert all(f" {command} " in text for command in COMMANDS)
+
+
+def test_the_version_is_printed() -> None:
+    assert run("--version").stdout == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("command", ON_CONFIGS)
+def test_a_config_that_is_not_there_is_an_error_on_one_line(command: str, tmp_path: Path) -> None:
+    result = run(command, tmp_path / "none.yaml")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == f"{tmp_path / 'none.yaml'}: file: does not exist\n"
+
+
+@pytest.mark.parametrize("command", ON_CONFIGS)
+def test_all_faults_of_a_config_are_told_at_once_and_without_traceback(
+    command: str, tmp_path: Path
+) -> None:
+    changes = {"limits.tp_degrees": [1, 3], "workload.batch_size": -1, "sweep.budget": 3}
+    config = write_config(tmp_path / "bad.yaml", changes)
+    result = run(command, config)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert sorted(line.split(": ", 2)[1] for line in lines) == [
+        "limits.tp_degrees[1]",
+        "sweep.budget",
+        "workload.batch_size",
+    ]
+    assert all(line.startswith(f"{config}: ") and "(got " in line for line in lines)
+
+
+@pytest.mark.parametrize("command", ON_CONFIGS)
+def test_set_replaces_a_field_and_its_faults_name_it(command: str, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "small.yaml")
+    result = run(command, config, "--set", "workload.batch_size=none")
+    assert result.exit_code == 2
+    assert "--set: workload.batch_size: must be a whole number (got 'none')" in result.stderr
+    result = run(command, config, "--set", "workload.batch_size")
+    assert result.exit_code == 2
+    assert "must be key=value" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["solve", "frontier", "space"])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("finest", "must be one of"), ("3", "cannot sum to 4 layers")]
+)
+def test_a_granularity_that_cannot_be_is_refused(
+    command: str, name: str, reason: str, tmp_path: Path
+) -> None:
+    result = run(command, write_config(tmp_path / "small.yaml"), "--granularity", name)
+    assert result.exit_code == 2
+    assert "--granularity" in result.stderr
+    assert reason in result.stderr
+
+
+@pytest.mark.parametrize("command", ["compare", "verify"])
+def test_a_folder_without_results_is_an_error(command: str, tmp_path: Path) -> None:
+    result = run(command, tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "run.json: does not exist; is this the folder of a sweep?" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["solve", "frontier", "space"])
+def test_a_published_directory_is_a_config(command: str, tmp_path: Path) -> None:
+    directory = write_published_directory(tmp_path / "published")
+    result = run(command, directory, "--granularity", "exact")
+    assert result.exit_code == 0, result.stderr
+
+
+def test_a_defect_is_a_message_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> int:
+        raise SolverError("HiGHS [refused] it")
+
+    with pytest.raises(Exception, match="1"):
+        guarded(body)
+    assert capsys.readouterr() == ("", "SolverError: HiGHS [refused] it\n")
+
+
+def test_results_go_to_stdout_and_errors_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    out().print("result")
+    err().print("error")
+    assert capsys.readouterr() == ("result\n", "error\n")
+
+
+def test_python_dash_m_pipeline_is_the_same_program() -> None:
+    command = [sys.executable, "-m", "pipeline", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{__version__}\n"

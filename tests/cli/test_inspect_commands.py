@@ -1,0 +1,70 @@
+"""space, compare and verify: looking without solving."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from tests.cli.runner import run, run_json
+from tests.sweeps import REFERENCE, run_without_ray, small_config
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("inspect")
+    run_without_ray(small_config(directory), directory / "run")
+    return directory / "run"
+
+
+def test_space_counts_what_the_published_formulation_would_build() -> None:
+    # The published "before" row; DESIGN.md section 4.
+    limits = [f"--set=pool.{gpu}.max_tp=4" for gpu in ("L20", "A10", "V100", "T4")]
+    limits += ["--set=pool.A100.max_tp=8", "--set=network.drop_below_percentile=10"]
+    (fine,) = run_json("space", REFERENCE, "--granularity", "fine", *limits)
+    assert fine["granularity"] == "fine"
+    counts = [fine[name] for name in ("segments", "connections", "binary_variables")]
+    assert counts == [4797, 335868, 340665]
+    assert fine["connections_before_filter"] == 353516
+
+
+def test_space_shows_every_granularity_of_the_config_within_100_columns() -> None:
+    result = run("space", REFERENCE, columns=100)
+    names = [line.split()[0] for line in result.stdout.splitlines()[3:]]
+    assert names == ["coarsest", "coarse", "moderate", "fine", "exact"]
+    assert "…" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_compare_as_data_has_the_baseline_and_every_granularity(folder: Path) -> None:
+    (found,) = run_json("compare", folder)
+    assert [row["granularity"] for row in found["granularities"]] == ["exact", "1+3"]
+    assert found["granularities"][1]["percent_to_exact"] == pytest.approx(12.5)
+    assert found["baseline"][0]["usd_per_token"] == pytest.approx(0.25 / (100 * 3600))
+
+
+def test_compare_shows_all_of_it_within_100_columns(folder: Path) -> None:
+    result = run("compare", folder, columns=100)
+    assert result.exit_code == 0
+    said = " ".join(result.stdout.split())
+    for text in ("33.3 % below the baseline", "+12.5 %", "1 × 4 layers on Fast TP 1", "optimal"):
+        assert text in said
+    assert "…" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_compare_takes_several_folders(folder: Path) -> None:
+    assert len(run_json("compare", folder, folder)) == 2
+
+
+def test_the_columns_of_the_figures_are_the_same_for_every_reader(folder: Path) -> None:
+    lines = run("compare", folder).stdout.splitlines()
+    (exact,) = [line for line in lines if line.startswith("exact") and "ratio" in line]
+    # .5/(300·3600) is $0.462963 per million tokens, a third under .25/(100·3600).
+    row = next(csv.reader([exact], delimiter=" ", skipinitialspace=True))
+    assert row[1:6] == ["$0.462963", "300", "0.50", "-33.3", "%"]
+
+
+def test_verify_says_how_much_it_looked_at(folder: Path) -> None:
+    result = run("verify", folder)
+    assert (result.exit_code, result.stdout) == (0, "10 points, 6 placements: all hold\n")
+    assert run_json("verify", folder) == {"points": 10, "placements": 6, "mismatches": []}

@@ -1,0 +1,106 @@
+"""solve and frontier: one question, one answer."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.runner import run, run_json
+from tests.sweeps import REFERENCE, write_config
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_config(tmp_path / "small.yaml")
+
+
+def test_solve_finds_the_lowest_price_per_token(config: Path) -> None:
+    answer = run_json("solve", config)
+    assert answer["status"] == "optimal"
+    assert answer["throughput_tokens_per_s"] == pytest.approx(300)
+    assert answer["cost_usd_per_hour"] == pytest.approx(0.5)
+    assert answer["cost_usd_per_token"] == pytest.approx(0.5 / (300 * 3600))
+    assert answer["bound_cost_usd_per_token"] == pytest.approx(0.5 / (300 * 3600))
+
+
+def test_solve_finds_the_fastest_within_a_budget(config: Path) -> None:
+    answer = run_json("solve", config, "--budget", 0.8)
+    assert answer["throughput_tokens_per_s"] == pytest.approx(400)
+    assert answer["bound_throughput_tokens_per_s"] == pytest.approx(400)
+    assert {(s["gpu"], s["size"]) for s in answer["segments"]} == {("Fast", 3), ("Slow", 1)}
+    assert [s["stage"] for s in answer["segments"]] == [0, 1]
+    assert set(answer["segments"][0]) >= {"gpu_ids", "start_layer", "end_layer", "tp_degree"}
+
+
+def test_solve_trades_throughput_against_cost(config: Path) -> None:
+    # t/10000 − 9·cost: the cheapest placement of all.
+    answer = run_json("solve", config, "--cost-weight", 0.9)
+    assert answer["cost_usd_per_hour"] == pytest.approx(0.25)
+
+
+def test_solve_without_placement_exits_3_with_the_reason(config: Path) -> None:
+    result = run("solve", config, "--budget", 0.1)
+    assert result.exit_code == 3
+    reason = "budget: $0.1/h is below the cheapest placement, $0.25/h"
+    assert result.stdout == f"infeasible: {reason}\n"
+    result = run("solve", config, "--budget", 0.1, "--json")
+    assert result.exit_code == 3
+    assert '"status": "infeasible"' in result.stdout
+
+
+def test_solve_that_ran_out_of_time_is_no_success(config: Path) -> None:
+    result = run("solve", config, "--set", "solver.time_limit_s=0")
+    assert result.exit_code == 1
+    assert "time_limit" in result.stdout
+
+
+@pytest.mark.parametrize("budget", ["inf", "nan", "-1", "much"])
+def test_a_budget_that_is_no_amount_is_refused(config: Path, budget: str) -> None:
+    result = run("solve", config, f"--budget={budget}")
+    assert result.exit_code == 2
+    assert "--budget" in result.stderr
+
+
+def test_budget_and_cost_weight_exclude_each_other(config: Path) -> None:
+    result = run("solve", config, "--budget", 1, "--cost-weight", 0.5)
+    assert result.exit_code == 2
+    assert "exclude each other" in result.stderr
+
+
+def test_solve_draws_the_pipeline_within_100_columns() -> None:
+    result = run("solve", REFERENCE, columns=100)
+    # DESIGN.md section 4: the lowest $/token at exact is 9.8697e-8, 18.3 % under the baseline.
+    assert "$0.098697 per million tokens" in result.stdout
+    assert "-18.3 % against the baseline" in result.stdout
+    assert "◀ bottleneck" in result.stdout
+    assert "…" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_frontier_lists_every_pareto_point_fastest_first(config: Path) -> None:
+    found = [
+        (answer["throughput_tokens_per_s"], answer["cost_usd_per_hour"])
+        for answer in run_json("frontier", config)
+    ]
+    assert found == [
+        pytest.approx((400, 0.75)),
+        pytest.approx((300, 0.5)),
+        pytest.approx((100, 0.25)),
+    ]
+
+
+def test_frontier_marks_the_lowest_price(config: Path) -> None:
+    lines = run("frontier", config, columns=100).stdout.splitlines()
+    (marked,) = [line for line in lines if "lowest $/token" in line]
+    assert marked.split()[:2] == ["300", "0.50"]
+
+
+def test_frontier_without_placement_exits_3(config: Path) -> None:
+    result = run("frontier", config, "--set", "limits.min_layers_per_stage=5")
+    assert result.exit_code == 3
+    assert result.stdout.startswith("infeasible: memory: ")
+
+
+def test_set_changes_the_question(config: Path) -> None:
+    # At $0.1/h for Slow its tokens are the cheapest: .1/100 against .5/300.
+    answer = run_json("solve", config, "--set", "pool.Slow.usd_per_hour=0.1")
+    assert answer["cost_usd_per_hour"] == pytest.approx(0.1)

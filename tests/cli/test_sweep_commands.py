@@ -1,0 +1,224 @@
+"""The sweep command: run, resume, refuse, stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import driver
+from pipeline.results import load
+from pipeline.results.store import read_run, read_tables
+from pipeline.run import failed, run_point
+from tests.cli.runner import run, run_json
+from tests.sweeps import ANSWERS, REFERENCE, write_config, write_published_directory
+
+pytest_plugins = ["tests.local_ray"]
+
+
+@pytest.fixture
+def shared_ray(local_ray: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """Let sweeps use the Ray that all tests share, instead of starting and ending their own."""
+    monkeypatch.setattr(driver, "start_ray", lambda *_: None)
+    monkeypatch.setattr(driver, "stop_ray", lambda: None)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return write_config(tmp_path / "small.yaml")
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_the_reference_sweep_has_45_rows_that_all_hold(tmp_path: Path) -> None:
+    result = run("sweep", REFERENCE, "--out", tmp_path / "medium", columns=100)
+    assert result.exit_code == 0, result.stderr
+    assert "every placement verified" in result.stdout
+    assert max(map(len, result.stdout.replace(str(tmp_path), "").splitlines())) <= 100
+    results = load(tmp_path / "medium")
+    assert len(results.points) == 45
+    assert set(results.points.status) == {"optimal", "infeasible"}
+    # DESIGN.md section 4: lowest $/token, and the baseline with the reasons against TP 1, 2, 4.
+    lowest = results.points.groupby("granularity").cost_usd_per_token.min()
+    known = {"coarsest": 1.0575e-7, "coarse": 1.0356e-7, "moderate": 1.0356e-7, "fine": 1.0356e-7}
+    assert lowest.to_dict() == pytest.approx({**known, "exact": 9.8697e-8}, rel=5e-5)
+    assert result.stdout.count("GB on each GPU, a V100 has 24 GB") == 3
+    assert "5,516  2.40" in result.stdout
+    reasons = results.points[results.points.status == "infeasible"].message
+    assert reasons.str.contains("is below the cheapest placement").all()
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_second_run_runs_only_what_is_missing(config: Path, tmp_path: Path) -> None:
+    first = run("sweep", config, "--out", tmp_path / "run", "--granularity", "exact")
+    assert "5 points run" in first.stdout
+    second = run("sweep", config, "--out", tmp_path / "run")
+    assert "5 points run" in second.stdout
+    assert "5 were there before" in second.stdout
+    third = run("sweep", config, "--out", tmp_path / "run")
+    assert "10 were there before" in third.stdout
+    assert "points run" not in third.stdout
+    assert len(load(tmp_path / "run").points) == len(ANSWERS)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_flags_take_the_place_of_the_plan(config: Path, tmp_path: Path) -> None:
+    flags = ["--granularity", "exact,2+4", "--budget", "0.5,2", "--method", "enumeration,frontier"]
+    report = run_json("sweep", config, "--out", tmp_path / "run", *flags)
+    # Each granularity: two budgets, and a frontier that counts as one point.
+    assert report["points"] == {"optimal": 6}
+    assert report["wrong"] == 0
+    assert [row["granularity"] for row in report["granularities"]] == ["exact", "2+4"]
+    points = load(tmp_path / "run").points
+    assert set(points.method) == {"enumeration", "frontier"}
+    assert set(points.budget_usd_per_hour.dropna()) == {0.5, 2.0}
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_results_go_into_a_folder_of_the_instance_unless_told_otherwise(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "--set=name=../my sweep"
+    assert run("sweep", config, "--method", "ratio", name).exit_code == 0
+    assert [p.name for p in (tmp_path / "results").iterdir()] == ["-my-sweep"]
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_folder_of_another_instance_is_refused_unless_fresh(config: Path, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "run", "--method", "ratio")
+    assert run("sweep", config, *out).exit_code == 0
+    dearer = "--set=pool.Fast.usd_per_hour=0.6"
+    refused = run("sweep", config, *out, dearer)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "holds results of another instance" in refused.stderr
+    assert len(load(tmp_path / "run").points) == 2
+    assert run("sweep", config, *out, dearer, "--fresh").exit_code == 0
+    assert read_run(tmp_path / "run")["config"]["pool"][0]["usd_per_hour"] == 0.6
+    assert len(load(tmp_path / "run").points) == 2
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_point_that_fails_is_a_row_and_exit_code_1(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(problem: Any, point: Any) -> Any:
+        if point.method == "ratio":
+            return failed(problem, point, "ZeroDivisionError: no layers left")
+        return run_point(problem, point)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(driver, "run_point", broken)
+        result = run("sweep", config, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "2 error" in result.stdout
+    assert read_run(tmp_path / "run")["failed"] == 2
+    again = run("sweep", config, "--out", tmp_path / "run")
+    assert again.exit_code == 0
+    assert "2 points run" in again.stdout
+    assert "8 were there before" in again.stdout
+    assert len(load(tmp_path / "run").points) == len(ANSWERS)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_points_without_placement_are_no_failure_and_not_run_again(
+    config: Path, tmp_path: Path
+) -> None:
+    flags = ("--out", tmp_path / "run", "--granularity", "1+3", "--method", "enumeration")
+    result = run("sweep", config, *flags, "--budget", "0.1,0.5")
+    assert result.exit_code == 0
+    assert "1+3: none of 2 points has a placement; budget: " in " ".join(result.stdout.split())
+    assert "2 were there before" in run("sweep", config, *flags, "--budget", "0.1,0.5").stdout
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_published_directory_can_be_swept(tmp_path: Path) -> None:
+    directory = write_published_directory(tmp_path / "published")
+    report = run_json("sweep", directory, "--out", tmp_path / "run")
+    assert report["wrong"] == 0
+    assert len(load(tmp_path / "run").points) == sum(report["points"].values()) > 0
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_swept_fields_are_columns_and_every_row_holds(tmp_path: Path) -> None:
+    over = {"workload.batch_size": [1, 2], "limits.tp_degrees": [[1], [1, 2]]}
+    config = write_config(tmp_path / "small.yaml", {"sweep.over": over})
+    result = run("sweep", config, "--out", tmp_path / "run", columns=100)
+    assert result.exit_code == 0, result.stderr
+    assert "…" not in result.stdout
+    points = load(tmp_path / "run").points
+    assert len(points) == 4 * len(ANSWERS)
+    assert set(points["workload.batch_size"]) == {1, 2}
+    assert {tuple(json.loads(text)) for text in points["limits.tp_degrees"]} == {(1,), (1, 2)}
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_the_designed_columns_are_in_the_file_with_the_version_of_the_schema(
+    config: Path, tmp_path: Path
+) -> None:
+    run("sweep", config, "--out", tmp_path / "run", "--method", "ratio")
+    for table, column in (("points", "cost_usd_per_token"), ("segments", "memory_utilization")):
+        (part,) = (tmp_path / "run" / table).iterdir()
+        schema = pq.read_schema(part)
+        assert schema.metadata[b"schema_version"] == b"1"
+        assert str(schema.field(column).type) == "double"
+
+
+@pytest.mark.parametrize(
+    ("flags", "field"),
+    [
+        (("--budget", "1,x"), "--budget"),
+        (("--budget", "1,-2"), "sweep.budgets_usd_per_hour"),
+        (("--method", "guess"), "sweep.methods[0]"),
+        (("--granularity", "exact,fien"), "sweep.granularities[1]"),
+        (("--granularity", "3"), "sweep.granularities[0]"),
+        (("--address", "127.0.0.1:9"), "--address"),
+    ],
+)
+def test_a_flag_that_cannot_be_is_told_by_name(
+    config: Path, tmp_path: Path, flags: tuple[str, str], field: str
+) -> None:
+    result = run("sweep", config, "--out", tmp_path / "run", *flags)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"command line: {field}: " in result.stderr
+
+
+def test_ctrl_c_leaves_what_is_done_and_a_second_run_completes_it(tmp_path: Path) -> None:
+    budgets = [round(0.1 + 0.01 * i, 4) for i in range(80)]
+    config = write_config(tmp_path / "small.yaml", {"sweep.granularities": ["exact"]})
+    out = tmp_path / "run"
+    flags = ["--out", str(out), "--method", "enumeration", "--cpus", "2"]
+    flags += ["--budget", ",".join(map(str, budgets))]
+    command = [sys.executable, "-m", "pipeline", "sweep", str(config), *flags]
+    # In a process group of its own, all of which gets the signal, as from a terminal.
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        assert any("/80 points" in line for line in process.stderr), "the sweep never began"
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "Stopped by SIGINT after" in errors
+    assert output == ""
+    assert read_run(out)["status"] == "stopped"
+    tables = read_tables(out)
+    assert tables is not None
+    stored = tables.points.num_rows
+    assert 0 < stored < 80
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert f"{stored} were there before" in again.stdout
+    assert read_run(out)["status"] == "finished"
+    points = load(out).points
+    found = dict(zip(points.budget_usd_per_hour, points.throughput_tokens_per_s, strict=True))
+    assert sorted(found) == budgets
+    # By hand: nothing below $0.25/h, then 100, from $0.50/h 300, from $0.75/h 400 tokens/s.
+    for budget, rate in found.items():
+        expected = 400 if budget >= 0.75 else 300 if budget >= 0.5 else 100
+        assert rate == pytest.approx(expected) if budget >= 0.25 else rate != rate

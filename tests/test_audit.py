@@ -1,0 +1,243 @@
+"""A run that was tampered with does not pass, whatever was changed.
+
+The run is made by hand, without any solver: Fast and Slow of `sweeps`, four of each, 2 layers on
+two Fast and 1 on each of two Slow. In tokens/s: 1200/2·2·.9 = 1080 and 400; in $/h: 1 and .25.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.audit import audit
+from pipeline.config import LoadedConfig
+from pipeline.points import make_point
+from pipeline.results.schema import PointRow, SegmentRow
+from pipeline.results.store import part_files
+from pipeline.sweep import problem_of, run_record
+from tests.cli.runner import run
+from tests.results.builders import error_row, point_row
+from tests.sweeps import SMALL, run_without_ray, small_config, store_for
+
+Rows = list[dict[str, Any]]
+POOL = [{**kind, "count": 4} for kind in SMALL["pool"]]
+CHANGES = {
+    "pool": POOL,
+    "limits.tp_degrees": [1, 2],
+    "sweep.target_usd_per_million_tokens": 2.0,
+    "sweep.normalization": {"throughput_tokens_per_s": 100.0, "cost_usd_per_hour": 1.0},
+}
+COST = 2 * 0.5 + 0.25 + 0.25
+BASELINE = 0.25 / (100 * 3600)
+
+
+def memory_gb(size: int, degree: int) -> float:
+    """k·w/d + A(d) for w = 1, D = 2, B = 2, b = s = 1; DESIGN.md section 4."""
+    return size / degree + 1.15 * (max(14 / degree, 2) + 4 / degree) * 2 / 1024**3
+
+
+def stage(point_id: str, number: int, gpu: str, ids: tuple[int, ...], layers: range) -> SegmentRow:
+    rate = {"Fast": 1200, "Slow": 400}[gpu] / len(layers) * len(ids) * {1: 1, 2: 0.9}[len(ids)]
+    needed = memory_gb(len(layers), len(ids))
+    return SegmentRow(
+        point_id=point_id,
+        stage=number,
+        gpu=gpu,
+        tp_degree=len(ids),
+        gpu_ids=ids,
+        start_layer=layers[0],
+        end_layer=layers[-1],
+        size=len(layers),
+        throughput_tokens_per_s=rate,
+        cost_usd_per_hour=len(ids) * {"Fast": 0.5, "Slow": 0.25}[gpu],
+        memory_gb=needed,
+        memory_utilization=needed / 4.5,
+        is_bottleneck=rate == 400,
+    )
+
+
+def question_of(loaded: LoadedConfig, method: str) -> str:
+    problem = problem_of(loaded, {})
+    budget = 1.6 if method == "enumeration" else None
+    weight = 0.5 if method == "weighted" else None
+    return make_point(problem, "exact", method, budget, weight).point_id
+
+
+def answered(loaded: LoadedConfig, method: str) -> PointRow:
+    """Return the row of the placement above, as if a method had found it."""
+    price = COST / (400 * 3600)
+    return point_row(
+        question_of(loaded, method),
+        method=method,
+        budget_usd_per_hour=1.6 if method == "enumeration" else None,
+        cost_weight=0.5 if method == "weighted" else None,
+        cost_usd_per_hour=COST,
+        cost_usd_per_token=price,
+        bound_throughput_tokens_per_s=400.0 if method == "enumeration" else None,
+        # 400/100 − 1·1.5/1
+        bound_weighted_score=2.5 if method == "weighted" else None,
+        mip_gap=0.0,
+        num_stages=3,
+        num_gpus=4,
+        baseline_throughput_tokens_per_s=100.0,
+        baseline_cost_usd_per_hour=0.25,
+        baseline_cost_usd_per_token=BASELINE,
+        ratio_to_baseline=price / BASELINE,
+        target_met=True,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    loaded = small_config(tmp_path, CHANGES)
+    store = store_for(loaded, tmp_path / "run")
+    store.prepare(run_record(loaded))
+    points = [answered(loaded, method) for method in ("enumeration", "weighted")]
+    segments = [
+        stage(str(point.values["point_id"]), *rest)
+        for point in points
+        for rest in (
+            (0, "Fast", (0, 1), range(1, 3)),
+            (1, "Slow", (4,), range(3, 4)),
+            (2, "Slow", (5,), range(4, 5)),
+        )
+    ]
+    reason = {"method": "iterative", "status": "infeasible", "message": "budget: too low"}
+    compared = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
+    sums = dict(zip(compared, (100.0, 0.25, BASELINE), strict=True))
+    baseline = {f"baseline_{name}": value for name, value in sums.items()}
+    nothing = error_row(question_of(loaded, "iterative"), **reason, **baseline)
+    store.append([*points, nothing], segments)
+    store.finish(stopped=False, failed=0)
+    return tmp_path / "run"
+
+
+def change(folder: Path, table: str, tamper: Callable[[Rows], Rows | None]) -> None:
+    """Rewrite a table with its rows tampered with; the rest of the file stays as it was."""
+    (part,) = part_files(folder, table)
+    stored = pq.read_table(part)
+    rows = stored.to_pylist()
+    pq.write_table(pa.Table.from_pylist(tamper(rows) or rows, schema=stored.schema), part)
+
+
+def test_a_sound_run_passes(folder: Path) -> None:
+    found = audit(folder)
+    assert found.mismatches == ()
+    assert (found.points, found.placements) == (3, 2)
+
+
+def point_field(name: str, value: Any) -> tuple[str, Callable[[Rows], None]]:
+    return "points", lambda rows: rows[0].update({name: value})
+
+
+def segment_field(row: int, **values: Any) -> tuple[str, Callable[[Rows], None]]:
+    return "segments", lambda rows: rows[row].update(values)
+
+
+TAMPERING: dict[str, tuple[str, Callable[[Rows], Any]]] = {
+    "throughput": point_field("throughput_tokens_per_s", 410.0),
+    "throughput, slightly": point_field("throughput_tokens_per_s", 400.0 * (1 + 1e-7)),
+    "cost": point_field("cost_usd_per_hour", 1.4),
+    "cost per token": point_field("cost_usd_per_token", 1e-7),
+    "a value taken away": point_field("cost_usd_per_token", None),
+    "budget": point_field("budget_usd_per_hour", 1.7),
+    "budget below the cost": point_field("budget_usd_per_hour", 1.0),
+    "method": point_field("method", "ratio"),
+    "granularity": point_field("granularity", "coarse"),
+    "granularity that is none": point_field("granularity", "finest"),
+    "sizes": point_field("sizes", [1, 2]),
+    "bound below the answer": point_field("bound_throughput_tokens_per_s", 390.0),
+    "bound above an optimum": point_field("bound_throughput_tokens_per_s", 500.0),
+    "bound taken away": point_field("bound_throughput_tokens_per_s", None),
+    "status": point_field("status", "infeasible"),
+    "stages counted": point_field("num_stages", 2),
+    "GPUs counted": point_field("num_gpus", 3),
+    "baseline": point_field("baseline_cost_usd_per_token", 1e-6),
+    "ratio to the baseline": point_field("ratio_to_baseline", 0.5),
+    "target": point_field("target_met", False),
+    "weighted score": ("points", lambda rows: rows[1].update(bound_weighted_score=3.0)),
+    "cost weight": ("points", lambda rows: rows[1].update(cost_weight=0.4)),
+    "layers that overlap": segment_field(1, start_layer=2, end_layer=2),
+    "layers left out": segment_field(2, start_layer=3, end_layer=3),
+    "layers beyond the model": segment_field(2, start_layer=4, end_layer=10**5),
+    "size": segment_field(1, size=2),
+    "GPU used twice": segment_field(2, gpu_ids=[4]),
+    "block that is not aligned": segment_field(0, gpu_ids=[1, 2]),
+    "block that is no block": segment_field(0, gpu_ids=[0, 2]),
+    "GPUs of another type": segment_field(1, gpu_ids=[3]),
+    "no GPU at all": segment_field(1, gpu_ids=[]),
+    "TP degree": segment_field(0, tp_degree=1),
+    "TP degree of zero": segment_field(0, tp_degree=0, gpu_ids=[]),
+    "TP degree that is not allowed": segment_field(0, tp_degree=4, gpu_ids=[0, 1, 2, 3]),
+    "GPU type": segment_field(1, gpu="Fast", gpu_ids=[2]),
+    "GPU type that is none": segment_field(1, gpu="Best"),
+    "memory": segment_field(0, memory_gb=0.9),
+    "share of memory": segment_field(0, memory_utilization=0.9),
+    "throughput of a stage": segment_field(0, throughput_tokens_per_s=1000.0),
+    "cost of a stage": segment_field(0, cost_usd_per_hour=0.5),
+    "bottleneck not marked": segment_field(1, is_bottleneck=False),
+    "bottleneck that is none": segment_field(0, is_bottleneck=True),
+    "stage number": segment_field(2, stage=5),
+    "one stage deleted": ("segments", lambda rows: rows[1:]),
+    "all stages deleted": ("segments", lambda rows: rows[3:]),
+    "a stage twice": ("segments", lambda rows: [rows[0], *rows]),
+    "point deleted": ("points", lambda rows: rows[1:]),
+    "point twice": ("points", lambda rows: [rows[0], *rows]),
+    "segments of no point": ("segments", lambda rows: [*rows, {**rows[0], "point_id": "stray"}]),
+}
+
+
+@pytest.mark.parametrize(("table", "tamper"), TAMPERING.values(), ids=TAMPERING.keys())
+def test_tampering_is_found_and_the_point_named(
+    folder: Path, table: str, tamper: Callable[[Rows], Any]
+) -> None:
+    (part,) = part_files(folder, "points")
+    known = {row["point_id"] for row in pq.read_table(part).to_pylist()}
+    change(folder, table, tamper)
+    result = run("verify", folder)
+    assert result.exit_code == 1
+    assert result.stderr == ""
+    *lines, verdict = result.stdout.splitlines()
+    assert verdict.endswith(f"{len(lines)} wrong")
+    assert lines
+    for line in lines:
+        word, point_id = line.split(": ")[0].split()
+        assert word == "wrong"
+        assert point_id in known | {"stray"}
+
+
+def test_segments_of_a_point_without_placement_are_found(folder: Path) -> None:
+    (part,) = part_files(folder, "points")
+    failed = pq.read_table(part).to_pylist()[2]["point_id"]
+    change(folder, "segments", lambda rows: [*rows, {**rows[0], "point_id": failed}])
+    (mismatch,) = audit(folder).mismatches
+    assert mismatch.point_id == failed
+
+
+def test_every_wrong_row_is_told_with_what_is_stored_and_what_should_be(folder: Path) -> None:
+    change(folder, "points", lambda rows: rows[0].update(cost_usd_per_hour=1.4))
+    whats = {mismatch.what: mismatch for mismatch in audit(folder).mismatches}
+    assert whats["cost_usd_per_hour"].stored == 1.4
+    assert whats["cost_usd_per_hour"].recomputed == pytest.approx(1.5)
+
+
+def test_a_changed_config_does_not_go_with_the_rows(folder: Path) -> None:
+    file = folder / "run.json"
+    file.write_text(file.read_text().replace('"usd_per_hour": 0.25', '"usd_per_hour": 0.2'))
+    assert {mismatch.what for mismatch in audit(folder).mismatches} >= {
+        "question",
+        "cost_usd_per_hour",
+    }
+
+
+def test_answers_of_the_solver_hold(tmp_path: Path) -> None:
+    methods = ["enumeration", "ratio", "frontier", "weighted"]
+    over = {"pool.Slow.max_tp": [None, 1], "workload.batch_size": [1, 2]}
+    changes = {**CHANGES, "sweep.methods": methods, "sweep.over": over}
+    run_without_ray(small_config(tmp_path, changes), tmp_path / "run")
+    found = audit(tmp_path / "run")
+    assert found.mismatches == ()
+    assert found.placements > 20

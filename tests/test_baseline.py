@@ -1,0 +1,64 @@
+"""The baseline of the reference instance, worked out by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
+from pipeline.config import load_config
+from tests.sweeps import REFERENCE, small_config
+
+# The flops formula for 40 layers on one V100 (125 TFLOP/s, .55 of it reached), b = 32, s = 4096,
+# D = 8192, then 8 GPUs at an efficiency of .7.
+TOKENS = 32 * 4096
+SECONDS = 40 * (24 * TOKENS * 8192**2 + 4 * TOKENS * 4096 * 8192) / (125e12 * 0.55)
+TOKENS_PER_S = TOKENS / SECONDS * 8 * 0.7
+
+
+def activations_gb(degree: int) -> float:
+    return 1.15 * (max(7 * 8192 / degree, 8192) + 2 * 8192 / degree) * TOKENS * 2 / 1024**3
+
+
+@pytest.fixture(scope="module")
+def tries() -> dict[int, BaselineTry]:
+    return {tried.tp_degree: tried for tried in baseline_tries(load_config(REFERENCE).instance)}
+
+
+def test_it_is_the_published_one(tries: dict[int, BaselineTry]) -> None:
+    # Published: 5,516 tokens/s, $2.40/h, $0.000000121/token; DESIGN.md section 4.
+    assert round(TOKENS_PER_S) == 5516
+    best = best_baseline(tuple(tries.values()))
+    assert best is tries[8]
+    assert best.tokens_per_s == pytest.approx(TOKENS_PER_S, rel=1e-12)
+    assert best.usd_per_hour == pytest.approx(8 * 0.3)
+    assert best.usd_per_token == pytest.approx(2.4 / (TOKENS_PER_S * 3600), rel=1e-12)
+    # $1.2086e-7 is the price at 5,516 tokens/s sharp; the unrounded rate makes it 1.20854e-7.
+    assert best.usd_per_token == pytest.approx(1.2086e-7, rel=1e-4)
+    assert f"{best.usd_per_token:.9f}" == "0.000000121"
+
+
+@pytest.mark.parametrize("degree", [1, 2, 4])
+def test_it_does_not_fit_fewer_gpus_and_says_how_much_it_needs(
+    tries: dict[int, BaselineTry], degree: int
+) -> None:
+    needed_gb = 40 * 3.5 / degree + activations_gb(degree)
+    assert needed_gb > 24
+    assert not tries[degree].fits
+    assert tries[degree].reason == f"needs {needed_gb:.1f} GB on each GPU, a V100 has 24 GB"
+
+
+def test_it_needs_as_many_gpus_as_its_degree(tmp_path: Path) -> None:
+    loaded = small_config(tmp_path, {"limits.tp_degrees": [1, 2]})
+    reasons = [tried.reason for tried in baseline_tries(loaded.instance)]
+    assert reasons == ["", "needs 2 GPUs, the pool has 1"]
+
+
+def test_a_degree_that_was_asked_for_is_the_only_one_tried(tmp_path: Path) -> None:
+    loaded = small_config(tmp_path, {"baseline": {"gpu": "Fast", "tp": 1}})
+    assert [(t.gpu, t.tp_degree) for t in baseline_tries(loaded.instance)] == [("Fast", 1)]
+
+
+def test_a_pool_without_v100_has_no_baseline_unless_one_is_named(tmp_path: Path) -> None:
+    loaded = small_config(tmp_path, {"baseline": None})
+    assert baseline_tries(loaded.instance) == ()
+    assert best_baseline(()) is None

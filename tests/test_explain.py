@@ -1,0 +1,96 @@
+"""What is said of an answer: what binds, what lies next, what coarser choices give away."""
+
+import math
+from dataclasses import replace
+
+from pipeline import methods
+from pipeline.curve import CostCurve
+from pipeline.explain import Explanation, explain, explain_point, relaxations
+from pipeline.granularity import Granularity, granularity
+from pipeline.instance import GpuType, Instance, Limits
+from pipeline.network import Override, uniform_network
+from pipeline.points import Problem, Scales, make_point
+from pipeline.settings import SolverSettings
+from tests.builders import reference_instance, small_instance
+
+
+def explained(instance: Instance, name: str = "exact") -> Explanation:
+    sizes = granularity(name, instance.num_layers)
+    curve = CostCurve(instance, sizes, SolverSettings())
+    placement = methods.ratio(curve).placement
+    assert placement is not None
+    return explain(curve, placement, methods.ratio, by_price=True)
+
+
+def test_the_reference_answer_is_held_back_by_its_v100s_alone() -> None:
+    # The optimum runs on all 12 V100 and fills 22.6 of their 24 GB; more memory or more of them
+    # is worth 1/21 = 4.8 %: six layers less on the slowest stage would do (DESIGN.md §4's price).
+    explanation = explained(reference_instance())
+    assert {binding.limit for binding in explanation.bindings} == {
+        "memory of V100",
+        "count of V100",
+    }
+
+
+def test_the_neighbours_are_the_points_beside_it_on_the_frontier() -> None:
+    # Frontier of the reference instance at exact: 11,820.6 for $4.40, 10,132.0 for $3.60 (the
+    # lowest $/token), 7,416.9 for $3.00. Source: reference numbers of the published instance.
+    explanation = explained(reference_instance())
+    assert explanation.cheaper is not None
+    assert explanation.faster is not None
+    assert round(explanation.cheaper.usd_per_hour, 2) == 3.0
+    assert round(explanation.faster.usd_per_hour, 2) == 4.4
+
+
+def test_regrets_are_what_the_presets_cost_against_exact() -> None:
+    # DESIGN.md §4: 1.0575e-7 and 1.0356e-7 against 9.8697e-8 $/token: 7.1 % and 4.9 %.
+    regrets = {r.granularity: r.percent for r in explained(reference_instance()).regrets}
+    assert list(regrets) == ["coarsest", "coarse", "moderate", "fine"]
+    assert math.isclose(regrets["coarsest"] or 0, 100 * (1.0575 / 0.98697 - 1), abs_tol=0.02)
+    assert math.isclose(regrets["fine"] or 0, 100 * (1.0356 / 0.98697 - 1), abs_tol=0.02)
+
+
+def test_a_limit_on_stages_binds_where_one_more_helps() -> None:
+    # Two A100 hold three layers each; with one stage only two A100 as one group hold all six at
+    # 0.9 of the speed, so a second stage is worth 1/0.9.
+    limits = Limits(max_stages=1, tp_degrees=(1, 2))
+    instance = small_instance(GpuType("A100", 2, 3.5, 1.0), limits=limits)
+    explanation = explained(instance)
+    assert "max_stages" in {binding.limit for binding in explanation.bindings}
+    gain = {b.limit: b.gain_percent for b in explanation.bindings}["max_stages"]
+    assert math.isclose(gain, 10.0, rel_tol=0.1)  # 1 − 0.9, less what moving activations takes
+
+
+def test_restrictions_say_what_they_cost() -> None:
+    free = reference_instance()
+    bound = replace(free, limits=replace(free.limits, single_gpu_type=True, equal_sizes=True))
+    assert explained(free).restrictions_percent is None
+    cost = explained(bound).restrictions_percent
+    assert cost is not None
+    assert cost >= 0
+
+
+def test_a_relaxed_count_keeps_every_other_gpu_where_it_stands_in_the_network() -> None:
+    pool = (GpuType("A100", 2, 4.0, 1.0), GpuType("T4", 2, 2.0, 0.2))
+    network = uniform_network(4, 600.0, [Override(frozenset({2, 3}), None, 5.0)])
+    instance = small_instance(*pool, network=network, limits=Limits(tp_degrees=(1,)))
+    more = {limit: changed for limit, _, changed in relaxations(instance)}["count of A100"]
+    assert [kind.count for kind in more.pool] == [3, 2]
+    assert more.network.zone_of == (0, 0, 0, 1, 1)
+    assert more.network.between(3, 4) == 5.0
+    assert more.network.between(2, 3) == 600.0
+
+
+def test_a_point_without_placement_has_no_explanation() -> None:
+    instance = small_instance(GpuType("T4", 1, 2.0, 0.2), limits=Limits(tp_degrees=(1,)))
+    problem = Problem("p", instance, SolverSettings(), Scales(1.0, 1.0, None), {})
+    assert explain_point(problem, make_point(problem, "exact", "ratio")) is None
+
+
+def test_where_prices_alone_decide_nothing_binds() -> None:
+    # One layer on one of many GPUs: no limit is near.
+    instance = small_instance(GpuType("A100", 4, 40.0, 1.0), num_layers=1)
+    curve = CostCurve(instance, Granularity("exact", (1,)), SolverSettings())
+    placement = methods.ratio(curve).placement
+    assert placement is not None
+    assert explain(curve, placement, methods.ratio, by_price=True).bindings == ()

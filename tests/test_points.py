@@ -1,0 +1,44 @@
+"""The id of a point stands for everything that decides its answer, and for nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.points import Problem, digest, make_point
+from tests.sweeps import small_problem
+
+
+@pytest.fixture
+def problem(tmp_path: Path) -> Problem:
+    return small_problem(tmp_path)
+
+
+def test_the_same_question_has_the_same_id(problem: Problem) -> None:
+    one = make_point(problem, "exact", "enumeration", 0.5)
+    assert one.point_id == make_point(problem, "exact", "enumeration", 0.5).point_id
+    assert len(one.point_id) == 20
+
+
+def test_every_part_of_the_question_changes_the_id(problem: Problem) -> None:
+    other = replace(problem, problem_id="another")
+    points = [
+        make_point(problem, "exact", "enumeration", 0.5),
+        make_point(other, "exact", "enumeration", 0.5),
+        make_point(problem, "1+3", "enumeration", 0.5),
+        make_point(problem, "exact", "ratio"),
+        make_point(problem, "exact", "enumeration", 0.25),
+        make_point(problem, "exact", "weighted", None, 0.5),
+        make_point(problem, "exact", "weighted", None, 0.25),
+    ]
+    assert len({point.point_id for point in points}) == len(points)
+
+
+def test_two_granularities_of_equal_sizes_have_rows_of_their_own(problem: Problem) -> None:
+    # Of 4 layers, both presets leave the sizes 1 and 4.
+    names = ("coarsest", "coarse")
+    assert len({make_point(problem, name, "ratio").point_id for name in names}) == 2
+
+
+def test_a_digest_does_not_depend_on_the_order_of_fields() -> None:
+    assert digest({"a": 1, "b": [2, 3]}) == digest({"b": (2, 3), "a": 1})

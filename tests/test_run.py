@@ -1,0 +1,196 @@
+"""One point, from question to rows, without Ray."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import run
+from pipeline.points import Problem, make_point
+from pipeline.run import PointRows, ballpark_usd_per_hour, failed, run_point
+from tests.sweeps import ANSWERS, small_problem
+
+# Prices of the three placements, $/token.
+SLOW_ALONE, FAST_ALONE, BOTH = (
+    usd / (rate * 3600) for rate, usd in ((100, 0.25), (300, 0.5), (400, 0.75))
+)
+
+
+@pytest.fixture
+def problem(tmp_path: Path) -> Problem:
+    return small_problem(tmp_path)
+
+
+def ask(problem: Problem, *question: Any) -> PointRows:
+    return run_point(problem, make_point(problem, *question))
+
+
+def placements(rows: PointRows) -> list[tuple[float, float]]:
+    return [
+        (r.values["throughput_tokens_per_s"], r.values["cost_usd_per_hour"]) for r in rows.points
+    ]
+
+
+@pytest.mark.parametrize(("question", "answer"), ANSWERS.items())
+def test_a_point_has_the_answer_found_by_hand(
+    problem: Problem, question: tuple[Any, ...], answer: tuple[float, float] | None
+) -> None:
+    rows = ask(problem, *question)
+    values = rows.points[0].values
+    if answer is None:
+        assert values["status"] == "infeasible"
+        assert rows.segments == ()
+        return
+    assert values["status"] == "optimal"
+    assert placements(rows) == [pytest.approx(answer)]
+    assert values["cost_usd_per_token"] == pytest.approx(answer[1] / (answer[0] * 3600))
+    assert values["mip_gap"] == 0
+    assert values["num_stages"] == len(rows.segments) == (2 if answer[0] == 400 else 1)
+
+
+def test_a_point_without_placement_says_what_the_cheapest_costs(problem: Problem) -> None:
+    reason = ask(problem, "1+3", "enumeration", 0.5).points[0].values["message"]
+    assert reason == "budget: $0.5/h is below the cheapest placement, $0.75/h"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"model.layer_weight_gb": 5.0}, "memory: no allowed size fits any group"),
+        ({"model.layer_weight_gb": 2.0}, "stages: at least 2 are needed, max_stages is 1"),
+        ({"model.layer_weight_gb": 3.0}, "memory: the whole pool holds at most 2 of 4 layers"),
+    ],
+)
+def test_a_reason_names_what_is_in_the_way(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    stages = 1 if "stages" in reason else 4
+    problem = small_problem(tmp_path, {**changes, "limits.max_stages": stages})
+    values = ask(problem, "exact", "ratio").points[0].values
+    assert values["status"] == "infeasible"
+    assert values["message"].startswith(reason)
+
+
+def test_a_row_carries_the_baseline_and_the_distance_to_it(problem: Problem) -> None:
+    # The baseline is one Slow; all layers on Fast cost two thirds of that per token.
+    values = ask(problem, "exact", "ratio").points[0].values
+    assert values["baseline_throughput_tokens_per_s"] == pytest.approx(100)
+    assert values["baseline_cost_usd_per_token"] == pytest.approx(SLOW_ALONE)
+    assert values["ratio_to_baseline"] == pytest.approx(2 / 3)
+
+
+def test_a_row_says_what_it_took_and_where(problem: Problem) -> None:
+    values = ask(problem, "exact", "ratio").points[0].values
+    # Sizes 1 to 4 on each of two types fit, one GPU each.
+    assert values["options"] == 8
+    assert values["num_solves"] >= 1
+    assert values["total_seconds"] >= values["build_seconds"] + values["solve_seconds"] > 0
+    assert "pyomo" in values["versions"]
+    assert values["node"]
+
+
+def test_segments_cover_the_layers_and_mark_the_slowest(problem: Problem) -> None:
+    rows = ask(problem, "exact", "enumeration", 0.75)
+    assert {(s.gpu, s.size, s.gpu_ids) for s in rows.segments} == {
+        ("Fast", 3, (0,)),
+        ("Slow", 1, (1,)),
+    }
+    assert [s.start_layer for s in rows.segments] == [1, 1 + rows.segments[0].size]
+    # 1200/3 and 400/1 are equally slow.
+    assert [s.is_bottleneck for s in rows.segments] == [True, True]
+    assert sum(s.cost_usd_per_hour for s in rows.segments) == pytest.approx(0.75)
+
+
+def test_a_frontier_has_a_row_for_every_pareto_point_fastest_first(problem: Problem) -> None:
+    point = make_point(problem, "exact", "frontier")
+    rows = run_point(problem, point)
+    assert placements(rows) == [
+        pytest.approx((400, 0.75)),
+        pytest.approx((300, 0.5)),
+        pytest.approx((100, 0.25)),
+    ]
+    assert [r.values["pareto_index"] for r in rows.points] == [0, 1, 2]
+    assert [r.values["point_id"] for r in rows.points] == [
+        f"{point.point_id}-{i}" for i in (0, 1, 2)
+    ]
+    assert {s.point_id for s in rows.segments} == {r.values["point_id"] for r in rows.points}
+
+
+@pytest.mark.parametrize(
+    ("weight", "answer", "score"),
+    [
+        # t/100 − w/(1−w)·cost/0.25: 4 − 3w', 3 − 2w', 1 − w' with w' = w/(1−w)
+        pytest.param(0.0, (400, 0.75), 4.0),
+        (0.5, (300, 0.5), 1.0),
+        (2 / 3, (100, 0.25), -1.0),
+    ],
+)
+def test_a_weight_trades_throughput_against_cost(
+    tmp_path: Path, weight: float, answer: tuple[float, float], score: float
+) -> None:
+    scales = {"throughput_tokens_per_s": 100.0, "cost_usd_per_hour": 0.25}
+    problem = small_problem(tmp_path, {"sweep.normalization": scales})
+    rows = ask(problem, "exact", "weighted", None, weight)
+    values = rows.points[0].values
+    assert values["bound_weighted_score"] == pytest.approx(score)
+    best = [(400, 0.75), (300, 0.5), (100, 0.25)]
+    ratio = weight / (1 - weight)
+    ties = [p for p in best if abs(p[0] / 100 - ratio * p[1] / 0.25 - score) < 1e-9]
+    assert answer in ties
+    assert any(placements(rows)[0] == pytest.approx(tie) for tie in ties)
+
+
+def test_the_published_search_stops_when_tokens_get_no_cheaper(problem: Problem) -> None:
+    # No budget: $0.75/h. Then .95 of it: $0.50/h, cheaper. Then $0.25/h, dearer: it stops.
+    rows = ask(problem, "exact", "iterative")
+    assert placements(rows) == [pytest.approx((300, 0.5))]
+    assert rows.points[0].values["status"] == "feasible"
+
+
+@pytest.mark.parametrize(("usd_per_million", "met"), [(0.5, True), (0.4, False)])
+def test_a_row_says_whether_the_target_was_met(
+    tmp_path: Path, usd_per_million: float, met: bool
+) -> None:
+    # 0.5 / (300·3600) is $0.463 per million tokens.
+    assert pytest.approx(0.463e-6, rel=1e-3) == FAST_ALONE
+    problem = small_problem(tmp_path, {"sweep.target_usd_per_million_tokens": usd_per_million})
+    assert ask(problem, "exact", "ratio").points[0].values["target_met"] is met
+
+
+def test_what_a_point_raises_becomes_a_row(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: Any) -> None:
+        raise ZeroDivisionError("no layers left")
+
+    monkeypatch.setattr(run, "CostCurve", broken)
+    rows = ask(problem, "exact", "ratio")
+    assert rows.points[0].values["status"] == "error"
+    assert rows.points[0].values["message"] == "ZeroDivisionError: no layers left"
+    assert rows.segments == ()
+
+
+def test_a_failed_point_keeps_its_question(problem: Problem) -> None:
+    point = make_point(problem, "1+3", "enumeration", 0.5)
+    values = failed(problem, point, "its worker died").points[0].values
+    assert (values["point_id"], values["budget_usd_per_hour"]) == (point.point_id, 0.5)
+    assert values["sizes"] == [1, 3]
+
+
+def test_the_time_limit_is_no_proof_of_anything(tmp_path: Path) -> None:
+    problem = small_problem(tmp_path, {"solver.time_limit_s": 0.0})
+    values = ask(problem, "exact", "ratio").points[0].values
+    assert values["status"] == "time_limit"
+    assert values["message"]
+
+
+def test_the_ballpark_falls_back_to_every_size(tmp_path: Path) -> None:
+    # With 3 GB a GPU holds 2 layers: `coarsest` has only sizes 1 and 4, and two GPUs of size 1
+    # do not do. At every size 2 and 2 do, on both: $0.75/h.
+    pool = [
+        {"gpu": "Fast", "count": 1, "memory_gb": 2.5, "usd_per_hour": 0.5},
+        {"gpu": "Slow", "count": 1, "memory_gb": 2.5, "usd_per_hour": 0.25},
+    ]
+    assert ballpark_usd_per_hour(small_problem(tmp_path, {"pool": pool})) == pytest.approx(0.75)
+    none = small_problem(tmp_path, {"limits.min_layers_per_stage": 5})
+    assert ballpark_usd_per_hour(none) is None
