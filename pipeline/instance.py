@@ -105,12 +105,13 @@ class Baseline:
 class Instance:
     """One placement problem. GPU ids are numbered in pool order, from 0.
 
-    workload: for the `flops` model; serving: for the `roofline` model; the other one is None.
+    workload: for the `flops` model. serving: for the `roofline` model, None under `flops`; the
+    workload then holds the tokens of one request.
     """
 
     name: str
     model: ModelShape
-    workload: Workload | None
+    workload: Workload
     pool: tuple[GpuType, ...]
     network: Network
     limits: Limits

@@ -16,16 +16,17 @@ from pipeline import methods
 from pipeline.baseline import baseline_tries, best_baseline
 from pipeline.cheapest import Effort
 from pipeline.curve import CostCurve
-from pipeline.granularity import granularity
-from pipeline.links import Links
+from pipeline.granularity import Granularity, granularity
+from pipeline.groups import GroupClasses, group_classes
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.options import Option
 from pipeline.placement import Placement
-from pipeline.points import Point, Problem
+from pipeline.points import Point, Problem, make_point
 from pipeline.published import PublishedSearch
 from pipeline.reasons import why_infeasible
 from pipeline.results.schema import PointRow, SegmentRow, pareto_id
 from pipeline.search_space import SearchSpace, search_space
+from pipeline.serving import answers as serving
 
 _PACKAGES = ("placement-pipeline", "pyomo", "highspy")
 
@@ -72,7 +73,7 @@ class Solved:
     answers: tuple[Answer, ...]
     effort: Effort
     options: Sequence[Option]
-    links: Links
+    groups: GroupClasses
 
 
 def solve_point(problem: Problem, point: Point) -> Solved:
@@ -81,11 +82,22 @@ def solve_point(problem: Problem, point: Point) -> Solved:
     if problem.settings.formulation == "pairwise":
         published = PublishedSearch(problem.instance, sizes, problem.settings)
         answer = _published_answer(problem, point, published)
-        return Solved((answer,), published.effort, published.options, published.links)
+        return Solved((answer,), published.effort, published.options, published.links.groups)
+    if problem.instance.serving is not None:
+        return _served(problem, point, sizes)
     curve = CostCurve(problem.instance, sizes, problem.settings)
-    return Solved(
-        tuple(answers(problem, point, curve)), curve.effort, curve.options, curve.search.links
-    )
+    found = tuple(answers(problem, point, curve))
+    return Solved(found, curve.effort, curve.options, curve.search.links.groups)
+
+
+def _served(problem: Problem, point: Point, sizes: Granularity) -> Solved:
+    """Answer a point under the `roofline` model; hops are part of its models."""
+    search = serving.serving_search(problem.instance, sizes, problem.settings)
+    target = problem.scales.target_usd_per_token
+    weighting = _weighting(problem, point)
+    found = tuple(serving.answers(search, point.method, _budget(point), weighting, target))
+    search.effort.path_solves = search.effort.num_solves
+    return Solved(found, search.effort, search.options(), group_classes(problem.instance))
 
 
 def ballpark_usd_per_hour(problem: Problem) -> float | None:
@@ -94,10 +106,10 @@ def ballpark_usd_per_hour(problem: Problem) -> float | None:
     Where `coarsest` has no placement, every size is allowed.
     """
     for name in ("coarsest", "exact"):
-        sizes = granularity(name, problem.instance.num_layers)
-        answer = methods.ratio(CostCurve(problem.instance, sizes, problem.settings))
-        if answer.placement is not None:
-            return answer.placement.usd_per_hour
+        point = make_point(problem, name, "ratio")
+        placement = solve_point(problem, point).answers[0].placement
+        if placement is not None:
+            return placement.usd_per_hour
     return None
 
 
@@ -142,7 +154,7 @@ def _weighting(problem: Problem, point: Point) -> tuple[float, float, float]:
 
 def _solved(problem: Problem, point: Point, started: float) -> PointRows:
     solved = solve_point(problem, point)
-    space = search_space(problem.instance, solved.links.groups, solved.options)
+    space = search_space(problem.instance, solved.groups, solved.options)
     common = _question(problem, point) | _space_columns(space) | _effort_columns(solved.effort)
     common |= _provenance()
     rows = [
@@ -202,6 +214,7 @@ def _answer_columns(problem: Problem, point: Point, answer: Answer) -> dict[str,
         "num_stages": len(placement.stages),
         "num_gpus": sum(stage.tp_degree for stage in placement.stages),
     }
+    columns |= serving.served_columns(problem.instance, placement)
     if baseline is not None and baseline.usd_per_token:
         columns["ratio_to_baseline"] = placement.usd_per_token / baseline.usd_per_token
     if problem.scales.target_usd_per_token is not None:
@@ -213,6 +226,9 @@ def _why(problem: Problem, point: Point, answer: Answer) -> str:
     if answer.status is not AnswerStatus.INFEASIBLE:
         return "the time limit passed before a placement was found"
     sizes = granularity(point.granularity, problem.instance.num_layers)
+    if problem.instance.serving is not None:
+        search = serving.serving_search(problem.instance, sizes, problem.settings)
+        return serving.why_nothing(search, point.budget_usd_per_hour)
     curve = CostCurve(problem.instance, sizes, problem.settings)
     return why_infeasible(curve, point.budget_usd_per_hour)
 

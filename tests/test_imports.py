@@ -49,6 +49,7 @@ ORDER = [
     "run",
     "explain",
     "sweep",
+    "serving_check",
     "verify",
     "audit",
     "driver",
@@ -60,7 +61,7 @@ ORDER = [
 ]
 FOUNDATIONS = ORDER[: ORDER.index("groups")]
 # Modules that are kept further apart than the order alone would keep them.
-ONLY_ON = {"config": FOUNDATIONS, "verify": [*FOUNDATIONS, "config", "results"]}
+ONLY_ON = {"config": FOUNDATIONS, "verify": [*FOUNDATIONS, "config", "results", "serving_check"]}
 OUTSIDE = {"highspy": "solver", "ray": "driver"}
 MODULES = sorted(ROOT.glob("pipeline/**/*.py"))
 

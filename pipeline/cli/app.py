@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from pipeline import __version__
-from pipeline.errors import InputError, PlacementError, ResultsError
+from pipeline.errors import InputError, PlacementError, ResultsError, SourceError
 
 app = typer.Typer(
     name="placement",
@@ -53,7 +53,7 @@ def guarded(run: Callable[[], int]) -> None:
     """Run a command's body and exit with its code; errors become messages, never tracebacks."""
     try:
         code = run()
-    except (InputError, ResultsError) as error:
+    except (InputError, ResultsError, SourceError) as error:
         err().print(str(error), style="red", markup=False)
         code = BAD_INPUT
     except PlacementError as error:
@@ -71,6 +71,11 @@ def guarded(run: Callable[[], int]) -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line."""
     # Commands register themselves when imported; each imports its heavy parts when it runs.
-    from pipeline.cli import inspect_commands, solve_commands, sweep_commands  # noqa: F401
+    from pipeline.cli import (  # noqa: F401
+        catalogue_commands,
+        inspect_commands,
+        solve_commands,
+        sweep_commands,
+    )
 
     app(arguments)

@@ -63,11 +63,11 @@ def model_shape(section: ModelSection) -> ModelShape:
     return ModelShape(**fields)
 
 
-def _workload(config: Config) -> Workload | None:
-    """Return what the `flops` model looks at, None under another model."""
+def _workload(config: Config) -> Workload:
+    """Return what the `flops` model looks at; under `roofline`, one request."""
     section = config.workload
     if section.sequence_length is None or section.batch_size is None:
-        return None
+        return Workload((section.input_tokens or 0) + (section.output_tokens or 0), 1)
     return Workload(section.sequence_length, section.batch_size)
 
 

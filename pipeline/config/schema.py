@@ -132,8 +132,9 @@ class ModelSection(Section):
 
 
 class WorkloadSection(Section):
-    """What the model serves: `sequence_length` and `batch_size` for the `flops` model, the other
-    fields for the `roofline` model.
+    """What the model serves.
+
+    `sequence_length` and `batch_size` are for the `flops` model, the others for `roofline`.
     """
 
     sequence_length: Count | None = None

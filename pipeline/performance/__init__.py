@@ -31,6 +31,6 @@ def performance_model(instance: Instance) -> PerformanceModel:
 
     Raises ValueError for `roofline`, whose throughput is one of whole pipelines (`serving`).
     """
-    if instance.workload is None:
+    if instance.serving is not None:
         raise ValueError("only the flops model gives every stage a throughput of its own")
     return flops.FlopsModel(instance.model, instance.workload, instance.performance.gpus)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -246,7 +247,7 @@ def _promises(search: ServingSearch, loss: Loss, grid: FloatArray) -> FloatArray
     return np.array(
         [
             loss.of(search.bounds(float(low)), np.full(len(search.tables.decisions), high))
-            for low, high in zip(grid, grid[1:], strict=False)
+            for low, high in pairwise(grid)
         ]
     )
 

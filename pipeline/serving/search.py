@@ -89,7 +89,8 @@ class ServingSearch:
     def bounds(self, tokens_per_s: float) -> FloatArray:
         """Bound the cost of a throughput from below, $/h, by load: in theory and by proof."""
         known = [self._proven(facts, tokens_per_s) for facts in self._facts]
-        return np.maximum(self._least.at(tokens_per_s), np.array(known))
+        found: FloatArray = np.maximum(self._least.at(tokens_per_s), np.array(known))
+        return found
 
     def bound(self, decision: int, tokens_per_s: float) -> float:
         """Bound the cost of a throughput under one load from below, $/h."""
