@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.instance import Instance, Serving
+from pipeline.instance import Instance, Limits, Serving
 from pipeline.roofline import (
     Workload,
     pipeline_figures,
@@ -151,7 +151,8 @@ class Oracle:
             stages: tuple[tuple[Group, int], ...], used: set[tuple[int, int]], left: int
         ) -> Iterator[tuple[tuple[Group, int], ...]]:
             if left == 0:
-                yield stages
+                if restrictions_hold(limits, stages):
+                    yield stages
             elif len(stages) < limits.max_stages:
                 for group in groups:
                     if used.isdisjoint(gpus(group)):
@@ -173,6 +174,15 @@ class Oracle:
                 found = self.figures_of(stages, load)
                 if found is not None:
                     yield found[0], cost, stages
+
+
+def restrictions_hold(limits: Limits, stages: Sequence[tuple[Group, int]]) -> bool:
+    sizes = [size for _, size in stages]
+    return not (
+        (limits.uniform_tp and len({g.degree for g, _ in stages}) > 1)
+        or (limits.single_gpu_type and len({g.kind for g, _ in stages}) > 1)
+        or (limits.equal_sizes and max(sizes) - min(sizes) > 1)
+    )
 
 
 def frontier(instance: Instance, sizes: Sequence[int]) -> list[tuple[float, float]]:

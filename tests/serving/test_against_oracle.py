@@ -54,6 +54,9 @@ def random_instance(seed: int, phase: str) -> Instance:
         max_stages=int(chance.integers(2, 4)),
         min_layers_per_stage=int(chance.integers(1, 3)),
         tp_degrees=(1, 2),
+        uniform_tp=seed % 5 == 1,
+        single_gpu_type=seed % 5 == 2,
+        equal_sizes=seed % 5 == 4,
     )
     total = sum(kind.count for kind in pool)
     network = uniform_network(max(total, 2), float(chance.choice([1.0, 10.0])))
