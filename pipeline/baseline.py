@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from pipeline.instance import GpuType, Instance
 from pipeline.performance import PerformanceModel, performance_model
 from pipeline.placement import usd_per_token
+from pipeline.serving.answers import single_stage
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ def baseline_tries(instance: Instance) -> tuple[BaselineTry, ...]:
     asked = instance.baseline
     kind = next(kind for kind in instance.pool if kind.name == asked.gpu)
     degrees = instance.limits.tp_degrees if asked.tp is None else (asked.tp,)
+    if instance.serving is not None:
+        return tuple(_try_served(instance, kind, degree) for degree in sorted(degrees))
     model = performance_model(instance)
     return tuple(_try(instance, model, kind, degree) for degree in sorted(degrees))
 
@@ -57,4 +61,18 @@ def _try(instance: Instance, model: PerformanceModel, kind: GpuType, degree: int
     elif needed_gb > kind.memory_gb:
         reason = f"needs {needed_gb:.1f} GB on each GPU, a {kind.name} has {kind.memory_gb:g} GB"
     rate = float(model.stage_tokens_per_s(kind, degree, layers)[0])
+    return BaselineTry(kind.name, degree, reason, rate, degree * kind.usd_per_hour)
+
+
+@lru_cache(maxsize=256)
+def _try_served(instance: Instance, kind: GpuType, degree: int) -> BaselineTry:
+    """Try a degree under `roofline`: the best load of a single stage."""
+    rate, needed_gb = single_stage(instance, instance.pool.index(kind), degree)
+    reason = ""
+    if degree > (kind.gpus_per_node or kind.count):
+        reason = f"needs {degree} GPUs, a host or the pool has {kind.gpus_per_node or kind.count}"
+    elif degree > kind.count:
+        reason = f"needs {degree} GPUs, the pool has {kind.count}"
+    elif not rate:
+        reason = f"no load fits: the fewest requests need {needed_gb:.1f} GB on each GPU"
     return BaselineTry(kind.name, degree, reason, rate, degree * kind.usd_per_hour)

@@ -2,6 +2,7 @@
 
 PlacementError
 ├── InputError      faults of a config, a flag or a results folder; exit code 2
+├── SourceError     a catalogue, model or measurement file at fault; exit code 2
 ├── ResultsError    a results folder that cannot be read or written; exit code 2
 └── SolverError     the solver broke its contract (never: "infeasible" or "time limit")
 """
@@ -50,6 +51,10 @@ class InputError(PlacementError):
 
     def __str__(self) -> str:
         return "\n".join(str(fault) for fault in self.faults)
+
+
+class SourceError(PlacementError):
+    """A catalogue, a model's config or a measurement file that cannot be used, with all faults."""
 
 
 class ResultsError(PlacementError):

@@ -12,26 +12,57 @@ from pipeline.network import Network
 
 @dataclass(frozen=True)
 class GpuType:
-    """Equal GPUs of a pool. max_tp: largest TP degree allowed, None for no limit."""
+    """Equal GPUs of a pool. max_tp: largest TP degree allowed, None for no limit.
+
+    gpus_per_node: GPUs of one host, a power of two; ids fill one host after the other, and no
+    group leaves its host; None: hosts are not told apart. link_gb_per_s: bandwidth between GPUs
+    of one host in one direction, None for the catalogue's.
+    """
 
     name: str
     count: int
     memory_gb: float
     usd_per_hour: float
     max_tp: int | None = None
+    gpus_per_node: int | None = None
+    link_gb_per_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What the model serves: requests per batch and tokens per request."""
+    """What the `flops` model looks at: requests per batch and tokens per request."""
 
     sequence_length: int
     batch_size: int
 
 
 @dataclass(frozen=True)
+class Serving:
+    """What the `roofline` model looks at: what a deployment serves, and with what.
+
+    phase: prefill, decode or mixed. concurrency: requests at once to choose from; micro_batches:
+    micro-batches in flight to choose from; empty: what the model chooses from by itself (see
+    `serving.decisions`). memory_fraction: share of a GPU's memory that the engine may use.
+    """
+
+    phase: str
+    input_tokens: int
+    output_tokens: int
+    concurrency: tuple[int, ...] = ()
+    micro_batches: tuple[int, ...] = ()
+    compute_type: str = "fp16"
+    kv_bytes: float = 2.0
+    memory_fraction: float = 0.9
+    engine: str = "vllm"
+
+
+@dataclass(frozen=True)
 class Limits:
-    """What a placement must respect, beside memory, links and budget."""
+    """What a placement must respect, beside memory, links and budget.
+
+    max_ttft_s, max_tpot_s: longest time to the first token, and per output token after it;
+    only the `roofline` model knows them.
+    """
 
     max_stages: int = 8
     min_layers_per_stage: int = 1
@@ -41,6 +72,8 @@ class Limits:
     uniform_tp: bool = False
     single_gpu_type: bool = False
     equal_sizes: bool = False
+    max_ttft_s: float | None = None
+    max_tpot_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +103,11 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Instance:
-    """One placement problem. GPU ids are numbered in pool order, from 0."""
+    """One placement problem. GPU ids are numbered in pool order, from 0.
+
+    workload: for the `flops` model. serving: for the `roofline` model, None under `flops`; the
+    workload then holds the tokens of one request.
+    """
 
     name: str
     model: ModelShape
@@ -80,6 +117,7 @@ class Instance:
     limits: Limits
     performance: Performance
     baseline: Baseline | None = None
+    serving: Serving | None = None
 
     @property
     def num_layers(self) -> int:
@@ -96,5 +134,5 @@ class Instance:
         kind = self.pool[gpu]
         if kind.name in self.limits.exclude:
             return ()
-        most = kind.count if kind.max_tp is None else min(kind.count, kind.max_tp)
+        most = min(kind.count, kind.max_tp or kind.count, kind.gpus_per_node or kind.count)
         return tuple(sorted({d for d in self.limits.tp_degrees if d <= most}))

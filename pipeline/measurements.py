@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.catalogue import CatalogueError, compute_types, find_engine, find_gpu
+from pipeline.errors import SourceError
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
@@ -19,7 +20,7 @@ from pipeline.roofline.compute import Numbers
 Row = TypeVar("Row", bound=BaseModel)
 
 
-class MeasurementError(ValueError):
+class MeasurementError(SourceError, ValueError):
     """A measurement file that cannot be read; carries every fault, `file: field: reason`."""
 
     def __init__(self, faults: Sequence[str]) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.errors import SourceError
 
-class ModelConfigError(ValueError):
+
+class ModelConfigError(SourceError, ValueError):
     """A model config that cannot be read; carries every fault found, not only the first."""
 
     def __init__(self, faults: list[str]) -> None:

@@ -15,17 +15,18 @@ from pipeline import methods
 from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
 from pipeline.cheapest import Effort
 from pipeline.curve import CostCurve
-from pipeline.granularity import granularity
+from pipeline.granularity import Granularity, granularity
+from pipeline.groups import GroupClasses, group_classes
 from pipeline.instance import Instance
-from pipeline.links import Links
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.options import Option
 from pipeline.placement import Placement
-from pipeline.points import Point, Problem
+from pipeline.points import Point, Problem, make_point
 from pipeline.published import PublishedSearch
 from pipeline.reasons import why_infeasible
 from pipeline.results.schema import PointRow, SegmentRow, pareto_id
 from pipeline.search_space import SearchSpace, search_space
+from pipeline.serving import answers as serving
 from pipeline.versions import package_versions
 
 # The column that holds each method's proven bound.
@@ -72,7 +73,7 @@ class Solved:
     answers: tuple[Answer, ...]
     effort: Effort
     options: Sequence[Option]
-    links: Links
+    groups: GroupClasses
 
 
 def solve_point(problem: Problem, point: Point) -> Solved:
@@ -81,17 +82,25 @@ def solve_point(problem: Problem, point: Point) -> Solved:
     if problem.settings.formulation == "pairwise":
         published = PublishedSearch(problem.instance, sizes, problem.settings)
         answer = _published_answer(problem, point, published)
-        return Solved(
-            problem.instance, (answer,), published.effort, published.options, published.links
-        )
+        groups = published.links.groups
+        return Solved(problem.instance, (answer,), published.effort, published.options, groups)
+    if problem.instance.serving is not None:
+        return _served(problem, point, sizes)
     curve = _curve(problem, point.granularity)
-    return Solved(
-        problem.instance,
-        tuple(answers(problem, point, curve)),
-        curve.effort,
-        curve.options,
-        curve.search.links,
-    )
+    found = tuple(answers(problem, point, curve))
+    groups = curve.search.links.groups
+    return Solved(problem.instance, found, curve.effort, curve.options, groups)
+
+
+def _served(problem: Problem, point: Point, sizes: Granularity) -> Solved:
+    """Answer a point under the `roofline` model; hops are part of its models."""
+    search = serving.serving_search(problem.instance, sizes, problem.settings)
+    target = problem.scales.target_usd_per_token
+    weighting = _weighting(problem, point)
+    found = tuple(serving.answers(search, point.method, _budget(point), weighting, target))
+    search.effort.path_solves = search.effort.num_solves
+    groups = group_classes(problem.instance)
+    return Solved(problem.instance, found, search.effort, search.options(), groups)
 
 
 T = TypeVar("T")
@@ -126,7 +135,7 @@ def _first_curve(key: _Key[Problem]) -> CostCurve:
 @lru_cache(maxsize=8)
 def _space(key: _Key[Solved]) -> SearchSpace:
     solved = key.source
-    return search_space(solved.instance, solved.links.groups, solved.options)
+    return search_space(solved.instance, solved.groups, solved.options)
 
 
 @lru_cache(maxsize=8)
@@ -140,10 +149,10 @@ def ballpark_usd_per_hour(problem: Problem) -> float | None:
     Where `coarsest` has no placement, every size is allowed.
     """
     for name in ("coarsest", "exact"):
-        sizes = granularity(name, problem.instance.num_layers)
-        answer = methods.ratio(CostCurve(problem.instance, sizes, problem.settings))
-        if answer.placement is not None:
-            return answer.placement.usd_per_hour
+        point = make_point(problem, name, "ratio")
+        placement = solve_point(problem, point).answers[0].placement
+        if placement is not None:
+            return placement.usd_per_hour
     return None
 
 
@@ -248,6 +257,7 @@ def _answer_columns(problem: Problem, point: Point, answer: Answer) -> dict[str,
         "num_stages": len(placement.stages),
         "num_gpus": sum(stage.tp_degree for stage in placement.stages),
     }
+    columns |= serving.served_columns(problem.instance, placement)
     if baseline is not None and baseline.usd_per_token:
         columns["ratio_to_baseline"] = placement.usd_per_token / baseline.usd_per_token
     if problem.scales.target_usd_per_token is not None:
@@ -258,6 +268,10 @@ def _answer_columns(problem: Problem, point: Point, answer: Answer) -> dict[str,
 def _why(problem: Problem, point: Point, answer: Answer) -> str:
     if answer.status is not AnswerStatus.INFEASIBLE:
         return "the time limit passed before a placement was found"
+    if problem.instance.serving is not None:
+        sizes = granularity(point.granularity, problem.instance.num_layers)
+        search = serving.serving_search(problem.instance, sizes, problem.settings)
+        return serving.why_nothing(search, point.budget_usd_per_hour)
     return why_infeasible(_curve(problem, point.granularity), point.budget_usd_per_hour)
 
 

@@ -42,7 +42,7 @@ def size_runs(
         if option.tokens_per_s >= tokens_per_s:
             sizes.setdefault((option.gpu, option.degree), []).append(option.size)
             price[option.gpu, option.degree] = option.usd_per_hour
-    intervals = {kind: _intervals(of_kind, split) for kind, of_kind in sizes.items()}
+    intervals = {kind: gapless(of_kind, split) for kind, of_kind in sizes.items()}
     return tuple(
         Run(index, low, high, price[group_class.gpu, group_class.degree])
         for index, group_class in enumerate(groups)
@@ -50,7 +50,7 @@ def size_runs(
     )
 
 
-def _intervals(sizes: Sequence[int], split: bool) -> list[tuple[int, int]]:
+def gapless(sizes: Sequence[int], split: bool) -> list[tuple[int, int]]:
     """Cut ascending sizes into intervals without gaps."""
     intervals: list[tuple[int, int]] = []
     for size in sizes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from pipeline.instance import GpuType, Instance
 from pipeline.performance import PerformanceModel, performance_model
+from pipeline.serving_check import served_figures, served_stages, stage_alone
 
 TOLERANCE = 1e-9
 Row = Mapping[str, Any]
@@ -44,8 +46,12 @@ class Case:
     point: Row
     segments: Sequence[Row]
     instance: Instance
-    model: PerformanceModel
     linked: Callable[[Sequence[int], Sequence[int]], bool]
+
+    @cached_property
+    def model(self) -> PerformanceModel:
+        """The performance model that gives every stage a throughput of its own."""
+        return performance_model(self.instance)
 
     def kind(self, segment: Row) -> GpuType | None:
         """Return the type of a segment's GPUs as the pool states it."""
@@ -64,7 +70,7 @@ def verify_point(
     linked: Callable[[Sequence[int], Sequence[int]], bool] = lambda _a, _b: True,
 ) -> list[Mismatch]:
     """Return everything about a stored point that does not follow from the instance."""
-    case = Case(point, segments, instance, performance_model(instance), linked)
+    case = Case(point, segments, instance, linked)
     has_answer = _present(point["throughput_tokens_per_s"])
     if not has_answer:
         return [_mismatch(case, "segments of a point without placement", len(segments), 0)] * bool(
@@ -74,7 +80,8 @@ def verify_point(
         return [_mismatch(case, "GPU types", [s["gpu"] for s in segments], "types of the pool")]
     # What cannot be at all is told alone: nothing could be computed from it.
     impossible = list(values_possible(case))
-    return impossible or [mismatch for rule in RULES for mismatch in rule(case)]
+    rules = RULES if instance.serving is None else SERVED_RULES
+    return impossible or [mismatch for rule in rules for mismatch in rule(case)]
 
 
 def values_possible(case: Case) -> Iterator[Mismatch]:
@@ -234,6 +241,67 @@ RULES: tuple[Callable[[Case], Iterator[Mismatch]], ...] = (
     bound_holds,
 )
 """Every rule that a stored placement must keep."""
+
+
+def requests_fit(case: Case) -> Iterator[Mismatch]:
+    """Under `roofline`: memory is as computed, and every stage holds the cache of all requests."""
+    instance, serving = case.instance, case.instance.serving
+    assert serving is not None
+    stages = served_stages(instance, serving, case.point, case.segments)
+    for segment, stage in zip(case.segments, stages, strict=True):
+        kind = case.kind(segment)
+        assert kind is not None
+        name = f"memory of stage {segment['stage']}"
+        yield from _compare(case, name, segment["memory_gb"], stage.memory_gb)
+        share = stage.memory_gb / kind.memory_gb
+        yield from _compare(case, f"share of {name}", segment["memory_utilization"], share)
+        if case.point["concurrency"] > stage.max_requests * (1 + TOLERANCE):
+            what = f"requests that stage {segment['stage']} holds"
+            yield _mismatch(case, what, case.point["concurrency"], stage.max_requests)
+        if segment["size"] < instance.limits.min_layers_per_stage:
+            fewest = f"at least {instance.limits.min_layers_per_stage}"
+            yield _mismatch(case, f"layers of stage {segment['stage']}", segment["size"], fewest)
+
+
+def pipeline_delivers(case: Case) -> Iterator[Mismatch]:
+    """Under `roofline`: throughput and latency are those of the stages in their order."""
+    instance, serving, point = case.instance, case.instance.serving, case.point
+    assert serving is not None
+    found = served_figures(instance, serving, point, case.segments)
+    rate = found.tokens_per_s
+    yield from _compare(case, "throughput_tokens_per_s", point["throughput_tokens_per_s"], rate)
+    yield from _compare(case, "ttft_s", point["ttft_s"], found.ttft_s)
+    price = point["cost_usd_per_hour"] / (rate * 3600)
+    yield from _compare(case, "cost_usd_per_token", point["cost_usd_per_token"], price)
+    limits = instance.limits
+    latencies = [("ttft_s", found.ttft_s, limits.max_ttft_s)]
+    if serving.phase != "prefill":
+        yield from _compare(case, "tpot_s", point["tpot_s"], found.tpot_s)
+        latencies.append(("tpot_s", found.tpot_s, limits.max_tpot_s))
+    for name, seconds, limit in latencies:
+        if limit is not None and seconds > limit * (1 + TOLERANCE):
+            yield _mismatch(case, name, seconds, f"at most {limit}")
+    stages = served_stages(instance, serving, point, case.segments)
+    slowest = max(stage.stage_s for stage in stages)
+    for segment, stage in zip(case.segments, stages, strict=True):
+        alone = stage_alone(instance, serving, point, stage.stage_s)
+        name = f"throughput of stage {segment['stage']}"
+        yield from _compare(case, name, segment["throughput_tokens_per_s"], alone)
+        if bool(segment["is_bottleneck"]) != (stage.stage_s >= slowest * (1 - TOLERANCE)):
+            name = f"bottleneck mark of stage {segment['stage']}"
+            yield _mismatch(case, name, segment["is_bottleneck"], not segment["is_bottleneck"])
+
+
+SERVED_RULES: tuple[Callable[[Case], Iterator[Mismatch]], ...] = (
+    layers_covered_once,
+    stages_numbered,
+    groups_disjoint_and_aligned,
+    requests_fit,
+    cost_adds_up,
+    pipeline_delivers,
+    bound_holds,
+)
+"""Every rule that a stored placement under `roofline` must keep."""
 
 
 def hop_tokens_per_s(case: Case, one: Row, other: Row) -> float:

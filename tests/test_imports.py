@@ -35,13 +35,14 @@ ORDER = [
     "search_space",
     "links",
     "placement",
-    "baseline",
     "formulation",
     "solver",
     "bounds",
     "cheapest",
     "curve",
     "methods",
+    "serving",
+    "baseline",
     "published",
     "reasons",
     "points",
@@ -50,6 +51,7 @@ ORDER = [
     "run",
     "explain",
     "sweep",
+    "serving_check",
     "verify",
     "audit",
     "plan",
@@ -64,7 +66,7 @@ ORDER = [
 ]
 FOUNDATIONS = ORDER[: ORDER.index("groups")]
 # Modules that are kept further apart than the order alone would keep them.
-ONLY_ON = {"config": FOUNDATIONS, "verify": [*FOUNDATIONS, "config", "results"]}
+ONLY_ON = {"config": FOUNDATIONS, "verify": [*FOUNDATIONS, "config", "results", "serving_check"]}
 OUTSIDE = {"highspy": "solver", "ray": "driver", "altair": "plots", "vl_convert": "plots"}
 MODULES = sorted(ROOT.glob("pipeline/**/*.py"))
 

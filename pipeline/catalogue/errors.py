@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from pipeline.errors import SourceError
 
-class CatalogueError(LookupError):
+
+class CatalogueError(SourceError, LookupError):
     """A name that no catalogue holds, or a catalogue file at fault."""
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pipeline.baseline import baseline_tries, best_baseline
 from pipeline.cli.render import bar, grid, id_range, per_million, signed_percent
+from pipeline.cli.serving_views import load_sentence
 from pipeline.points import Problem
 from pipeline.results.schema import POINT_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
@@ -23,6 +24,12 @@ _SHOWN = (
     "throughput_tokens_per_s",
     "cost_usd_per_hour",
     "cost_usd_per_token",
+    "cost_low_usd_per_token",
+    "cost_high_usd_per_token",
+    "concurrency",
+    "micro_batches",
+    "ttft_s",
+    "tpot_s",
     *_BOUNDS,
     "mip_gap",
     "num_stages",
@@ -54,6 +61,7 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
         Text(_sentence(values), style="bold"),
         Text(_proof(values)),
         Text(_against_baseline(problem, values)),
+        *([Text(load_sentence(values))] if values.get("concurrency") else []),
         Text(),
         segments_view(rows.segments, problem),
     )

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from pipeline import __version__
-from pipeline.errors import InputError, PlacementError, ResultsError
+from pipeline.errors import InputError, PlacementError, ResultsError, SourceError
 
 app = typer.Typer(
     name="placement",
@@ -34,6 +34,7 @@ COMMANDS = (
     "status_command",
     "inspect_commands",
     "report_commands",
+    "catalogue_commands",
 )
 
 FAILED, BAD_INPUT, NO_PLACEMENT, INTERRUPTED = 1, 2, 3, 130
@@ -66,7 +67,7 @@ def guarded(run: Callable[[], int], tell: Callable[[PlacementError], None] | Non
     """
     try:
         code = run()
-    except (InputError, ResultsError) as error:
+    except (InputError, ResultsError, SourceError) as error:
         (tell or _print_error)(error)
         code = BAD_INPUT
     except PlacementError as error:
@@ -82,7 +83,7 @@ def guarded(run: Callable[[], int], tell: Callable[[PlacementError], None] | Non
 
 
 def _print_error(error: PlacementError) -> None:
-    expected = isinstance(error, InputError | ResultsError)
+    expected = isinstance(error, InputError | ResultsError | SourceError)
     text = str(error) if expected else f"{type(error).__name__}: {error}"
     err().print(text, style="red", markup=False)
 

@@ -33,8 +33,8 @@ def space(
         from pipeline.cli.render import space_view
         from pipeline.granularity import granularity as fitted
         from pipeline.groups import group_classes
-        from pipeline.options import stage_options
         from pipeline.search_space import search_space
+        from pipeline.serving.answers import all_options
 
         loaded = read_config(config, assignments)
         instance = loaded.instance
@@ -43,7 +43,7 @@ def space(
         spaces = []
         for name in names:
             sizes = fitted(checked_granularity(name, instance.num_layers), instance.num_layers)
-            options = stage_options(instance, sizes.sizes)
+            options = all_options(instance, sizes)
             spaces.append((name, search_space(instance, groups, options)))
         if as_json:
             rows = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from pipeline.cli.app import FAILED, NO_PLACEMENT, app, guarded, out
 from pipeline.cli.inputs import checked_granularity, read_config
 from pipeline.cli.options import AsJson, Assignments, Budget, ConfigPath, GranularityName
 from pipeline.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from pipeline.points import Problem
+    from pipeline.serving.uncertainty import Robustness
 
 
 @app.command()
@@ -95,6 +99,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     """Solve one point and print it; return the exit code."""
     from pipeline.cli.answers import answer_json, answer_view, frontier_view
     from pipeline.cli.explanation import explanation_json, explanation_view
+    from pipeline.cli.serving_views import robustness_view
     from pipeline.explain import explain_point
     from pipeline.points import make_point
     from pipeline.run import run_point
@@ -107,11 +112,15 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     rows = run_point(problem, point)
     statuses = {row.values["status"] for row in rows.points}
     placed = any(row.values.get("cost_usd_per_hour") is not None for row in rows.points)
-    explanation = explain_point(problem, point) if explained and placed else None
+    served = problem.instance.serving is not None
+    explanation = explain_point(problem, point) if explained and placed and not served else None
+    steady = _robustness(problem, name) if explained and placed and served else None
     if as_json:
         answers = [answer_json(row, rows.segments) for row in rows.points]
         if explanation is not None:
             answers[0]["explanation"] = explanation_json(explanation)
+        if steady is not None:
+            answers[0]["robustness"] = asdict(steady)
         points = [a for a in answers if a["throughput_tokens_per_s"] is not None]
         typer.echo(json.dumps(points if question.method == "frontier" else answers[0], indent=2))
     elif question.method == "frontier":
@@ -120,6 +129,18 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
         out().print(answer_view(problem, rows))
         if explanation is not None:
             out().print(explanation_view(explanation, by_price=question.method != "enumeration"))
+        if steady is not None:
+            out().print(robustness_view(steady))
     if statuses == {"infeasible"}:
         return NO_PLACEMENT
     return 0 if placed and "error" not in statuses else FAILED
+
+
+def _robustness(problem: Problem, granularity: str) -> Robustness | None:
+    """Decide again under drawn constants which groups have the lowest $/token."""
+    from pipeline.granularity import granularity as fitted
+    from pipeline.serving.answers import serving_search
+    from pipeline.serving.uncertainty import solved_robustness
+
+    sizes = fitted(granularity, problem.instance.num_layers)
+    return solved_robustness(serving_search(problem.instance, sizes, problem.settings))

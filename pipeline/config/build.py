@@ -12,18 +12,27 @@ from pipeline.instance import (
     Instance,
     Limits,
     Performance,
+    Serving,
     Workload,
 )
 from pipeline.model_shape import ModelShape
 from pipeline.network import Network, Override, matrix_network, uniform_network
 
-DEFAULT_BASELINE = "V100"
+DEFAULT_BASELINES = ("V100", "V100-16G", "V100-32G")
 
 
 def build_instance(config: Config) -> Instance:
     """Build the instance of a config that was checked."""
     pool = tuple(
-        GpuType(kind.gpu, kind.count, float(kind.memory_gb), float(kind.usd_per_hour), kind.max_tp)
+        GpuType(
+            kind.gpu,
+            kind.count,
+            float(kind.memory_gb),
+            float(kind.usd_per_hour),
+            kind.max_tp,
+            kind.gpus_per_node,
+            kind.link_gb_per_s,
+        )
         for kind in config.pool
     )
     limits: dict[str, Any] = {
@@ -37,12 +46,13 @@ def build_instance(config: Config) -> Instance:
     return Instance(
         name=config.name,
         model=model_shape(config.model),
-        workload=Workload(**config.workload.model_dump()),
+        workload=_workload(config),
         pool=pool,
         network=_network(config.network, sum(kind.count for kind in pool)),
         limits=Limits(**limits),
         performance=Performance(config.performance.model, figures),
         baseline=_baseline(config),
+        serving=_serving(config),
     )
 
 
@@ -53,12 +63,44 @@ def model_shape(section: ModelSection) -> ModelShape:
     return ModelShape(**fields)
 
 
+def _workload(config: Config) -> Workload:
+    """Return what the `flops` model looks at; under `roofline`, one request."""
+    section = config.workload
+    if section.sequence_length is None or section.batch_size is None:
+        return Workload((section.input_tokens or 0) + (section.output_tokens or 0), 1)
+    return Workload(section.sequence_length, section.batch_size)
+
+
+def _serving(config: Config) -> Serving | None:
+    """Return what the `roofline` model looks at, None under another model."""
+    section = config.workload
+    if section.phase is None or section.input_tokens is None:
+        return None
+    return Serving(
+        phase=section.phase,
+        input_tokens=section.input_tokens,
+        output_tokens=section.output_tokens or 0,
+        concurrency=_chosen(section.concurrency),
+        micro_batches=_chosen(section.micro_batches),
+        compute_type=section.compute_type,
+        kv_bytes=float(section.kv_bytes),
+        memory_fraction=float(section.memory_fraction),
+        engine=section.engine,
+    )
+
+
+def _chosen(choice: str | list[int]) -> tuple[int, ...]:
+    """Return the numbers to choose from; none where the choice is left open."""
+    return () if isinstance(choice, str) else tuple(choice)
+
+
 def _baseline(config: Config) -> Baseline | None:
     """Return the baseline that was asked for, else the V100 where the pool has one."""
     if config.baseline is not None:
         return Baseline(config.baseline.gpu, config.baseline.tp)
-    has_default = any(kind.gpu == DEFAULT_BASELINE for kind in config.pool)
-    return Baseline(DEFAULT_BASELINE) if has_default else None
+    names = {kind.gpu for kind in config.pool}
+    default = next((name for name in DEFAULT_BASELINES if name in names), None)
+    return None if default is None else Baseline(default)
 
 
 def _network(section: NetworkSection, num_gpus: int) -> Network:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeGuard
 
+from pipeline.catalogue import CatalogueError, find_engine, find_gpu
 from pipeline.config.document import Document
 from pipeline.config.schema import (
     MAX_LAYERS,
@@ -22,6 +23,7 @@ from pipeline.config.schema import (
     NetworkSection,
     PerformanceSection,
     SolverSection,
+    WorkloadSection,
     granularity_name,
 )
 from pipeline.errors import Fault
@@ -47,6 +49,9 @@ def gpus_known(
     document: Document, gpu_names: dict[int, str], performance: PerformanceSection
 ) -> Iterator[Fault]:
     """Every GPU of the pool has figures in the performance model."""
+    if performance.model == "roofline":
+        yield from _catalogued(document, gpu_names)
+        return
     known = sorted({*GPU_FIGURES, *performance.gpus})
     for index, name in gpu_names.items():
         if name not in known:
@@ -56,6 +61,16 @@ def gpus_known(
                 f"add its figures under performance.gpus.{name}"
             )
             yield document.fault(("pool", index, "gpu"), reason, name)
+
+
+def _catalogued(document: Document, gpu_names: dict[int, str]) -> Iterator[Fault]:
+    """Every GPU of the pool is in the catalogue of the roofline model."""
+    for index, name in gpu_names.items():
+        try:
+            find_gpu(name)
+        except CatalogueError as error:
+            reason = str(error).split(": ", 2)[-1]
+            yield document.fault(("pool", index, "gpu"), reason.rstrip("."), name)
 
 
 def gpus_listed_once(document: Document, gpu_names: dict[int, str]) -> Iterator[Fault]:
@@ -108,6 +123,116 @@ def formulation_knows_limits(
         if getattr(limits, name):
             reason = "is not known to the pairwise formulation"
             yield document.fault(("limits", name), reason, True)
+
+
+FLOPS_FIELDS = ("sequence_length", "batch_size")
+SERVING_FIELDS = ("phase", "input_tokens", "output_tokens")
+
+
+def workload_suits_model(
+    document: Document, workload: WorkloadSection, performance: PerformanceSection
+) -> Iterator[Fault]:
+    """The workload has the fields of the performance model that is asked, and no others."""
+    is_flops = performance.model == "flops"
+    own, foreign = (FLOPS_FIELDS, SERVING_FIELDS) if is_flops else (SERVING_FIELDS, FLOPS_FIELDS)
+    for name in own:
+        optional = name == "output_tokens" and workload.phase == "prefill"
+        if getattr(workload, name) is None and not optional:
+            yield document.lacking(("workload", name), "is missing")
+    for name in foreign:
+        if getattr(workload, name) is not None:
+            reason = f"is not known to the {performance.model} model"
+            yield document.fault(("workload", name), reason, getattr(workload, name))
+    if not is_flops:
+        yield from _serving_faults(document, workload)
+
+
+def _serving_faults(document: Document, workload: WorkloadSection) -> Iterator[Fault]:
+    """Outputs are generated where they are counted, loads can be cut, the engine is known."""
+    if workload.phase in ("decode", "mixed") and workload.output_tokens == 0:
+        reason = f"must be at least 1 in phase {workload.phase}"
+        yield document.fault(("workload", "output_tokens"), reason, 0)
+    requests, cuts = workload.concurrency, workload.micro_batches
+    if not isinstance(requests, str) and not isinstance(cuts, str):
+        for n in requests:
+            if all(n % m for m in cuts):
+                reason = f"must be a multiple of one of micro_batches {cuts}"
+                yield document.fault(("workload", "concurrency"), reason, n)
+    try:
+        find_engine(workload.engine)
+    except CatalogueError as error:
+        reason = str(error).split(": ", 2)[-1]
+        yield document.fault(("workload", "engine"), reason.rstrip("."), workload.engine)
+
+
+def limits_suit_model(
+    document: Document,
+    workload: WorkloadSection,
+    limits: LimitsSection,
+    performance: PerformanceSection,
+) -> Iterator[Fault]:
+    """Limits on latency need a model and a phase that know of it."""
+    for name in ("max_ttft_s", "max_tpot_s"):
+        value = getattr(limits, name)
+        if value is not None and performance.model == "flops":
+            yield document.fault(("limits", name), "is not known to the flops model", value)
+    if limits.max_tpot_s is not None and workload.phase == "prefill":
+        reason = "has no meaning in phase prefill, which generates nothing"
+        yield document.fault(("limits", "max_tpot_s"), reason, limits.max_tpot_s)
+
+
+def hosts_suit_model(
+    document: Document,
+    pool: list[GpuSection],
+    network: NetworkSection,
+    performance: PerformanceSection,
+) -> Iterator[Fault]:
+    """Hosts hold a power of two of GPUs, and their links are no slower than the network."""
+    for index, kind in enumerate(pool):
+        given = [n for n in ("gpus_per_node", "link_gb_per_s") if getattr(kind, n) is not None]
+        if performance.model == "flops":
+            for name in given:
+                reason = "is not known to the flops model"
+                yield document.fault(("pool", index, name), reason, getattr(kind, name))
+        elif kind.gpus_per_node is not None:
+            yield from _host_faults(document, index, kind, network)
+
+
+def _host_faults(
+    document: Document, index: int, kind: GpuSection, network: NetworkSection
+) -> Iterator[Fault]:
+    size = kind.gpus_per_node or 1
+    if size & (size - 1):
+        yield document.fault(("pool", index, "gpus_per_node"), "must be a power of two", size)
+    with contextlib.suppress(CatalogueError):
+        inside = kind.link_gb_per_s or find_gpu(kind.gpu).link.gb_per_s.value
+        if network.gb_per_s is not None and network.gb_per_s > inside:
+            reason = f"must be at most the link inside hosts of {kind.gpu}, {inside:g} GB/s"
+            yield document.fault(("network", "gb_per_s"), reason, network.gb_per_s)
+
+
+def network_suits_model(
+    document: Document, network: NetworkSection, performance: PerformanceSection
+) -> Iterator[Fault]:
+    """The roofline model knows one bandwidth between hosts, and that there is one."""
+    if performance.model == "flops":
+        return
+    for name in ("overrides", "rows", "drop_below_percentile"):
+        if getattr(network, name):
+            reason = "is not known to the roofline model; give gb_per_s and pool gpus_per_node"
+            yield document.fault(("network", name), reason, "…")
+    if network.gb_per_s == 0:
+        reason = "must be greater than 0 for the roofline model"
+        yield document.fault(("network", "gb_per_s"), reason, 0)
+
+
+def formulation_suits_model(
+    document: Document, solver: SolverSection, performance: PerformanceSection
+) -> Iterator[Fault]:
+    """The published formulation knows only stages with a throughput of their own."""
+    if performance.model != "flops" and solver.formulation == "pairwise":
+        reason = f"is not known to the {performance.model} model"
+        yield document.fault(("solver", "formulation"), reason, "pairwise")
 
 
 def network_is_one(document: Document, network: NetworkSection) -> Iterator[Fault]:
@@ -184,6 +309,11 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (largest_degrees_are_powers, ("pool",)),
     (excluded_in_pool, ("gpu_names", "limits")),
     (formulation_knows_limits, ("limits", "solver")),
+    (workload_suits_model, ("workload", "performance")),
+    (limits_suit_model, ("workload", "limits", "performance")),
+    (hosts_suit_model, ("pool", "network", "performance")),
+    (network_suits_model, ("network", "performance")),
+    (formulation_suits_model, ("solver", "performance")),
     (network_is_one, ("network",)),
     (network_covers_pool, ("num_gpus", "network")),
     (granularities_fit, ("num_layers", "granularity_names")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from pipeline.config.yaml_file import read_text
 from pipeline.errors import Fault, InputError, missing
+from pipeline.model_shape import ModelConfigError, ModelShape, from_hf_config
 
 COPIED = (
     "num_hidden_layers",
@@ -45,4 +47,48 @@ def read_hf_config(path: Path) -> dict[str, Any]:
         raise InputError([Fault(file, field, f"must be one of {known}", dtype)])
     fields = {key: found[key] for key in COPIED if found.get(key) is not None}
     name = found.get("_name_or_path") or path.resolve().parent.name
-    return {"name": str(name), "bytes_per_weight": BYTES_PER_WEIGHT[dtype], **fields}
+    stated = {"name": str(name), "bytes_per_weight": BYTES_PER_WEIGHT[dtype], **fields}
+    return {**stated, **_particulars(found, str(name), file)}
+
+
+# Fields that say what is particular about a model: experts, latent attention, windows.
+PARTICULAR = (
+    "num_experts",
+    "experts_per_token",
+    "shared_experts",
+    "moe_intermediate_size",
+    "first_dense_layers",
+    "kv_lora_rank",
+    "q_lora_rank",
+    "qk_nope_head_dim",
+    "qk_rope_head_dim",
+    "v_head_dim",
+    "sliding_window",
+    "sliding_window_share",
+    "tie_word_embeddings",
+    "gated_ffn",
+)
+
+
+def _particulars(found: dict[str, Any], name: str, file: str) -> dict[str, Any]:
+    """Return what is particular about a model, where its config says so.
+
+    Faults of the plain fields are left to the schema, which names them as a user wrote them.
+    """
+    try:
+        shape = from_hf_config(found, name)
+    except ModelConfigError as error:
+        experts = ("num_experts_per_tok", "kv_lora_rank", "q_lora_rank", "sliding_window")
+        told = [text for text in error.faults if any(key in text for key in experts)]
+        if told:
+            raise InputError([_fault(file, text) for text in told]) from None
+        return {}
+    plain = {field.name: field.default for field in dataclasses.fields(ModelShape)}
+    values = {key: getattr(shape, key) for key in PARTICULAR}
+    return {key: value for key, value in values.items() if value != plain[key]}
+
+
+def _fault(file: str, text: str) -> Fault:
+    """Return a fault of a model's shape, `name: field: reason (got value)`, as one of its file."""
+    _, field, reason = text.split(": ", 2)
+    return missing(file, field, reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.catalogue import CatalogueError, find_model
 from pipeline.config.build import build_instance
 from pipeline.config.checks import ONE_NETWORK, run_checks
 from pipeline.config.csv_directory import read_directory, read_matrix
@@ -113,6 +115,7 @@ def _resolve_files(document: Document, base: Path) -> None:
     """Put the content of the files that a config names where their names stood."""
     _resolve_matrix(document, base)
     _resolve_model(document, base)
+    _resolve_catalogue(document)
 
 
 def _resolve_matrix(document: Document, base: Path) -> None:
@@ -129,6 +132,23 @@ def _resolve_matrix(document: Document, base: Path) -> None:
         network["rows"] = read_matrix(file)
     except InputError as error:
         document.note_unread(error)
+
+
+def _resolve_catalogue(document: Document) -> None:
+    """Put the catalogue's fields in place of `model.catalogue`; fields beside it stay."""
+    model = document.data.get("model")
+    if not isinstance(model, dict) or "catalogue" not in model:
+        return
+    named = model["catalogue"]
+    stated = {key: value for key, value in model.items() if key != "catalogue"}
+    try:
+        shape = find_model(str(named)).shape
+    except CatalogueError as error:
+        reason = str(error).split(": ", 2)[-1].rstrip(".")
+        document.faults.append(document.fault(("model",), f"catalogue model {reason}", named))
+        document.data = {key: value for key, value in document.data.items() if key != "model"}
+        return
+    document.data = {**document.data, "model": {**dataclasses.asdict(shape), **stated}}
 
 
 def _resolve_model(document: Document, base: Path) -> None:

@@ -21,6 +21,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Degree = Annotated[int, Field(ge=1, le=1024)]
+NotNegativeCount = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -48,6 +49,17 @@ def _budgets(value: object) -> str | list[float]:
     return [float(v) for v in numbers]
 
 
+def _choice(value: object) -> str | list[int]:
+    """Accept `auto`, a positive whole number, or a list of them; return `auto` or a list."""
+    if value == "auto":
+        return "auto"
+    numbers = value if isinstance(value, list) else [value]
+    if not numbers or not all(type(n) is int and 1 <= n <= 1_000_000 for n in numbers):
+        raise ValueError("must be auto, a positive whole number or a list of them")
+    return list(numbers)
+
+
+Choice = Annotated[str | list[int], PlainValidator(_choice)]
 GranularityName = Annotated[str, PlainValidator(granularity_name)]
 Budgets = Annotated[str | list[float], PlainValidator(_budgets)]
 Method = Literal["enumeration", "weighted", "iterative", "ratio", "frontier"]
@@ -88,16 +100,65 @@ class ModelSection(Section):
     bytes_per_weight: Annotated[float, Field(gt=0, le=8)] = 2
     """Bytes of a weight and of an activation element: 2 for fp16 and bf16."""
     layer_weight_gb: Positive | None = None
-    """Weights of one layer, GB; absent: derived from the shape."""
+    """Weights of one layer, GB; absent: derived from the shape. `flops` only."""
+    gated_ffn: bool = True
+    """Whether the feed-forward part has three matrices (gate, up, down) or two."""
+    num_experts: NotNegativeCount = 0
+    """Routed experts of a layer; 0: a dense model."""
+    experts_per_token: NotNegativeCount = 0
+    """Routed experts that one token takes."""
+    shared_experts: NotNegativeCount = 0
+    """Experts that every token takes."""
+    moe_intermediate_size: NotNegativeCount = 0
+    """Hidden size of one expert."""
+    first_dense_layers: NotNegativeCount = 0
+    """Layers at the start that have no experts."""
+    kv_lora_rank: NotNegativeCount = 0
+    """Rank of the latent KV cache (MLA); 0: ordinary attention."""
+    q_lora_rank: NotNegativeCount = 0
+    """Rank of the queries (MLA)."""
+    qk_nope_head_dim: NotNegativeCount = 0
+    """Size of a head's part without position (MLA)."""
+    qk_rope_head_dim: NotNegativeCount = 0
+    """Size of a head's part with position (MLA)."""
+    v_head_dim: NotNegativeCount = 0
+    """Size of a head's values (MLA)."""
+    sliding_window: NotNegativeCount = 0
+    """Tokens that windowed layers look back."""
+    sliding_window_share: Share = 0.0
+    """Share of the layers that are windowed."""
+    tie_word_embeddings: bool = False
+    """Whether embedding and LM head share their weights."""
 
 
 class WorkloadSection(Section):
-    """What the model serves."""
+    """What the model serves.
 
-    sequence_length: Count
+    `sequence_length` and `batch_size` are for the `flops` model, the others for `roofline`.
+    """
+
+    sequence_length: Count | None = None
     """Tokens of one request."""
-    batch_size: Count
+    batch_size: Count | None = None
     """Requests processed together."""
+    phase: Literal["prefill", "decode", "mixed"] | None = None
+    """`prefill`: prompts only; `decode`: output tokens only; `mixed`: whole requests."""
+    input_tokens: Count | None = None
+    """Tokens of a prompt."""
+    output_tokens: NotNegativeCount | None = None
+    """Tokens that a request generates; absent in phase `prefill`: none."""
+    concurrency: Choice = "auto"
+    """Requests at once: a number, a list to choose from, or auto: the best that fits."""
+    micro_batches: Choice = "auto"
+    """Micro-batches in flight: a number, a list to choose from, or auto: 1 to `max_stages`."""
+    compute_type: Literal["fp16", "bf16", "fp8", "int8", "int4", "fp4"] = "fp16"
+    """Type in which matrices are multiplied; weights take `model.bytes_per_weight`."""
+    kv_bytes: Annotated[float, Field(gt=0, le=4)] = 2.0
+    """Bytes of an element of the KV cache."""
+    memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of a GPU's memory that the engine may use."""
+    engine: str = "vllm"
+    """Inference engine, as in the catalogue."""
 
 
 class GpuSection(Section):
@@ -113,6 +174,12 @@ class GpuSection(Section):
     """Price of one GPU, $/h."""
     max_tp: Degree | None = None
     """Largest TP degree on this type; absent: the largest of `limits.tp_degrees`."""
+    gpus_per_node: Degree | None = None
+    """GPUs of one host, a power of two; ids fill one host after the other and no TP group leaves
+    its host; absent: hosts are not told apart. `roofline` only."""
+    link_gb_per_s: Positive | None = None
+    """Bandwidth between GPUs of one host, one direction, GB/s; absent: the catalogue's.
+    `roofline` only."""
 
 
 class OverrideSection(Section):
@@ -130,7 +197,7 @@ class NetworkSection(Section):
     """Bandwidth between GPUs: one number with exceptions, or a whole matrix."""
 
     gb_per_s: NotNegative | None = None
-    """Bandwidth between any two GPUs, GB/s."""
+    """Bandwidth between any two GPUs, GB/s; between hosts where types have `gpus_per_node`."""
     overrides: list[OverrideSection] = Field(default_factory=list)
     """Exceptions to `gb_per_s`; where two apply, the later one holds."""
     matrix: str | None = None
@@ -162,6 +229,10 @@ class LimitsSection(Section):
     """One GPU type for all stages."""
     equal_sizes: bool = False
     """Segments that differ by at most one layer."""
+    max_ttft_s: Positive | None = None
+    """Longest time to the first token, s. `roofline` only."""
+    max_tpot_s: Positive | None = None
+    """Longest time per output token after the first, s. `roofline` only."""
 
 
 class GpuFiguresSection(Section):
@@ -178,10 +249,10 @@ class GpuFiguresSection(Section):
 class PerformanceSection(Section):
     """Which performance model to believe."""
 
-    model: Literal["flops"] = "flops"
-    """`flops`: the published formula."""
+    model: Literal["flops", "roofline"] = "flops"
+    """`flops`: the published formula; `roofline`: scored on measurements, for decisions."""
     gpus: dict[str, GpuFiguresSection] = Field(default_factory=dict)
-    """Figures of GPUs that the catalogue lacks, or that should replace its own."""
+    """Figures of GPUs that the `flops` model lacks, or that should replace its own."""
 
 
 class SolverSection(Section):

@@ -94,7 +94,7 @@ def build(
         add_alternatives(model, problem, used)
     if math.isfinite(max_usd_per_hour):
         add_budget(model, problem, used, max_usd_per_hour, scale)
-    costs = _scaled_prices(problem, scale) if goal is Goal.COST else [1.0] * len(used)
+    costs = scaled_prices(problem, scale) if goal is Goal.COST else [1.0] * len(used)
     model.objective = pyo.Objective(expr=weighted_sum(costs, used))
     return CompactModel(model, scale)
 
@@ -168,7 +168,7 @@ def add_budget(
 ) -> None:
     """Stay within a cost: Σ c·n ≤ B, both sides in units of the scaled objective."""
     limit = within(max_usd_per_hour) * scale
-    model.budget = pyo.Constraint(expr=weighted_sum(_scaled_prices(problem, scale), used) <= limit)
+    model.budget = pyo.Constraint(expr=weighted_sum(scaled_prices(problem, scale), used) <= limit)
 
 
 def within(usd_per_hour: Cost) -> Cost:
@@ -185,7 +185,7 @@ def cost_scale(prices: Iterable[float]) -> int:
     return min(math.lcm(*denominators), MAX_SCALE)
 
 
-def _scaled_prices(problem: CompactProblem, scale: int) -> list[float]:
+def scaled_prices(problem: CompactProblem, scale: int) -> list[float]:
     """Return the groups' prices in units of the scaled objective, whole where they can be."""
     return [float(Fraction(repr(run.usd_per_hour)) * scale) for run in problem.runs]
 

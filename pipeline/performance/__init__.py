@@ -27,5 +27,10 @@ class PerformanceModel(Protocol):
 
 
 def performance_model(instance: Instance) -> PerformanceModel:
-    """Return the performance model that an instance asks for."""
+    """Return the performance model that an instance asks for.
+
+    Raises ValueError for `roofline`, whose throughput is one of whole pipelines (`serving`).
+    """
+    if instance.serving is not None:
+        raise ValueError("only the flops model gives every stage a throughput of its own")
     return flops.FlopsModel(instance.model, instance.workload, instance.performance.gpus)

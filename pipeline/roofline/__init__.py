@@ -7,6 +7,7 @@ from pipeline.roofline.pipelines import (
     drawn_table,
     pipeline_figures,
     request_overhead,
+    round_inefficiency,
     throughput_range,
 )
 from pipeline.roofline.requests import tokens_per_s
@@ -24,6 +25,7 @@ __all__ = [
     "pipeline_figures",
     "request_overhead",
     "resolve",
+    "round_inefficiency",
     "stage_figures",
     "stage_hop_seconds",
     "throughput_range",

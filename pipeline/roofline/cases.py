@@ -39,7 +39,7 @@ class Case:
     phase: `prefill` (prompts only), `decode` (one step at context input_len + output_len/2),
     `static` (one batch from start to end), `offline` (all requests queued), `online` (closed
     loop of so many users). layers: how many the figure is for; fewer than the model's leave
-    out LM head and host time.
+    out LM head and host time. memory_gb, link_gb_per_s: None for the catalogue's.
     """
 
     gpu: str
@@ -56,6 +56,7 @@ class Case:
     memory_gb: float | None = None
     memory_fraction: float = 0.9
     layers: int | None = None
+    link_gb_per_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def _column(values: Sequence[float]) -> Numbers:
 
 
 @cache
-def hardware_row(gpu_name: str, compute_type: str, memory_gb: float | None) -> tuple[float, ...]:
+def hardware_row(
+    gpu_name: str, compute_type: str, memory_gb: float | None, link_gb_per_s: float | None
+) -> tuple[float, ...]:
     """Figures of one GPU in the order of `Hardware`, in base units.
 
     Memory is what the driver reports, scaled where the pool states another nominal size.
@@ -92,7 +95,7 @@ def hardware_row(gpu_name: str, compute_type: str, memory_gb: float | None) -> t
         peak_tflops(gpu, compute_type) * 1e12,
         peak_tflops(gpu, "fp16") * 1e12,
         gpu.bandwidth_gb_per_s.value * 1e9,
-        gpu.link.gb_per_s.value * 1e9,
+        (link_gb_per_s or gpu.link.gb_per_s.value) * 1e9,
         gpu.link.latency_us.value * 1e-6,
         1.0 if gpu.link.kind == "nvlink" else 0.0,
         gpu.reported_mib.value * MIB * (memory_gb or gpu.memory_gb.value) / gpu.memory_gb.value,
@@ -138,7 +141,10 @@ def level_members(gpu_name: str, engine_name: str, compute_type: str) -> tuple[s
 
 def case_arrays(cases: Sequence[Case]) -> CaseArrays:
     """Arrays of all cases; raises CatalogueError for a GPU or engine that is not known."""
-    hardware = [hardware_row(case.gpu, case.compute_type, case.memory_gb) for case in cases]
+    hardware = [
+        hardware_row(case.gpu, case.compute_type, case.memory_gb, case.link_gb_per_s)
+        for case in cases
+    ]
     work = [work_row(case.shape, case.tp, case.bytes_per_kv_element) for case in cases]
     members = [level_members(case.gpu, case.engine, case.compute_type) for case in cases]
     layers = [case.layers or case.shape.num_hidden_layers for case in cases]

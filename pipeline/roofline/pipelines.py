@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.catalogue import find_engine, find_gpu
 from pipeline.roofline.cases import level_members
 from pipeline.roofline.compute import Numbers
-from pipeline.roofline.constants import LEVELS, ConstantTable, resolve
+from pipeline.roofline.constants import LEVELS, Constants, ConstantTable, resolve
 from pipeline.roofline.stages import Workload
 
 
@@ -48,17 +48,18 @@ def pipeline_figures(
     hops_prefill_s: Numbers,
     hops_step_s: Numbers,
     request_overhead_s: float = 0.0,
+    inefficiency: float = 1.0,
 ) -> PipelineFigures:
     """Figures of m micro-batches of n requests on stages in order.
 
     prefill_s: τ of one micro-batch's prompts per stage; step_s: τ of one decode step (`decode_s`
     in phase `decode`, `mixed_s` in `mixed`) per stage; hops_*: one entry per pair of neighbours.
     Equations: prefill m·n·in / fill; decode m·n / round; mixed m·n·(in+out) / (out·round + o);
-    TTFT = Σ(τ_prefill + hop) + o; TPOT = round.
+    TTFT = Σ(τ_prefill + hop) + o; TPOT = round. inefficiency: factor on the ideal round.
     """
     requests = micro_batch * micro_batches
     ttft_s = fill_seconds(prefill_s, hops_prefill_s, 1.0) + request_overhead_s
-    tpot_s = round_seconds(step_s, hops_step_s, micro_batches)
+    tpot_s = inefficiency * round_seconds(step_s, hops_step_s, micro_batches)
     length = workload.input_len + workload.output_len
     if workload.phase == "prefill":
         seconds = fill_seconds(prefill_s, hops_prefill_s, micro_batches)
@@ -72,9 +73,19 @@ def pipeline_figures(
 
 def request_overhead(engine: str, gpu: str, table: ConstantTable) -> float:
     """Time of one request outside the GPUs, s."""
+    return float(_constants(engine, gpu, table).request_overhead_s[0])
+
+
+def round_inefficiency(engine: str, gpu: str, table: ConstantTable) -> float:
+    """Return the time of a round of several micro-batches over that of the ideal round."""
+    return float(_constants(engine, gpu, table).pipeline_inefficiency[0])
+
+
+def _constants(engine: str, gpu: str, table: ConstantTable) -> Constants:
+    """Resolve the constants of an engine on a GPU."""
     members = level_members(find_gpu(gpu).name, engine, "fp16")
     labels = {level: (member,) for level, member in zip(LEVELS, members, strict=True)}
-    return float(resolve(table, labels).request_overhead_s[0])
+    return resolve(table, labels)
 
 
 def throughput_range(

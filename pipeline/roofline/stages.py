@@ -46,7 +46,8 @@ class StageFigures:
     prefill_s: one micro-batch's prompts through the stage; decode_s: one step of one
     micro-batch; mixed_s: one such step with the prompts that steady state brings along.
     Arrays of shape (sizes,), per GPU: weight_gb (with embedding and LM head), kv_gb_per_request,
-    kv_room_tokens and max_requests (in the whole pipeline at once); capacity_gb: its memory.
+    kv_room_tokens and max_requests (in the whole pipeline at once); capacity_gb: its memory;
+    reserved_gb: what the engine takes beside weights and cache.
     """
 
     sizes: Numbers
@@ -59,10 +60,17 @@ class StageFigures:
     kv_room_tokens: Numbers
     max_requests: Numbers
     capacity_gb: float
+    reserved_gb: float
 
 
 def _one_case(
-    gpu: str, tp: int, shape: ModelShape, workload: Workload, engine: str, memory_gb: float | None
+    gpu: str,
+    tp: int,
+    shape: ModelShape,
+    workload: Workload,
+    engine: str,
+    memory_gb: float | None,
+    link_gb_per_s: float | None = None,
 ) -> CaseArrays:
     """Arrays of length one for a GPU type and TP degree."""
     case = Case(
@@ -78,6 +86,7 @@ def _one_case(
         bytes_per_kv_element=workload.bytes_per_kv_element,
         memory_gb=memory_gb,
         memory_fraction=workload.memory_fraction,
+        link_gb_per_s=link_gb_per_s,
     )
     return case_arrays([case])
 
@@ -152,15 +161,18 @@ def stage_figures(
     table: ConstantTable,
     micro_batches: Sequence[float] | Numbers,
     memory_gb: float | None = None,
+    link_gb_per_s: float | None = None,
 ) -> StageFigures:
     """Figures of stages of every size, for every micro-batch (requests that move together).
+
+    memory_gb, link_gb_per_s: of this pool's GPUs, where they differ from the catalogue's.
 
     A size fits a placement that runs n requests at once where max_requests ≥ n (0 where the
     weights alone do not fit). Raises CatalogueError for an unknown GPU or engine.
     """
     layers = np.asarray(sizes, dtype=float)
     requests = np.asarray(micro_batches, dtype=float)
-    cases = _one_case(gpu, tp, shape, workload, engine, memory_gb)
+    cases = _one_case(gpu, tp, shape, workload, engine, memory_gb, link_gb_per_s)
     constants = resolve(table, cases.labels)
     prompt = np.full_like(requests, workload.input_len)
     context = prompt + workload.output_len / 2.0
@@ -177,6 +189,7 @@ def stage_figures(
         kv_room_tokens=room,
         max_requests=room / held,
         capacity_gb=float(cases.hardware.memory_bytes[0]) / GB,
+        reserved_gb=float(constants.reserved_gb[0]),
     )
 
 

@@ -5,10 +5,22 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import inspect_commands, solve_commands, status_command, sweep_commands
+from pipeline.cli import (
+    catalogue_commands,
+    inspect_commands,
+    solve_commands,
+    status_command,
+    sweep_commands,
+)
 from pipeline.cli.app import app
 
-COMMANDS = (inspect_commands, solve_commands, status_command, sweep_commands)
+COMMANDS = (
+    catalogue_commands,
+    inspect_commands,
+    solve_commands,
+    status_command,
+    sweep_commands,
+)
 
 
 def run(*arguments: object, columns: int = 160) -> Result:

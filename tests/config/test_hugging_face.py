@@ -126,3 +126,22 @@ def test_the_name_of_the_file_must_be_text(tmp_path: Path) -> None:
 def test_a_config_without_any_model_is_a_fault(tmp_path: Path) -> None:
     path = write_yaml(tmp_path, lambda data: data.pop("model"))
     assert faults_of(path) == ["c.yaml: model: is missing"]
+
+
+def test_experts_and_latent_attention_are_read_too(tmp_path: Path) -> None:
+    """Source: DeepSeek-V3 (arXiv 2412.19437), section 4.2."""
+    experts = {"n_routed_experts": 256, "num_experts_per_tok": 8, "n_shared_experts": 1}
+    latent = {"kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128}
+    widths = {"qk_rope_head_dim": 64, "v_head_dim": 128, "moe_intermediate_size": 2048}
+    content = {**LLAMA_70B, **experts, **latent, **widths, "first_k_dense_replace": 3}
+    model = load_config(with_hf_config(tmp_path, content)).instance.model
+    assert (model.num_experts, model.experts_per_token, model.shared_experts) == (256, 8, 1)
+    assert (model.kv_lora_rank, model.v_head_dim, model.first_dense_layers) == (512, 128, 3)
+
+
+def test_experts_without_how_many_are_active_are_a_fault(tmp_path: Path) -> None:
+    content = {**LLAMA_70B, "num_local_experts": 8}
+    [fault] = faults_of(with_hf_config(tmp_path, content))
+    assert fault.endswith(
+        "config.json: num_experts_per_tok: is required with experts (got nothing)"
+    )

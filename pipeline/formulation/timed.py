@@ -1,0 +1,171 @@
+"""The timed model: the cheapest pipeline whose pass takes no longer than a limit.
+
+Under `roofline` the time of a pass is the sum over the stages, so layers cost time wherever they
+lie. With the longest stage fixed (it cuts the sizes of each run), what remains is the compact
+model with the layers of each run as variables,
+
+    minimise    Σ_r c_r · n_r                                          (cost)
+    subject to  Σ_r ℓ_r = L,  lo_r · n_r ≤ ℓ_r ≤ hi_r · n_r             (layers)
+                Σ_r a_r · ℓ_r + Σ_g h_g · (n_g − N_g) + h · (Σ_g N_g − 1) ≤ P      (pass)
+                G_g · N_g ≥ Σ_{r of type g} d_r · n_r                   (hosts)
+                and the rows on stages, groups and alternatives of `compact`
+
+where a_r is the time of one layer, N_g the hosts used of type g with G_g GPUs each, n_g its
+groups, h_g the hop inside a host and h ≥ h_g the hop between hosts. Stages of one host follow
+each other, so Σ N_g − 1 hops are between hosts and all others inside; blocks of powers of two
+pack without gaps, so the least N_g of that row is the least there is. Where hosts are not told
+apart, N_g = n_g. A second pass row with the times of prefill holds the time to the first token.
+
+No big-M: P is fixed by the throughput asked for. ℓ is continuous where the pass is the only row
+on it: a box, one sum and one limit have whole corners; with a second limit it is an integer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyomo.environ as pyo
+
+from pipeline.formulation.compact import (
+    CompactProblem,
+    Goal,
+    add_alternatives,
+    add_budget,
+    add_groups,
+    add_stages,
+    cost_scale,
+    scaled_prices,
+    weighted_sum,
+)
+
+# Rows on time are kept at this right-hand side, far above the solver's tolerances.
+TIME_SCALE = 1000.0
+
+
+@dataclass(frozen=True)
+class PassLimit:
+    """A longest pass. layer_s: time of one layer, by run. inside_s: hop inside a host, by type."""
+
+    longest_s: float
+    layer_s: Sequence[float]
+    between_s: float
+    inside_s: Sequence[float]
+
+
+@dataclass(frozen=True)
+class TimedProblem:
+    """What the timed model needs: the compact problem, hosts by type and limits on passes.
+
+    gpus_per_node: GPUs of one host by type, where hosts of this type are told apart.
+    """
+
+    compact: CompactProblem
+    gpus_per_node: Mapping[int, int]
+    passes: tuple[PassLimit, ...]
+
+
+@dataclass(frozen=True)
+class TimedModel:
+    """A built model and the factor between its objective and $/h."""
+
+    model: pyo.ConcreteModel
+    cost_scale: int
+
+    def counts(self) -> list[int]:
+        """Return the number of groups of each run in the incumbent."""
+        return [round(pyo.value(variable)) for variable in self.model.groups_used.values()]
+
+    def layers(self) -> list[float]:
+        """Return the layers of each run in the incumbent."""
+        return [float(pyo.value(variable)) for variable in self.model.layers_of.values()]
+
+
+def build(
+    problem: TimedProblem, goal: Goal = Goal.COST, max_usd_per_hour: float = math.inf
+) -> TimedModel:
+    """Build the model. max_usd_per_hour: most that the placement may cost."""
+    compact = problem.compact
+    runs = compact.runs
+    model = pyo.ConcreteModel()
+    model.groups_used = pyo.Var(range(len(runs)), domain=pyo.NonNegativeIntegers)
+    whole = pyo.NonNegativeIntegers if len(problem.passes) > 1 else pyo.NonNegativeReals
+    model.layers_of = pyo.Var(range(len(runs)), domain=whole)
+    used, layers = list(model.groups_used.values()), list(model.layers_of.values())
+    for variable, run in zip(used, runs, strict=True):
+        members = len(compact.groups.classes[run.group_class].first_gpu_ids)
+        variable.setub(min(members, compact.max_stages, compact.num_layers // run.smallest))
+    add_layers(model, compact, used, layers)
+    add_stages(model, compact, used)
+    add_groups(model, compact, used)
+    if compact.alternatives:
+        add_alternatives(model, compact, used)
+    scale = cost_scale(run.usd_per_hour for run in runs)
+    if math.isfinite(max_usd_per_hour):
+        add_budget(model, compact, used, max_usd_per_hour, scale)
+    limits = [limit for limit in problem.passes if math.isfinite(limit.longest_s)]
+    if limits:
+        add_hosts(model, problem, used)
+    model.passes = pyo.ConstraintList()
+    for limit in limits:
+        add_pass(model, problem, limit, used, layers)
+    costs = scaled_prices(compact, scale) if goal is Goal.COST else [1.0] * len(runs)
+    model.objective = pyo.Objective(expr=weighted_sum(costs, used))
+    return TimedModel(model, scale)
+
+
+def add_layers(
+    model: pyo.ConcreteModel,
+    problem: CompactProblem,
+    used: list[pyo.Var],
+    layers: list[pyo.Var],
+) -> None:
+    """Cover all layers once, each run within its sizes: Σ ℓ = L, lo·n ≤ ℓ ≤ hi·n."""
+    every = weighted_sum([1.0] * len(layers), layers)
+    model.all_layers = pyo.Constraint(expr=every == problem.num_layers)
+    model.layers_within = pyo.ConstraintList()
+    for n, ell, run in zip(used, layers, problem.runs, strict=True):
+        fewest = weighted_sum([1.0, -float(run.smallest)], [ell, n])
+        if run.smallest == run.largest:
+            model.layers_within.add(fewest == 0)
+            continue
+        model.layers_within.add(fewest >= 0)
+        model.layers_within.add(weighted_sum([1.0, -float(run.largest)], [ell, n]) <= 0)
+
+
+def add_hosts(model: pyo.ConcreteModel, problem: TimedProblem, used: list[pyo.Var]) -> None:
+    """Count the hosts used of each type: G·N ≥ Σ d·n, as many as are filled without gaps."""
+    model.hosts = pyo.Var(sorted(problem.gpus_per_node), domain=pyo.NonNegativeIntegers)
+    model.hosts_hold = pyo.ConstraintList()
+    for gpu, size in sorted(problem.gpus_per_node.items()):
+        terms = [
+            (float(problem.compact.groups.classes[run.group_class].degree), n)
+            for n, run in zip(used, problem.compact.runs, strict=True)
+            if problem.compact.groups.classes[run.group_class].gpu == gpu
+        ]
+        factors, variables = [f for f, _ in terms], [v for _, v in terms]
+        held = weighted_sum([-float(size), *factors], [model.hosts[gpu], *variables])
+        model.hosts_hold.add(held <= 0)
+
+
+def add_pass(
+    model: pyo.ConcreteModel,
+    problem: TimedProblem,
+    limit: PassLimit,
+    used: list[pyo.Var],
+    layers: list[pyo.Var],
+) -> None:
+    """Keep a pass within its limit: Σ a·ℓ + Σ h_g·(n_g − N_g) + h·(Σ N_g − 1) ≤ P, s."""
+    scale = TIME_SCALE / limit.longest_s if limit.longest_s > 0 else TIME_SCALE
+    factors, variables = [scale * a for a in limit.layer_s], list(layers)
+    for n, run in zip(used, problem.compact.runs, strict=True):
+        gpu = problem.compact.groups.classes[run.group_class].gpu
+        hop_s = limit.inside_s[gpu] if gpu in problem.gpus_per_node else limit.between_s
+        factors.append(scale * hop_s)
+        variables.append(n)
+    for gpu in sorted(problem.gpus_per_node):
+        factors.append(scale * (limit.between_s - limit.inside_s[gpu]))
+        variables.append(model.hosts[gpu])
+    most = scale * (limit.longest_s + limit.between_s)
+    model.passes.add(weighted_sum(factors, variables) <= most)

@@ -1,0 +1,156 @@
+"""From a method's name to its answers under `roofline`, to columns, and to why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pipeline import methods as common
+from pipeline.granularity import Granularity, can_sum_to
+from pipeline.instance import Instance
+from pipeline.methods import Answer, AnswerStatus
+from pipeline.options import Option, stage_options
+from pipeline.placement import Placement, usd_per_token
+from pipeline.roofline.constant_files import shipped_table
+from pipeline.roofline.pipelines import throughput_range
+from pipeline.serving import methods
+from pipeline.serving.placement import ServedPlacement
+from pipeline.serving.search import ServingSearch
+from pipeline.serving.tables import serving_of
+from pipeline.settings import SolverSettings
+
+
+def serving_search(
+    instance: Instance, sizes: Granularity, settings: SolverSettings
+) -> ServingSearch:
+    """Return the search of an instance under the constants that come with the package."""
+    return ServingSearch(instance, sizes, settings, shipped_table())
+
+
+def all_options(instance: Instance, sizes: Granularity) -> tuple[Option, ...]:
+    """Return the options of an instance under its performance model, for counting."""
+    if instance.serving is None:
+        return stage_options(instance, sizes.sizes)
+    return serving_search(instance, sizes, SolverSettings()).options()
+
+
+def answers(
+    search: ServingSearch,
+    method: str,
+    budget_usd_per_hour: float,
+    weighting: tuple[float, float, float],
+    target_usd_per_token: float | None,
+) -> Iterator[Answer]:
+    """Yield the answers of a method, more than one only for `frontier`."""
+    if method == "enumeration":
+        yield methods.enumeration(search, budget_usd_per_hour)
+    elif method == "ratio":
+        yield methods.ratio(search)
+    elif method == "weighted":
+        yield methods.weighted(search, *weighting)
+    elif method == "iterative":
+        yield common.iterative(partial(methods.enumeration, search), target_usd_per_token)
+    else:
+        found = list(methods.frontier(search))
+        yield from found or [Answer(AnswerStatus.INFEASIBLE, None, None, None)]
+
+
+def served_columns(instance: Instance, placement: Placement | None) -> dict[str, Any]:
+    """Return the columns that only `roofline` fills: load, latency, ranges."""
+    if not isinstance(placement, ServedPlacement):
+        return {}
+    low, high = _range(instance, placement)
+    return {
+        "concurrency": placement.load.concurrency,
+        "micro_batches": placement.load.micro_batches,
+        "ttft_s": placement.ttft_s,
+        "tpot_s": placement.tpot_s,
+        "throughput_low_tokens_per_s": low,
+        "throughput_high_tokens_per_s": high,
+        "cost_low_usd_per_token": usd_per_token(placement.usd_per_hour, high),
+        "cost_high_usd_per_token": usd_per_token(placement.usd_per_hour, low),
+    }
+
+
+def _range(instance: Instance, placement: Placement) -> tuple[float, float]:
+    """Return the range of a throughput: the wide one for models that nobody measured.
+
+    Of experts, latent attention and sliding windows there is no measurement (docs/accuracy.md).
+    """
+    shape, table, rate = instance.model, shipped_table(), placement.tokens_per_s
+    if shape.num_experts or shape.kv_lora_rank or shape.sliding_window:
+        low, high = table.spread.unknown
+        return rate * low, rate * high
+    gpus = frozenset(stage.gpu for stage in placement.stages)
+    return throughput_range(rate, gpus, serving_of(instance).engine, table)
+
+
+def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str:
+    """Name the first of the problem's demands that cannot be met."""
+    instance, limits = search.instance, search.instance.limits
+    if not can_sum_to(search.granularity.sizes, instance.num_layers):
+        return f"sizes: {search.granularity.name} cannot sum to {instance.num_layers} layers"
+    if not search.options():
+        return "memory: " + "; ".join(_most_layers(search))
+    if budget_usd_per_hour is not None and _relaxed(search, instance):
+        return f"budget: ${budget_usd_per_hour:g}/h is below the cheapest placement"
+    relaxed = {
+        "max_ttft_s": (limits.max_ttft_s, replace(limits, max_ttft_s=None)),
+        "max_tpot_s": (limits.max_tpot_s, replace(limits, max_tpot_s=None)),
+    }
+    for name, (value, free) in relaxed.items():
+        if value is not None and _relaxed(search, replace(instance, limits=free)):
+            return f"latency: no placement keeps {name} at {value:g} s"
+    unlimited = replace(limits, max_ttft_s=None, max_tpot_s=None, max_stages=instance.num_layers)
+    if _relaxed(search, replace(instance, limits=unlimited)):
+        return f"stages or latency: no placement of at most {limits.max_stages} stages is in time"
+    return "memory: the pool does not hold all layers beside the cache of the fewest requests"
+
+
+def _relaxed(search: ServingSearch, instance: Instance) -> bool:
+    """Tell whether an instance has a placement at all, in the time that is left."""
+    settings = SolverSettings(time_limit_s=max(search.remaining_seconds, 5.0))
+    relaxed = ServingSearch(instance, search.granularity, settings, search.table)
+    return methods.weighted(relaxed, 1.0).placement is not None
+
+
+def _most_layers(search: ServingSearch) -> Iterator[str]:
+    """Yield how many layers each type and TP degree holds beside the fewest requests."""
+    fewest = int(np.argmin(search.tables.concurrency))
+    requests = search.tables.decisions[fewest].concurrency
+    for gpu, kind in enumerate(search.instance.pool):
+        held = ", ".join(
+            f"{int(search.tables.largest[index, fewest])} layers at TP {group_class.degree}"
+            for index, group_class in enumerate(search.tables.groups)
+            if group_class.gpu == gpu
+        )
+        yield (
+            f"{kind.name} holds {held} beside {requests} requests"
+            if held
+            else (f"{kind.name} is excluded")
+        )
+
+
+def single_stage(instance: Instance, gpu: int, degree: int) -> tuple[float, float]:
+    """Return throughput and least memory of the whole model on one group, under its best load.
+
+    Throughput 0 where it does not fit. Memory is that of the fewest requests, per GPU.
+    """
+    alone = replace(
+        instance,
+        pool=(replace(instance.pool[gpu], count=degree, max_tp=None, gpus_per_node=None),),
+        limits=replace(
+            instance.limits, max_stages=1, tp_degrees=(degree,), exclude=(), min_layers_per_stage=1
+        ),
+    )
+    layers = instance.num_layers
+    whole = Granularity("whole", (layers,))
+    search = ServingSearch(alone, whole, SolverSettings(), shipped_table())
+    fewest = int(np.argmin(search.tables.concurrency))
+    needed_gb = search.tables.memory_gb(0, fewest, layers)
+    picks = search.dealt({0: 1}).values()
+    return max((p.tokens_per_s for p in picks), default=0.0), needed_gb

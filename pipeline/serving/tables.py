@@ -1,0 +1,218 @@
+"""What every TP group makes of every load: seconds per layer, sizes that fit, seconds of a hop.
+
+Under `roofline` a stage of k layers takes k times what one layer takes (`roofline.stages`), so
+one number per (group class, load) holds the times of all sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.catalogue import find_gpu
+from pipeline.groups import GroupClasses, group_classes
+from pipeline.instance import GpuType, Instance, Serving
+from pipeline.roofline.constants import ConstantTable
+from pipeline.roofline.pipelines import request_overhead, round_inefficiency
+from pipeline.roofline.stages import StageFigures, Workload, stage_figures, stage_hop_seconds
+from pipeline.serving.decisions import Decision, decisions
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BYTES_PER_GB = 1024.0**3
+
+
+@dataclass(frozen=True)
+class Hops:
+    """Seconds to hand one micro-batch to the next stage; one entry per load.
+
+    between_s: over the network. inside_s: to a stage on the same host, by GPU type, shape
+    (types, loads); equal to between_s where hosts are not told apart.
+    """
+
+    between_s: FloatArray
+    inside_s: FloatArray
+
+
+@dataclass(frozen=True)
+class ServingTables:
+    """All that the search knows of groups and loads; arrays of shape (group classes, loads).
+
+    pass_s: seconds of one layer for what the objective counts (a prompt's prefill, or a step);
+    prefill_s: for the time to the first token. smallest, largest: sizes that a segment may have,
+    largest 0 where none fits. weight_gb, kv_gb: by size, shape (group classes, L + 1), kv_gb per
+    request; reserved_gb: by class; all on each GPU, in units of 1024³ bytes. step_factor: what a
+    round takes longer than its ideal, by load. overhead_s: time of a request outside the GPUs.
+    """
+
+    groups: GroupClasses
+    decisions: tuple[Decision, ...]
+    usd_per_hour: FloatArray
+    concurrency: FloatArray
+    micro_batches: FloatArray
+    pass_s: FloatArray
+    prefill_s: FloatArray
+    smallest: IntArray
+    largest: IntArray
+    weight_gb: FloatArray
+    kv_gb: FloatArray
+    reserved_gb: FloatArray
+    hops: Hops
+    prefill_hops: Hops
+    step_factor: FloatArray
+    overhead_s: float
+
+    def memory_gb(self, group_class: int, decision: int, size: int) -> float:
+        """Return what a stage takes on each GPU: weights, KV cache of all requests, engine."""
+        cache = self.decisions[decision].concurrency * self.kv_gb[group_class, size]
+        return float(self.weight_gb[group_class, size] + cache + self.reserved_gb[group_class])
+
+
+def serving_of(instance: Instance) -> Serving:
+    """Return what an instance serves. Raises ValueError for one of another performance model."""
+    if instance.serving is None:
+        raise ValueError("the roofline model needs a workload of phases and tokens")
+    return instance.serving
+
+
+def roofline_workload(serving: Serving) -> Workload:
+    """Return the workload in the terms of the roofline formulas."""
+    return Workload(
+        phase=serving.phase,
+        input_len=float(serving.input_tokens),
+        output_len=float(serving.output_tokens),
+        compute_type=serving.compute_type,
+        bytes_per_kv_element=serving.kv_bytes,
+        memory_fraction=serving.memory_fraction,
+    )
+
+
+def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
+    """Compute all tables of an instance under given constants."""
+    serving = serving_of(instance)
+    loads = decisions(serving, instance.limits.max_stages)
+    groups = group_classes(instance, by_network=False)
+    batches = sorted({load.micro_batch for load in loads})
+    column = [batches.index(load.micro_batch) for load in loads]
+    stages = [_figures(instance, c.gpu, c.degree, batches, table) for c in groups]
+    n = np.array([load.concurrency for load in loads], dtype=np.float64)
+    m = np.array([load.micro_batches for load in loads], dtype=np.float64)
+    prefill = _by_class([s.prefill_s[column, 0] for s in stages], len(loads))
+    of_phase = {
+        "prefill": prefill,
+        "decode": _by_class([s.decode_s[column, 0] for s in stages], len(loads)),
+        "mixed": _by_class([s.mixed_s[column, 0] for s in stages], len(loads)),
+    }
+    bounds = [
+        _sizes(instance, instance.pool[c.gpu], s, n) for c, s in zip(groups, stages, strict=True)
+    ]
+    layers = instance.num_layers
+    per_gb = 1e9 / BYTES_PER_GB
+    tokens = n / m
+    step_tokens = {
+        "prefill": tokens * serving.input_tokens,
+        "decode": tokens,
+        "mixed": tokens * (1 + serving.input_tokens / max(serving.output_tokens, 1)),
+    }
+    return ServingTables(
+        groups=groups,
+        decisions=loads,
+        usd_per_hour=np.array([c.degree * instance.pool[c.gpu].usd_per_hour for c in groups]),
+        concurrency=n,
+        micro_batches=m,
+        pass_s=of_phase[serving.phase],
+        prefill_s=prefill,
+        smallest=np.array([low for low, _ in bounds], dtype=np.int64).reshape(-1, len(loads)),
+        largest=np.array([high for _, high in bounds], dtype=np.int64).reshape(-1, len(loads)),
+        weight_gb=_with_zero([s.weight_gb * per_gb for s in stages], layers),
+        kv_gb=_with_zero([s.kv_gb_per_request * per_gb for s in stages], layers),
+        reserved_gb=np.array([s.reserved_gb * per_gb for s in stages]),
+        hops=_hops(instance, step_tokens[serving.phase], table),
+        prefill_hops=_hops(instance, step_tokens["prefill"], table),
+        step_factor=_step_factor(instance, m, table),
+        overhead_s=request_overhead(serving.engine, instance.pool[0].name, table),
+    )
+
+
+def _figures(
+    instance: Instance, gpu: int, degree: int, batches: Sequence[int], table: ConstantTable
+) -> StageFigures:
+    """Return the roofline figures of all sizes of one group class."""
+    kind, serving = instance.pool[gpu], serving_of(instance)
+    return stage_figures(
+        kind.name,
+        degree,
+        np.arange(1, instance.num_layers + 1, dtype=np.float64),
+        instance.model,
+        roofline_workload(serving),
+        serving.engine,
+        table,
+        np.array(batches, dtype=np.float64),
+        kind.memory_gb,
+        kind.link_gb_per_s,
+    )
+
+
+def _by_class(rows: Sequence[FloatArray], loads: int) -> FloatArray:
+    return np.array(rows, dtype=np.float64).reshape(len(rows), loads)
+
+
+def _with_zero(rows: Sequence[FloatArray], layers: int) -> FloatArray:
+    """Return figures by size, those of no layers first."""
+    return np.array([[0.0, *row] for row in rows]).reshape(len(rows), layers + 1)
+
+
+def _sizes(
+    instance: Instance, kind: GpuType, figures: StageFigures, requests: FloatArray
+) -> tuple[list[int], list[int]]:
+    """Return the smallest and largest size of a class for every load.
+
+    largest: the most layers that leave room for the KV cache of all requests. smallest: the
+    fewest that fill `min_memory_utilization`, never above the largest, then never below
+    `min_layers_per_stage`.
+    """
+    limits = instance.limits
+    fits = figures.max_requests[:, None] * (1 + 1e-12) >= requests[None, :]
+    largest = fits.sum(axis=0)
+    taken = (
+        figures.weight_gb[:, None]
+        + figures.kv_gb_per_request[:, None] * requests[None, :]
+        + figures.reserved_gb
+    )
+    filled = taken * 1e9 / BYTES_PER_GB >= limits.min_memory_utilization * kind.memory_gb
+    filling = np.where(filled.any(axis=0), filled.argmax(axis=0) + 1, instance.num_layers)
+    smallest = np.maximum(np.minimum(filling, largest), limits.min_layers_per_stage)
+    return np.maximum(smallest, 1).tolist(), largest.tolist()
+
+
+def _hops(instance: Instance, tokens: FloatArray, table: ConstantTable) -> Hops:
+    """Return the seconds of hops that carry some tokens, over the network and inside hosts."""
+    serving, network = serving_of(instance), float(instance.network.bandwidth.max())
+
+    def seconds(gb_per_s: float) -> FloatArray:
+        gpu = instance.pool[0].name
+        return np.asarray(
+            stage_hop_seconds(tokens, instance.model, gb_per_s, gpu, serving.engine, table)
+        )
+
+    inside = [
+        seconds(inside_gb_per_s(kind) if kind.gpus_per_node else network) for kind in instance.pool
+    ]
+    return Hops(seconds(network), np.array(inside))
+
+
+def inside_gb_per_s(kind: GpuType) -> float:
+    """Return the bandwidth between two GPUs of one host, one direction, GB/s."""
+    return kind.link_gb_per_s or find_gpu(kind.name).link.gb_per_s.value
+
+
+def _step_factor(instance: Instance, micro_batches: FloatArray, table: ConstantTable) -> FloatArray:
+    """Return what rounds take over their ideal: more than 1 with several micro-batches."""
+    serving = serving_of(instance)
+    if serving.phase == "prefill":
+        return np.ones_like(micro_batches)
+    factor = round_inefficiency(serving.engine, instance.pool[0].name, table)
+    return np.where(micro_batches > 1, factor, 1.0)

@@ -1,0 +1,103 @@
+"""Whether the cheapest groups stay the cheapest when the fitted constants are drawn anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.placement import usd_per_token
+from pipeline.roofline.pipelines import drawn_table
+from pipeline.serving import methods
+from pipeline.serving.search import ServingSearch
+from pipeline.settings import SolverSettings
+
+DRAWS = 20
+CANDIDATES = 12
+
+Groups = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """How a winner fares over seeded draws of the constants.
+
+    winner, runner_up: their groups in words; runner_up None where no other won a draw. shares:
+    of the draws won. mean_regret, worst_regret: how much more than the draw's winner the winner
+    costs per token, relative. candidates: groups compared.
+    """
+
+    draws: int
+    candidates: int
+    winner: str
+    winner_share: float
+    runner_up: str | None
+    runner_up_share: float
+    mean_regret: float
+    worst_regret: float
+
+
+def robustness(
+    search: ServingSearch, draws: int = DRAWS, most: int = CANDIDATES
+) -> Robustness | None:
+    """Decide again among the groups that the search met, under drawn constants.
+
+    Each draw deals the layers and chooses the load of every candidate anew: the groups are what
+    was rented, the rest can follow. Candidates are those of the lowest $/token; groups that the
+    search never met are not among them. None where no group was met.
+    """
+    prices = {groups: _price(search, groups) for groups in search.group_counts}
+    placed = sorted((price, groups) for groups, price in prices.items() if price is not None)
+    if not placed:
+        return None
+    candidates = [groups for _, groups in placed[:most]]
+    wins: Counter[Groups] = Counter()
+    regrets = []
+    for seed in range(draws):
+        drawn = ServingSearch(
+            search.instance, search.granularity, SolverSettings(), drawn_table(search.table, seed)
+        )
+        found = {groups: _price(drawn, groups) for groups in candidates}
+        priced = {groups: price for groups, price in found.items() if price is not None}
+        if not priced:
+            continue
+        best = min(priced, key=lambda groups: priced[groups])
+        wins[best] += 1
+        own = priced.get(candidates[0])
+        regrets.append(float("inf") if own is None else own / priced[best] - 1)
+    won = sum(wins.values()) or 1
+    others = [(groups, n) for groups, n in wins.most_common() if groups != candidates[0]]
+    finite = [regret for regret in regrets if regret < float("inf")]
+    return Robustness(
+        draws=draws,
+        candidates=len(candidates),
+        winner=in_words(search, candidates[0]),
+        winner_share=wins[candidates[0]] / won,
+        runner_up=in_words(search, others[0][0]) if others else None,
+        runner_up_share=others[0][1] / won if others else 0.0,
+        mean_regret=sum(finite) / len(finite) if finite else 0.0,
+        worst_regret=max(finite, default=0.0),
+    )
+
+
+def solved_robustness(search: ServingSearch) -> Robustness | None:
+    """Search for the lowest $/token, then decide again under drawn constants."""
+    methods.ratio(search)
+    return robustness(search)
+
+
+def _price(search: ServingSearch, groups: Groups) -> float | None:
+    """Return the lowest $/token of some groups over all loads, None where they hold none."""
+    counts: Mapping[int, int] = dict(groups)
+    picks = search.dealt(counts).values()
+    return min((usd_per_token(p.usd_per_hour, p.tokens_per_s) for p in picks), default=None)
+
+
+def in_words(search: ServingSearch, groups: Groups) -> str:
+    """Write groups as `2 × L40S TP 4 + H100 TP 8`."""
+    parts = []
+    for index, count in groups:
+        group_class = search.tables.groups.classes[index]
+        name = f"{search.instance.pool[group_class.gpu].name} TP {group_class.degree}"
+        parts.append(name if count == 1 else f"{count} × {name}")
+    return " + ".join(parts)

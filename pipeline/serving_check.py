@@ -1,0 +1,154 @@
+"""Recomputes throughput, latency and memory of a stored placement under `roofline`.
+
+It composes the stages itself, one after the other as the rows have them, from the stage times of
+`roofline` alone; neither the search nor its tables have a part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pipeline.catalogue import find_gpu
+from pipeline.instance import GpuType, Instance, Serving
+from pipeline.roofline import (
+    PipelineFigures,
+    StageFigures,
+    Workload,
+    pipeline_figures,
+    request_overhead,
+    round_inefficiency,
+    stage_figures,
+    stage_hop_seconds,
+)
+from pipeline.roofline.constant_files import shipped_table
+
+Row = Mapping[str, Any]
+BYTES_PER_GB = 1024.0**3
+
+
+@dataclass(frozen=True)
+class ServedStage:
+    """What a stage is by the formulas. stage_s: time of what the objective counts, s."""
+
+    stage_s: float
+    memory_gb: float
+    max_requests: float
+
+
+def served_stages(
+    instance: Instance, serving: Serving, point: Row, segments: Sequence[Row]
+) -> list[ServedStage]:
+    """Work out every stage of a placement under the point's load."""
+    requests = float(point["concurrency"])
+    stages = []
+    for segment in segments:
+        found = _figures(instance, serving, point, segment)
+        times = {"prefill": found.prefill_s, "decode": found.decode_s, "mixed": found.mixed_s}
+        held = found.weight_gb[0] + requests * found.kv_gb_per_request[0] + found.reserved_gb
+        stages.append(
+            ServedStage(
+                stage_s=float(times[serving.phase][0, 0]),
+                memory_gb=float(held) * 1e9 / BYTES_PER_GB,
+                max_requests=float(found.max_requests[0]),
+            )
+        )
+    return stages
+
+
+def served_figures(
+    instance: Instance, serving: Serving, point: Row, segments: Sequence[Row]
+) -> PipelineFigures:
+    """Compose the stages of a placement in their order."""
+    m = float(point["micro_batches"])
+    batch = float(point["concurrency"]) / m
+    each = [_figures(instance, serving, point, segment) for segment in segments]
+    steps = {
+        "prefill": [s.prefill_s[0, 0] for s in each],
+        "decode": [s.decode_s[0, 0] for s in each],
+        "mixed": [s.mixed_s[0, 0] for s in each],
+    }[serving.phase]
+    prompts = batch * serving.input_tokens
+    carried = {
+        "prefill": prompts,
+        "decode": batch,
+        "mixed": batch + prompts / max(serving.output_tokens, 1),
+    }[serving.phase]
+    gpu, table = segments[0]["gpu"], shipped_table()
+    factor = round_inefficiency(serving.engine, gpu, table) if m > 1 else 1.0
+    return pipeline_figures(
+        _workload(serving),
+        batch,
+        m,
+        np.array([s.prefill_s[0, 0] for s in each]),
+        np.array(steps),
+        np.array([_hop_s(instance, serving, a, b, prompts) for a, b in pairwise(segments)]),
+        np.array([_hop_s(instance, serving, a, b, carried) for a, b in pairwise(segments)]),
+        request_overhead(serving.engine, gpu, table),
+        factor,
+    )
+
+
+def stage_alone(instance: Instance, serving: Serving, point: Row, stage_s: float) -> float:
+    """Return the throughput that a pipeline would have if one stage alone decided, tokens/s."""
+    m, gpu = float(point["micro_batches"]), instance.pool[0].name
+    table, alone, no_hop = shipped_table(), np.array([stage_s]), np.zeros(0)
+    factor = round_inefficiency(serving.engine, gpu, table) if m > 1 else 1.0
+    overhead_s = request_overhead(serving.engine, gpu, table)
+    batch = float(point["concurrency"]) / m
+    work = _workload(serving)
+    return pipeline_figures(
+        work, batch, m, alone, alone, no_hop, no_hop, overhead_s, factor
+    ).tokens_per_s
+
+
+def _workload(serving: Serving) -> Workload:
+    return Workload(
+        serving.phase,
+        float(serving.input_tokens),
+        float(serving.output_tokens),
+        serving.compute_type,
+        serving.kv_bytes,
+        serving.memory_fraction,
+    )
+
+
+def _kind(instance: Instance, segment: Row) -> GpuType:
+    return next(kind for kind in instance.pool if kind.name == segment["gpu"])
+
+
+def _figures(instance: Instance, serving: Serving, point: Row, segment: Row) -> StageFigures:
+    """Return the figures of one stage's size under the point's micro-batch."""
+    kind = _kind(instance, segment)
+    return stage_figures(
+        kind.name,
+        int(segment["tp_degree"]),
+        [int(segment["size"])],
+        instance.model,
+        _workload(serving),
+        serving.engine,
+        shipped_table(),
+        [float(point["concurrency"]) / float(point["micro_batches"])],
+        kind.memory_gb,
+        kind.link_gb_per_s,
+    )
+
+
+def _hop_s(instance: Instance, serving: Serving, one: Row, other: Row, tokens: float) -> float:
+    """Return the time of a hop: inside a host over its link, else over the network, s."""
+    kind = _kind(instance, one)
+    gb_per_s = instance.network.between(one["gpu_ids"][0], other["gpu_ids"][0])
+    if kind.gpus_per_node and one["gpu"] == other["gpu"]:
+        names = [k.name for k in instance.pool]
+        base = instance.first_gpu_ids[names.index(kind.name)]
+        hosts = {(s["gpu_ids"][0] - base) // kind.gpus_per_node for s in (one, other)}
+        if len(hosts) == 1:
+            gb_per_s = kind.link_gb_per_s or find_gpu(kind.name).link.gb_per_s.value
+    seconds = stage_hop_seconds(
+        np.array([tokens]), instance.model, gb_per_s, kind.name, serving.engine, shipped_table()
+    )
+    return float(seconds[0])

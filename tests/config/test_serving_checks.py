@@ -1,0 +1,70 @@
+"""Faults of configs for the roofline model, told with the field that is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import load_config
+from pipeline.errors import InputError
+
+CONFIG = Path(__file__).parent.parent.parent / "configs" / "llama-3.1-8b-workstation.yaml"
+
+
+def faults(*assignments: tuple[str, Any]) -> str:
+    with pytest.raises(InputError) as caught:
+        load_config(CONFIG, assignments)
+    return str(caught.value)
+
+
+def test_a_catalogue_model_brings_its_shape_and_keeps_what_is_stated_beside_it() -> None:
+    loaded = load_config(CONFIG, [("model.bytes_per_weight", 1)])
+    model = loaded.instance.model
+    assert (model.name, model.num_hidden_layers, model.num_key_value_heads) == (
+        "Llama-3.1-8B",
+        32,
+        8,
+    )
+    assert model.bytes_per_weight == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("model.catalogue", "Llama-3.1-9B"), "Llama-3.1-8B"),
+        (("pool.0.gpu", "RTX4091"), "near names: RTX4090, RTX-4090"),
+        (("pool.0.gpus_per_node", 3), "must be a power of two (got 3)"),
+        (("workload.batch_size", 4), "is not known to the roofline model (got 4)"),
+        (("workload.output_tokens", 0), "must be at least 1 in phase mixed (got 0)"),
+        (("workload.concurrency", "all"), "must be auto, a positive whole number or a list"),
+        (("workload.engine", "vlm9"), "near names: vllm"),
+        (("network.drop_below_percentile", 10), "is not known to the roofline model"),
+        (("network.gb_per_s", 0), "must be greater than 0 for the roofline model"),
+        (("solver.formulation", "pairwise"), "is not known to the roofline model"),
+        (("limits.max_ttft_s", 0), "must be greater than 0"),
+    ],
+)
+def test_what_the_roofline_model_cannot_use_is_a_fault(change: tuple[str, Any], told: str) -> None:
+    assert told in faults(change)
+
+
+def test_concurrency_must_be_cut_into_equal_micro_batches() -> None:
+    told = faults(("workload.concurrency", [9, 8]), ("workload.micro_batches", [2, 4]))
+    assert "workload.concurrency: must be a multiple of one of micro_batches [2, 4] (got 9)" in told
+
+
+def test_the_network_may_not_be_faster_than_the_link_inside_hosts() -> None:
+    told = faults(("pool.0.gpus_per_node", 2), ("network.gb_per_s", 100))
+    assert "must be at most the link inside hosts of RTX-4090, 32 GB/s (got 100.0)" in told
+
+
+def test_limits_on_latency_need_the_roofline_model() -> None:
+    medium = CONFIG.parent / "medium.yaml"
+    with pytest.raises(InputError, match=r"limits.max_ttft_s: is not known to the flops model"):
+        load_config(medium, [("limits.max_ttft_s", 1.0)])
+
+
+def test_flops_needs_its_own_workload() -> None:
+    medium = CONFIG.parent / "medium.yaml"
+    with pytest.raises(InputError, match=r"workload.phase: is not known to the flops model"):
+        load_config(medium, [("workload.phase", "decode")])

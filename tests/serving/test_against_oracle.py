@@ -1,0 +1,130 @@
+"""Every method under `roofline` finds what an exhaustive search of small instances finds."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.granularity import granularity
+from pipeline.instance import GpuType, Instance, Limits, Performance, Serving, Workload
+from pipeline.model_shape import ModelShape
+from pipeline.network import uniform_network
+from pipeline.roofline.constant_files import shipped_table
+from pipeline.serving import methods
+from pipeline.serving.search import ServingSearch
+from pipeline.settings import SolverSettings
+from tests.serving import oracle
+
+SHAPE = ModelShape(
+    name="small",
+    num_hidden_layers=5,
+    hidden_size=8192,
+    intermediate_size=28672,
+    num_attention_heads=64,
+    num_key_value_heads=8,
+    vocab_size=32000,
+)
+NAMES = ("H100", "A100-80G", "L40S", "L4", "T4")
+
+
+def random_instance(seed: int, phase: str) -> Instance:
+    """Draw a pool of two types, hosts, prices, a load and limits; memory is set to be scarce."""
+    chance = np.random.default_rng(seed)
+    names = chance.choice(NAMES, size=2, replace=False)
+    pool = tuple(
+        GpuType(
+            str(name),
+            count=int(chance.integers(1, 3)),
+            memory_gb=float(chance.choice([8.0, 10.0, 14.0])),
+            usd_per_hour=float(chance.choice([0.2, 0.5, 0.7, 1.0, 1.3])),
+            gpus_per_node=int(chance.choice([1, 2])),
+            link_gb_per_s=float(chance.choice([20.0, 200.0])),
+        )
+        for name in names
+    )
+    serving = Serving(
+        phase,
+        input_tokens=int(chance.choice([100, 2000])),
+        output_tokens=0 if phase == "prefill" else int(chance.choice([50, 400])),
+        concurrency=[(1,), (4, 8), (2, 6, 30)][int(chance.integers(3))],
+        micro_batches=[(), (1, 2), (4,)][int(chance.integers(2))],
+    )
+    limits = Limits(
+        max_stages=int(chance.integers(2, 4)),
+        min_layers_per_stage=int(chance.integers(1, 3)),
+        tp_degrees=(1, 2),
+        uniform_tp=seed % 5 == 1,
+        single_gpu_type=seed % 5 == 2,
+        equal_sizes=seed % 5 == 4,
+    )
+    total = sum(kind.count for kind in pool)
+    network = uniform_network(max(total, 2), float(chance.choice([1.0, 10.0])))
+    instance = Instance(
+        "random",
+        SHAPE,
+        Workload(1, 1),
+        pool,
+        network,
+        limits,
+        Performance("roofline"),
+        None,
+        serving,
+    )
+    return with_latency(instance, chance) if chance.random() < 0.5 else instance
+
+
+def with_latency(instance: Instance, chance: np.random.Generator) -> Instance:
+    """Limit latency to that of some placement under some load, so that the limit can bind."""
+    search = oracle.Oracle(instance)
+    placed = list(search.placements(range(1, 6)))
+    if not placed:
+        return instance
+    stages = placed[int(chance.integers(len(placed)))][2]
+    found = [f for load in search.loads if (f := search.figures_of(stages, load))]
+    _, ttft_s, tpot_s = found[int(chance.integers(len(found)))]
+    limits = replace(instance.limits, max_ttft_s=ttft_s * 1.01)
+    if search.serving.phase != "prefill":
+        limits = replace(limits, max_tpot_s=tpot_s * 1.01)
+    return replace(instance, limits=limits)
+
+
+def search_of(instance: Instance, name: str) -> ServingSearch:
+    sizes = granularity(name, instance.num_layers)
+    return ServingSearch(instance, sizes, SolverSettings(), shipped_table())
+
+
+CASES = [(phase, seed) for phase in ("decode", "mixed", "prefill") for seed in range(5)]
+
+
+@pytest.mark.parametrize(("phase", "seed"), CASES)
+def test_every_method_agrees_with_the_exhaustive_search(phase: str, seed: int) -> None:
+    instance = random_instance(seed, phase)
+    name = "exact" if seed % 3 else "1+2+4"
+    sizes = granularity(name, instance.num_layers).sizes
+    points = oracle.frontier(instance, sizes)
+    found = [a.placement for a in methods.frontier(search_of(instance, name))]
+    figures = [(p.tokens_per_s, p.usd_per_hour) for p in found if p is not None]
+    assert figures == [pytest.approx(point, rel=1e-9) for point in points]
+
+    cheapest = methods.ratio(search_of(instance, name))
+    if not points:
+        assert cheapest.placement is None
+        return
+    lowest = min(cost / rate / 3600 for rate, cost in points)
+    assert cheapest.placement is not None
+    assert cheapest.status == "optimal"
+    assert cheapest.placement.usd_per_token == pytest.approx(lowest, rel=1e-9)
+
+    budget = points[len(points) // 2][1]
+    best = max(rate for rate, cost in points if cost <= budget * (1 + 1e-9))
+    fastest = methods.enumeration(search_of(instance, name), budget)
+    assert fastest.placement is not None
+    assert fastest.status == "optimal"
+    assert fastest.placement.tokens_per_s == pytest.approx(best, rel=1e-9)
+
+    scale, weight = points[0][0], 0.4
+    scores = [rate / scale - weight / (1 - weight) * cost for rate, cost in points]
+    answer = methods.weighted(search_of(instance, name), weight, scale, 1.0)
+    assert answer.bound == pytest.approx(max(scores), rel=1e-8, abs=1e-8)
+    assert math.isfinite(answer.bound or math.nan)

@@ -1,0 +1,93 @@
+"""Loads, bounds and dealt layers, each against values worked out by hand or by trying all."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.granularity import granularity
+from pipeline.instance import Serving
+from pipeline.roofline.constant_files import shipped_table
+from pipeline.serving import methods
+from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
+from pipeline.serving.search import ServingSearch
+from pipeline.serving.uncertainty import robustness
+from pipeline.settings import SolverSettings
+from tests.serving.test_against_oracle import random_instance, search_of
+
+
+def test_a_stated_concurrency_is_paired_with_the_micro_batches_that_divide_it() -> None:
+    found = decisions(Serving("decode", 10, 10, (6, 4), (2, 3)), 8)
+    assert found == (Decision(4, 2), Decision(6, 2), Decision(6, 3))
+    assert [load.micro_batch for load in found] == [2, 3, 2]
+
+
+def test_an_open_load_runs_over_both_lists() -> None:
+    found = decisions(Serving("decode", 10, 10), 3)
+    assert len(found) == 3 * len(MICRO_BATCHES_OF)
+    assert Decision(1536, 3) in found
+
+
+@pytest.mark.parametrize("phase", ["decode", "mixed", "prefill"])
+@pytest.mark.parametrize("seed", [0, 3, 10])
+def test_no_placement_costs_less_than_its_bound(phase: str, seed: int) -> None:
+    search = search_of(random_instance(seed, phase), "exact")
+    fresh = search_of(random_instance(seed, phase), "exact")
+    found = [a.placement for a in methods.frontier(search)]
+    assert search.picks or not found
+    for pick in search.picks:
+        bound = fresh.bound(pick.decision, pick.tokens_per_s * (1 - 1e-9))
+        assert bound <= pick.usd_per_hour * (1 + 1e-9)
+        assert bound == fresh.bounds(pick.tokens_per_s * (1 - 1e-9))[pick.decision]
+
+
+@pytest.mark.parametrize("phase", ["decode", "mixed", "prefill"])
+def test_layers_are_dealt_as_well_as_any_other_way(phase: str) -> None:
+    base = random_instance(0, phase)
+    limits = replace(base.limits, min_layers_per_stage=1, equal_sizes=False, max_stages=3)
+    instance = replace(base, limits=replace(limits, max_ttft_s=None, max_tpot_s=None))
+    search = search_of(instance, "exact")
+    counts = {0: 1, len(search.tables.groups) - 1: 1}
+    best = search.dealt(counts)
+    for decision in range(len(search.tables.decisions)):
+        rates = [
+            search.pick(tuple(zip(counts, sizes, strict=True)), decision).tokens_per_s
+            for sizes in itertools.product(range(1, 6), repeat=2)
+            if sum(sizes) == 5
+            and all(
+                size <= search.tables.largest[c, decision]
+                for c, size in zip(counts, sizes, strict=True)
+            )
+        ]
+        assert (decision in best) == bool(rates)
+        if rates:
+            assert best[decision].tokens_per_s == pytest.approx(max(rates), rel=1e-12)
+
+
+def test_without_time_there_is_no_claim() -> None:
+    instance = random_instance(0, "decode")
+    search = ServingSearch(
+        instance, granularity("exact", 5), SolverSettings(time_limit_s=0.0), shipped_table()
+    )
+    answer = methods.ratio(search)
+    assert (answer.status, answer.placement) == ("time_limit", None)
+
+
+def test_a_lone_candidate_wins_every_draw() -> None:
+    search = search_of(random_instance(0, "decode"), "exact")
+    methods.ratio(search)
+    found = robustness(search, draws=3, most=1)
+    assert found is not None
+    assert (found.winner_share, found.runner_up, found.worst_regret) == (1.0, None, 0.0)
+
+
+def test_draws_are_the_same_every_time() -> None:
+    search = search_of(random_instance(0, "mixed"), "exact")
+    methods.ratio(search)
+    one, other = robustness(search, draws=4), robustness(search, draws=4)
+    assert one == other
+    assert one is not None
+    assert math.isfinite(one.worst_regret)
+    assert np.isclose(one.winner_share + one.runner_up_share, 1.0) or one.runner_up_share < 1.0

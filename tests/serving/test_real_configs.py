@@ -1,0 +1,98 @@
+"""The configs of real models sweep end to end, and every row holds when checked."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import LoadedConfig, load_config
+from pipeline.points import make_point
+from pipeline.results.schema import PointRow
+from pipeline.run import PointRows, run_point
+from pipeline.sweep import problem_of
+from pipeline.verify import verify_point
+
+CONFIGS = Path(__file__).parent.parent.parent / "configs"
+REAL = (
+    "llama-3.1-70b-cloud",
+    "qwen3-32b-cloud",
+    "llama-3.1-405b-h100",
+    "deepseek-v3",
+    "llama-3.1-8b-workstation",
+)
+# One number of requests keeps each of these below a second; the shape of the answer is the same.
+FEW = [("workload.concurrency", 32), ("workload.micro_batches", [1, 2, 4])]
+
+
+def answered(loaded: LoadedConfig, method: str, name: str, budget: float | None) -> PointRows:
+    problem = problem_of(loaded, {})
+    return run_point(problem, make_point(problem, name, method, budget))
+
+
+def as_row(row: PointRow) -> dict[str, object]:
+    bounds = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
+    every = dict.fromkeys([*(f"bound_{name}" for name in bounds), "budget_usd_per_hour"])
+    return {**every, "tpot_s": None, **row.values}
+
+
+@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize(("method", "sizes"), [("ratio", "exact"), ("enumeration", "coarse")])
+def test_every_real_config_has_a_proven_placement_that_holds(
+    name: str, method: str, sizes: str
+) -> None:
+    loaded = load_config(CONFIGS / f"{name}.yaml", FEW)
+    budget = None if method == "ratio" else 200.0
+    rows = answered(loaded, method, sizes, budget)
+    values = rows.points[0].values
+    assert values["status"] == "optimal", values["message"]
+    segments = [segment.as_dict() for segment in rows.segments]
+    assert verify_point(as_row(rows.points[0]), segments, loaded.instance) == []
+    assert values["concurrency"] == 32
+    low, high = values["cost_low_usd_per_token"], values["cost_high_usd_per_token"]
+    assert low < values["cost_usd_per_token"] < high
+
+
+def test_a_stored_row_that_was_changed_is_told() -> None:
+    loaded = load_config(CONFIGS / "llama-3.1-8b-workstation.yaml", FEW)
+    rows = answered(loaded, "ratio", "exact", None)
+    segments = [segment.as_dict() for segment in rows.segments]
+    row = as_row(rows.points[0])
+    changes = {"throughput_tokens_per_s": 1.01, "ttft_s": 0.9, "tpot_s": 1.1, "concurrency": 100}
+    for name, factor in changes.items():
+        changed = {**row, name: row[name] * factor}  # type: ignore[operator]
+        assert verify_point(changed, segments, loaded.instance), name
+
+
+def test_prefill_of_a_real_config_is_proven_too() -> None:
+    few = [
+        *FEW,
+        ("workload.phase", "prefill"),
+        ("workload.output_tokens", 0),
+        ("limits.max_tpot_s", None),
+        ("limits.max_ttft_s", None),
+    ]
+    loaded = load_config(CONFIGS / "llama-3.1-8b-workstation.yaml", few)
+    rows = answered(loaded, "ratio", "exact", None)
+    assert rows.points[0].values["status"] == "optimal"
+    segments = [segment.as_dict() for segment in rows.segments]
+    assert verify_point(as_row(rows.points[0]), segments, loaded.instance) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("limits.max_ttft_s", 1e-4), "latency: no placement keeps max_ttft_s at 0.0001 s"),
+        (("limits.max_tpot_s", 1e-4), "latency: no placement keeps max_tpot_s at 0.0001 s"),
+        (("workload.concurrency", 100_000), "memory: RTX-4090 holds 0 layers at TP 1"),
+    ],
+)
+def test_an_impossible_demand_is_named(change: tuple[str, object], reason: str) -> None:
+    loaded = load_config(CONFIGS / "llama-3.1-8b-workstation.yaml", [*FEW[1:], change])
+    values = answered(loaded, "ratio", "exact", None).points[0].values
+    assert values["status"] == "infeasible"
+    assert str(values["message"]).startswith(reason)
+
+
+def test_a_budget_below_every_placement_is_named() -> None:
+    loaded = load_config(CONFIGS / "llama-3.1-8b-workstation.yaml", FEW)
+    values = answered(loaded, "enumeration", "exact", 0.01).points[0].values
+    assert values["message"] == "budget: $0.01/h is below the cheapest placement"
