@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help sweep test check bench soak clean
+.PHONY: help sweep test check bench soak reference docs validate clean
 
 help:
 	@echo "make sweep   run the reference sweep, configs/medium.yaml, into results/medium"
@@ -14,6 +14,9 @@ help:
 	@echo "make check   the same without the tests"
 	@echo "make bench   measure build and solve times"
 	@echo "make soak    30 kills of a sweep and a sweep of 20,000 points; up to half an hour"
+	@echo "make reference  make results/reference anew: all methods, tables and report"
+	@echo "make docs    write the generated pages of docs/"
+	@echo "make validate   score the performance model on MEASURED=file.csv"
 	@echo "make clean   remove .venv, caches and build files; results stay"
 
 sweep: $(READY)
@@ -38,6 +41,23 @@ bench: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m tests.soak
+
+REFERENCE := results/reference
+reference: $(READY)
+	@$(BIN)/python -m pipeline sweep configs/medium.yaml --out $(REFERENCE) --fresh \
+	  --method enumeration,weighted,iterative,ratio,frontier
+	@$(BIN)/python -m pipeline report $(REFERENCE)
+
+docs: $(READY)
+	@$(BIN)/python -m pipeline.docs_build
+
+# Measurements are not part of the project; docs/measured-format.md says what a file must hold.
+MEASURED ?= ../shared/measured/throughput.csv
+validate: $(READY)
+	@test -f $(MEASURED) || \
+	  { echo "$(MEASURED) does not exist; name a file, as: make validate MEASURED=mine.csv" >&2; \
+	    exit 2; }
+	@$(BIN)/python -m pipeline.validation $(MEASURED)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
 from pipeline.config import LoadedConfig
@@ -72,10 +69,7 @@ class Variant:
 def audit(directory: Path) -> Audit:
     """Verify every point of a run. Raises ResultsError and InputError for an unusable folder."""
     results = load(directory)
-    segments = {
-        str(point_id): records(frame.sort_values("stage"))
-        for point_id, frame in results.segments.groupby("point_id")
-    }
+    segments = results.stages()
     mismatches = list(_rows_pair(results, segments))
     for row, variant in _with_variants(results):
         if isinstance(variant, Mismatch):
@@ -101,24 +95,16 @@ def _rows_pair(results: Results, segments: dict[str, list[Row]]) -> Iterator[Mis
 def _with_variants(results: Results) -> Iterator[tuple[Row, Variant | Mismatch]]:
     """Yield every row with the config that it answers to, or with why there is none."""
     base = stored_config(results.run)
-    names = list(results.run["swept_fields"])
     variants: dict[str, Variant] = {}
     for row in records(results.points):
         try:
-            swept = {name: _swept_value(row[name], name in results.json_columns) for name in names}
+            swept = results.swept(row)
             if repr(swept) not in variants:
                 changed = base.with_values(list(swept.items()), "swept values")
                 variants[repr(swept)] = Variant(changed)
             yield row, variants[repr(swept)]
         except (InputError, KeyError, ValueError) as error:
             yield row, Mismatch(str(row["point_id"]), "swept values", str(error), "a sound config")
-
-
-def _swept_value(value: Any, is_json: bool) -> Any:
-    """Return a swept value as it stood in the config."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return json.loads(value) if is_json else value
 
 
 def _verified(row: Row, segments: Sequence[Row], variant: Variant) -> Iterator[Mismatch]:
@@ -173,20 +159,19 @@ def _comparison_stands(row: Row, variant: Variant) -> Iterator[Mismatch]:
     score, bound = _weighted_score(row, variant), row["bound_weighted_score"]
     if score is None or _is_null(bound):
         return
-    # For w = 1 the score is a cost, which is bounded from below.
-    slack = (score - bound) if row["cost_weight"] == 1 else (bound - score)
+    slack = bound - score
     if slack < -1e-6 * abs(score) or (row["status"] == "optimal" and slack > 1e-6 * abs(score)):
         yield Mismatch(point_id, "bound_weighted_score", bound, score)
 
 
 def _weighted_score(row: Row, variant: Variant) -> float | None:
-    """Return t/t_norm − w/(1−w)·cost/cost_norm, for w = 1 the cost alone; None without a weight."""
+    """Return the score, t/t_norm − w/(1−w)·cost/cost_norm; −cost/cost_norm for w = 1."""
     weight, scales = row["cost_weight"], variant.problem.scales
     if row["method"] != "weighted" or _is_null(weight) or _is_null(row["cost_usd_per_hour"]):
         return None
     cost = row["cost_usd_per_hour"] / scales.cost_usd_per_hour
     if weight == 1:
-        return float(cost)
+        return float(-cost)
     rate = row["throughput_tokens_per_s"] / scales.throughput_tokens_per_s
     return float(rate - weight / (1 - weight) * cost)
 

@@ -65,52 +65,68 @@ class GroupClasses:
             for first in c.first_gpu_ids
         }
 
-    def overlapping_pairs(self, across_types: bool = False) -> IntArray:
+    def overlapping_pairs(self) -> IntArray:
         """Count ordered pairs of groups that share a GPU, by class; shape (classes, classes).
 
-        Blocks are aligned, so two of them overlap exactly when the smaller lies in the larger.
-        across_types: number the GPUs of every type from 0 and take equal numbers for the same
-        GPU, as the published system did when it counted connections.
+        Blocks are aligned, so two of them overlap exactly when the smaller lies in the larger:
+        a group shares its GPUs with itself, with the blocks inside it and with those around it.
         """
-        blocks = self._blocks_at(across_types)
+        members = self._members()
+        pairs = np.diag(members)
+        for (outer, inner), inside in self.contained.items():
+            pairs[outer, inner] = pairs[inner, outer] = inside * members[outer]
+        return pairs
+
+    def overlapping_pairs_as_published(self) -> IntArray:
+        """Count them as the published system did when it counted connections.
+
+        It numbers the GPUs of every type from 0 and takes equal numbers for the same GPU, so that
+        groups of different types overlap as well.
+        """
+        blocks = self._blocks_by_position()
         pairs = np.zeros((len(self), len(self)), dtype=np.int64)
         for degree, outer in blocks.items():
             for smaller, inner in blocks.items():
-                if smaller > degree:
-                    continue
-                inside = _sum_runs(inner, degree // smaller, len(outer))
-                shared = outer.reshape(-1, len(self)).T @ inside.reshape(-1, len(self))
-                pairs += shared if smaller == degree else shared + shared.T
+                if smaller <= degree:
+                    shared = outer.T @ _sum_runs(inner, degree // smaller, len(outer))
+                    pairs += shared if smaller == degree else shared + shared.T
         return pairs
 
-    def disjoint_pairs(self, across_types: bool = False) -> IntArray:
+    def disjoint_pairs(self, as_published: bool = False) -> IntArray:
         """Count ordered pairs of groups that share no GPU, by class; shape (classes, classes)."""
-        members = np.array([len(c.first_gpu_ids) for c in self.classes], dtype=np.int64)
-        return np.outer(members, members) - self.overlapping_pairs(across_types)
+        members = self._members()
+        shared = self.overlapping_pairs_as_published() if as_published else self.overlapping_pairs()
+        return np.outer(members, members) - shared
 
-    def _blocks_at(self, across_types: bool) -> dict[int, IntArray]:
-        """Lay out the blocks by degree: shape (position, type, class), one axis-1 entry if across.
+    def _members(self) -> IntArray:
+        """Count the groups of each class."""
+        return np.array([len(c.first_gpu_ids) for c in self.classes], dtype=np.int64)
+
+    def _blocks_by_position(self) -> dict[int, IntArray]:
+        """Lay out the blocks of each degree: shape (position, class), counts.
 
         The position of a block [q·d, (q+1)·d) of its type is q.
         """
-        kinds = 1 if across_types else 1 + max((c.gpu for c in self.classes), default=0)
-        positions: dict[int, int] = {}
-        for c in self.classes:
-            last = (c.first_gpu_ids[-1] - self.type_first_ids[c.gpu]) // c.degree
-            positions[c.degree] = max(positions.get(c.degree, 0), last + 1)
-        blocks = {d: np.zeros((n, kinds, len(self)), dtype=np.int64) for d, n in positions.items()}
-        for index, c in enumerate(self.classes):
-            q = (np.array(c.first_gpu_ids) - self.type_first_ids[c.gpu]) // c.degree
-            blocks[c.degree][q, 0 if across_types else c.gpu, index] = 1
+        positions = {
+            index: (np.array(c.first_gpu_ids) - self.type_first_ids[c.gpu]) // c.degree
+            for index, c in enumerate(self.classes)
+        }
+        blocks: dict[int, IntArray] = {}
+        for degree in {c.degree for c in self.classes}:
+            own = {i: q for i, q in positions.items() if self.classes[i].degree == degree}
+            length = 1 + max(int(q.max()) for q in own.values())
+            blocks[degree] = np.zeros((length, len(self)), dtype=np.int64)
+            for index, q in own.items():
+                blocks[degree][q, index] = 1
         return blocks
 
 
 def _sum_runs(array: IntArray, run: int, length: int) -> IntArray:
     """Sum every `run` consecutive entries along the first axis; pad or cut to `length` sums."""
-    padded = np.zeros((run * length, *array.shape[1:]), dtype=array.dtype)
+    padded = np.zeros((run * length, array.shape[1]), dtype=array.dtype)
     kept = min(len(array), len(padded))
     padded[:kept] = array[:kept]
-    sums: IntArray = padded.reshape(length, run, *array.shape[1:]).sum(axis=1)
+    sums: IntArray = padded.reshape(length, run, array.shape[1]).sum(axis=1)
     return sums
 
 

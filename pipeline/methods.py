@@ -99,7 +99,7 @@ def weighted(
     throughput_scale: float = 10000.0,
     cost_scale: float = 1.0,
 ) -> Answer:
-    """Find the highest t/t_norm − w/(1−w)·cost/cost_norm; for w = 1 the lowest cost.
+    """Find the highest t/t_norm − w/(1−w)·cost/cost_norm; for w = 1 the highest −cost/cost_norm.
 
     Of equal scores the highest throughput is taken. The bound is on the score.
     """
@@ -111,7 +111,8 @@ def weighted(
         cheapest = _lowest(curve, lambda usd_per_hour, _: usd_per_hour / cost_scale)
         if cheapest.placement is None:
             return cheapest
-        return replace(enumeration(curve, cheapest.placement.usd_per_hour), bound=cheapest.bound)
+        answer = enumeration(curve, cheapest.placement.usd_per_hour)
+        return replace(answer, bound=None if cheapest.bound is None else -cheapest.bound)
     trade = cost_weight / (1 - cost_weight)
 
     def loss(usd_per_hour: FloatArray, tokens_per_s: FloatArray) -> FloatArray:
@@ -165,6 +166,8 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
     """Yield every Pareto point, fastest first. The bounds are on the cost, $/h.
 
     Divides the thresholds: where both ends of an interval cost the same, nothing lies between.
+    Where time runs out before that is known of all intervals, points may be missing and none is
+    called optimal.
     """
     stack = [(0, len(curve.thresholds) - 1)] if len(curve.thresholds) else []
     for end in {index for interval in stack for index in interval}:
@@ -176,6 +179,7 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
         middle = (low + high) // 2
         curve.settle(middle)
         stack += [(low, middle), (middle, high)]
+    complete = not stack
     cost = math.inf
     for index in reversed(range(len(curve.thresholds))):
         bounds = curve.bounds(index)
@@ -183,7 +187,7 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
             continue
         cost = bounds.upper
         gap = max(0.0, 1 - bounds.lower / cost) if cost else 0.0
-        proven = bounds.settled
+        proven = bounds.settled and complete
         placement = curve.with_fewest_stages(index)
         yield Answer(_status(curve, proven), placement, bounds.lower, 0.0 if proven else gap)
 

@@ -53,16 +53,14 @@ class PublishedSearch:
     def weighted(
         self, cost_weight: float, throughput_scale: float = 10000.0, cost_scale: float = 1.0
     ) -> Answer:
-        """Find the highest t/t_norm − w/(1−w)·cost/cost_norm; for w = 1 the lowest cost."""
+        """Find the highest t/t_norm − w/(1−w)·cost/cost_norm; −cost/cost_norm for w = 1."""
         cost = 1.0 if cost_weight == 1 else cost_weight / (1 - cost_weight)
         rate = 0.0 if cost_weight == 1 else self._fastest() / throughput_scale
         solution, placement = self._best(Weights(throughput=rate, cost=cost / cost_scale))
         if placement is None:
             return _unanswered(solution)
-        sign = 1 if cost_weight == 1 else -1
-        score = sign * _value(solution)
-        gap = abs(sign * solution.bound - score) / abs(score) if score else 0.0
-        return _answer(solution, placement, sign * solution.bound, gap)
+        score, bound = -_value(solution), -solution.bound
+        return _answer(solution, placement, bound, (bound - score) / abs(score) if score else 0.0)
 
     def ratio(self) -> Answer:
         """Find the lowest $/token by Dinkelbach's method.

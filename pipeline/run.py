@@ -8,8 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, lru_cache, partial
-from importlib.metadata import version
+from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 
 from pipeline import methods
@@ -27,8 +26,7 @@ from pipeline.published import PublishedSearch
 from pipeline.reasons import why_infeasible
 from pipeline.results.schema import PointRow, SegmentRow, pareto_id
 from pipeline.search_space import SearchSpace, search_space
-
-_PACKAGES = ("placement-pipeline", "pyomo", "highspy")
+from pipeline.versions import package_versions
 
 # The column that holds each method's proven bound.
 BOUND_COLUMN = {
@@ -311,9 +309,3 @@ def _provenance() -> dict[str, Any]:
         "versions": package_versions(),
         "finished_at": datetime.now(UTC),
     }
-
-
-@cache
-def package_versions() -> str:
-    """Return the versions that an answer rests on, as one line."""
-    return ", ".join(f"{name} {version(name)}" for name in _PACKAGES)

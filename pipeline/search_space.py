@@ -63,7 +63,7 @@ def search_space(
         for group_class, sizes in zip(groups, _sizes_by_class(groups, options), strict=True)
         for size in sizes
     )
-    published = connections(instance, groups, options, across_types=True)
+    published = connections(instance, groups, options, as_published=True)
     disjoint = connections(instance, groups, options)
     return SearchSpace(
         options=len(options),
@@ -78,18 +78,18 @@ def connections(
     instance: Instance,
     groups: GroupClasses,
     options: Sequence[Option],
-    across_types: bool = False,
+    as_published: bool = False,
 ) -> Connections:
     """Count the connections between group classes, before and after the bandwidth filter.
 
     The filter drops every connection whose bandwidth (the smallest between any GPU of one group
     and any of the other) is below the p-th percentile over all connections.
-    across_types: count as the published system did, see SearchSpace.
+    as_published: count as the published system did, see SearchSpace.
     """
     network = instance.network
     linked = hop_gb_per_s(network, groups) > 0
     follow = _follow_counts(instance.num_layers, groups, options)
-    count = groups.disjoint_pairs(across_types) * linked * follow
+    count = groups.disjoint_pairs(as_published) * linked * follow
     slowest = slowest_pair_gb_per_s(network, groups)
     threshold = weighted_percentile(slowest, count, network.drop_below_percentile)
     return Connections(count, np.where(slowest >= threshold, count, 0), threshold)

@@ -16,8 +16,8 @@ from pipeline.errors import Fault, InputError
 from pipeline.points import Point, Problem, Scales, digest, make_point
 from pipeline.results.schema import SCHEMA_VERSION
 from pipeline.results.store import now
-from pipeline.run import package_versions
 from pipeline.settings import SolverSettings
+from pipeline.versions import package_versions
 
 Ballpark = Callable[[Problem], float | None]
 

@@ -55,7 +55,7 @@ def test_across_types_equal_numbers_are_taken_for_the_same_gpu(instance: Instanc
         numbers = [{i - instance.first_gpu_ids[g.gpu] for i in g.ids} for g in (one, other)]
         if numbers[0] & numbers[1]:
             overlapping[class_of(groups, one), class_of(groups, other)] += 1
-    assert (groups.overlapping_pairs(across_types=True) == overlapping).all()
+    assert (groups.overlapping_pairs_as_published() == overlapping).all()
 
 
 @given(small_instances())

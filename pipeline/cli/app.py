@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -24,6 +25,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Modules of commands, in the order in which help lists them.
+COMMANDS = (
+    "solve_commands",
+    "sweep_commands",
+    "status_command",
+    "inspect_commands",
+    "report_commands",
 )
 
 FAILED, BAD_INPUT, NO_PLACEMENT, INTERRUPTED = 1, 2, 3, 130
@@ -77,14 +87,13 @@ def _print_error(error: PlacementError) -> None:
     err().print(text, style="red", markup=False)
 
 
+def register() -> None:
+    """Let every command register itself; each imports its heavy parts only when it runs."""
+    for module in COMMANDS:
+        import_module(f"pipeline.cli.{module}")
+
+
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line."""
-    # Commands register themselves when imported; each imports its heavy parts when it runs.
-    from pipeline.cli import (  # noqa: F401
-        inspect_commands,
-        solve_commands,
-        status_command,
-        sweep_commands,
-    )
-
+    register()
     app(arguments)

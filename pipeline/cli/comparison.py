@@ -1,43 +1,94 @@
-"""The comparison of a run, as text for people and as data for machines."""
+"""The comparison of runs, as text for people and as data for machines."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.baseline import BaselineTry
-from pipeline.cli.render import baseline_view, granularity_view, per_million
-from pipeline.compare import GranularityRow, granularity_rows, unplaced
+from pipeline.cli.comparison_tables import claims_view, granularity_view, method_view, runs_view
+from pipeline.cli.render import baseline_view, per_million
+from pipeline.compare import (
+    DEFAULT_TOLERANCE_PERCENT,
+    Comparison,
+    GranularityRow,
+    RunComparison,
+    advise,
+    compare_runs,
+    unplaced,
+)
+from pipeline.compare.advice import Advice, against_baseline
 from pipeline.results.frames import Results
 
 
-def comparison_view(results: Results) -> RenderableType:
-    """Draw the whole comparison of a run."""
-    rows = granularity_rows(results)
+def comparison_view(
+    results: Results, tolerance_percent: float = DEFAULT_TOLERANCE_PERCENT
+) -> RenderableType:
+    """Draw the whole comparison of a run, ending in what to do."""
+    comparison = Comparison(results)
+    rows = comparison.granularities
     parts: list[RenderableType] = [Text(f"{results.directory}: {headline(results, rows)}"), Text()]
     tries = _baseline(results)
     if tries:
         parts += [baseline_view(tries), Text()]
     if rows:
-        parts += [granularity_view(rows), Text()]
+        parts += [granularity_view(rows), Text(), method_view(comparison.methods), Text()]
+    if comparison.claims:
+        parts += [claims_view(comparison.claims), Text()]
     for name, points, reason in unplaced(results):
         parts.append(Text(f"{name}: none of {points} points has a placement; {reason}"))
+    advice = advise(comparison, tolerance_percent)
+    if advice is not None:
+        parts += [Text("Recommendation", style="bold"), Text(advice.run_this)]
+        parts += [Text(proof_of(advice)), Text(advice.search_this)]
     return Group(*parts)
 
 
-def comparison_json(results: Results) -> dict[str, Any]:
+def run_to_run_views(runs: Sequence[Results]) -> Iterator[RenderableType]:
+    """Draw what changed from each run to the next."""
+    for comparison in _each_to_next(runs):
+        yield runs_view(comparison)
+
+
+def comparison_json(
+    results: Results, tolerance_percent: float = DEFAULT_TOLERANCE_PERCENT
+) -> dict[str, Any]:
     """Return the comparison of a run as plain data."""
+    comparison = Comparison(results)
+    advice = advise(comparison, tolerance_percent)
     return {
         "directory": str(results.directory),
         "baseline": [
             {**asdict(tried), "usd_per_token": tried.usd_per_token if tried.fits else None}
             for tried in _baseline(results)
         ],
-        "granularities": [asdict(row) for row in granularity_rows(results)],
+        "granularities": [asdict(row) for row in comparison.granularities],
+        "methods": [asdict(row) for row in comparison.methods],
+        "claims": [asdict(row) for row in comparison.claims],
+        "recommendation": None if advice is None else _advice_json(advice),
     }
+
+
+def run_to_run_json(runs: Sequence[Results]) -> list[dict[str, Any]]:
+    """Return what changed from each run to the next as plain data."""
+    return [
+        {
+            "before": str(comparison.before.directory),
+            "after": str(comparison.after.directory),
+            "fields": [asdict(change) for change in comparison.fields],
+            "answers": [
+                {**asdict(answer), "percent": answer.percent} for answer in comparison.answers
+            ],
+            "shared_points": comparison.shared_points,
+            "contradictions": list(comparison.contradictions),
+        }
+        for comparison in _each_to_next(runs)
+    ]
 
 
 def headline(results: Results, rows: list[GranularityRow]) -> str:
@@ -45,15 +96,34 @@ def headline(results: Results, rows: list[GranularityRow]) -> str:
     if not rows:
         return f"none of {len(results.points)} points has a placement"
     best = min(rows, key=lambda row: row.usd_per_token)
-    distance = best.percent_to_baseline
-    against = "" if distance is None else f", {abs(distance):.1f} % "
-    if distance is not None:
-        against += "below the baseline" if distance < 0 else "above the baseline"
     return (
         f"lowest cost {per_million(best.usd_per_token)} per million tokens at "
-        f"{best.granularity}{against} ({best.tokens_per_s:,.0f} tokens/s for "
-        f"${best.usd_per_hour:.2f}/h)"
+        f"{best.granularity}{against_baseline(best.percent_to_baseline)} "
+        f"({best.tokens_per_s:,.0f} tokens/s for ${best.usd_per_hour:.2f}/h)"
     )
+
+
+def proof_of(advice: Advice) -> str:
+    """Say whether a lower cost per token is possible."""
+    if advice.proven:
+        return "No placement of any segment size has a lower cost per token: proven."
+    return "That no placement has a lower cost per token is not proven; ratio at exact proves it."
+
+
+def _advice_json(advice: Advice) -> dict[str, Any]:
+    return {
+        "placement": advice.run_this,
+        "point_id": advice.best.point_id,
+        "proven": advice.proven,
+        "search": advice.search_this,
+        "granularity": advice.search.granularity if advice.search else None,
+        "method": advice.search.method if advice.search else None,
+        "tolerance_percent": advice.tolerance_percent,
+    }
+
+
+def _each_to_next(runs: Sequence[Results]) -> Iterator[RunComparison]:
+    return (compare_runs(before, after) for before, after in pairwise(runs))
 
 
 def _baseline(results: Results) -> list[BaselineTry]:

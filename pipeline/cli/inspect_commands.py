@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pipeline.cli.app import FAILED, app, guarded, out
 from pipeline.cli.inputs import checked_granularity, read_config
-from pipeline.cli.options import AsJson, Assignments, ConfigPath, ResultsPath
+from pipeline.cli.options import AsJson, Assignments, ConfigPath, ResultsPath, Tolerance
 
 
 @app.command()
@@ -65,20 +65,30 @@ def space(
 @app.command()
 def compare(
     directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of sweeps.")],
+    tolerance: Tolerance = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Compare what sweeps found: granularity against granularity, and all against the baseline."""
+    """Compare granularities, methods, the baseline, published claims; and run against run.
+
+    Ends with the placement to run, and the fastest search within the tolerance.
+    """
 
     def run() -> int:
-        from pipeline.cli.comparison import comparison_json, comparison_view
+        from pipeline.cli import comparison
         from pipeline.results import load
 
         loaded = [load(directory) for directory in directories]
         if as_json:
-            typer.echo(json.dumps([comparison_json(results) for results in loaded], indent=2))
-        else:
-            for results in loaded:
-                out().print(comparison_view(results))
+            report = [comparison.comparison_json(results, tolerance) for results in loaded]
+            changes = comparison.run_to_run_json(loaded)
+            for entry, change in zip(report[1:], changes, strict=True):
+                entry["changes"] = change
+            typer.echo(json.dumps(report, indent=2, default=str))
+            return 0
+        for results in loaded:
+            out().print(comparison.comparison_view(results, tolerance))
+        for view in comparison.run_to_run_views(loaded):
+            out().print(view)
         return 0
 
     guarded(run)

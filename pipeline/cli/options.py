@@ -35,3 +35,9 @@ Budget = Annotated[
     float | None,
     typer.Option("--budget", "-b", min=0.0, help="Most that the placement may cost, $/h."),
 ]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        "--tolerance", min=0.0, help="How far above the lowest $/token a search may end, %."
+    ),
+]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
+
+from pipeline.words import per_million as per_million
+from pipeline.words import signed_percent as signed_percent
 
 if TYPE_CHECKING:
     from pipeline.baseline import BaselineTry
-    from pipeline.compare import GranularityRow
     from pipeline.search_space import SearchSpace
 
 
@@ -24,16 +25,6 @@ def grid(title: str, columns: Sequence[tuple[str, str]]) -> Table:
         else:
             table.add_column(header, justify="left", overflow="fold", vertical="top")
     return table
-
-
-def per_million(usd_per_token: float) -> str:
-    """Write a price per token as $ per million tokens."""
-    return f"${usd_per_token * 1e6:.6f}"
-
-
-def signed_percent(value: float | None) -> str:
-    """Write a difference in percent with its sign; a dash where there is none."""
-    return "–" if value is None else f"{value:+.1f} %"
 
 
 def bar(share: float, width: int = 8) -> str:
@@ -69,73 +60,6 @@ def baseline_view(tries: Iterable[BaselineTry]) -> RenderableType:
             table.add_row(*head, *figures, per_million(price), "yes")
         else:
             table.add_row(*head, "–", "–", "–", "–", f"no: {tried.reason}")
-    return table
-
-
-def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
-    """Show the lowest $/token of every granularity, what it is made of, and what it took."""
-    found = _by_granularity(
-        "Lowest cost per token by granularity",
-        rows,
-        [
-            ("$/M tokens", "right"),
-            ("tokens/s", "right"),
-            ("$/h", "right"),
-            ("against\nbaseline", "right"),
-            ("against\nexact", "right"),
-            ("status", "left"),
-            ("by", "left"),
-        ],
-        lambda row: (
-            per_million(row.usd_per_token),
-            f"{row.tokens_per_s:,.0f}",
-            f"{row.usd_per_hour:.2f}",
-            signed_percent(row.percent_to_baseline),
-            signed_percent(row.percent_to_exact),
-            row.status,
-            row.method,
-        ),
-    )
-    used = _by_granularity(
-        "Segments of these placements",
-        rows,
-        [("segments", "left")],
-        lambda row: (", ".join(map(str, row.segments_used)),),
-    )
-    took = _by_granularity(
-        "Search space, and what the points took",
-        rows,
-        [
-            ("options", "right"),
-            ("segments", "right"),
-            ("connections", "right"),
-            ("binaries", "right"),
-            ("points", "right"),
-            ("failed", "right"),
-            ("build +\nsolve s", "right"),
-        ],
-        lambda row: (
-            *(f"{n:,}" for n in (row.options, row.segments, row.connections, row.binaries)),
-            str(row.points),
-            str(row.failed),
-            f"{row.solve_seconds:.2f}",
-        ),
-    )
-    return Group(found, Text(), used, Text(), took)
-
-
-def _by_granularity(
-    title: str,
-    rows: Sequence[GranularityRow],
-    columns: Sequence[tuple[str, str]],
-    cells: Callable[[GranularityRow], tuple[str, ...]],
-) -> Table:
-    """Return a table with a line for every granularity and set of swept values."""
-    swept = list(rows[0].swept) if rows else []
-    heads = [(short_name(name, swept), "left") for name in swept]
-    table = grid(title, [*heads, ("granularity", "left"), *columns])
-    for row in rows:
-        table.add_row(*(str(row.swept[name]) for name in swept), row.granularity, *cells(row))
     return table
 
 

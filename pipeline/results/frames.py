@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,21 @@ class Results:
     def placement(self, point_id: str) -> pd.DataFrame:
         """Return the segments of a point in pipeline order; empty where it has none."""
         return self.segments[self.segments.point_id == point_id].sort_values("stage")
+
+    def stages(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the rows of every placement in pipeline order, by point."""
+        placements: dict[str, list[dict[str, Any]]] = {}
+        for row in records(self.segments.sort_values(["point_id", "stage"])):
+            placements.setdefault(str(row["point_id"]), []).append(row)
+        return placements
+
+    def swept(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the swept values of a row of points, as they stood in the config."""
+        values = {}
+        for name in self.run["swept_fields"]:
+            value = row[name].item() if hasattr(row[name], "item") else row[name]
+            values[name] = json.loads(value) if name in self.json_columns else value
+        return values
 
 
 def read_results(folder: Path) -> Results:

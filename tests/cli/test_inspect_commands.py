@@ -58,7 +58,7 @@ def test_compare_takes_several_folders(folder: Path) -> None:
 
 def test_the_columns_of_the_figures_are_the_same_for_every_reader(folder: Path) -> None:
     lines = run("compare", folder).stdout.splitlines()
-    (exact,) = [line for line in lines if line.startswith("exact") and "ratio" in line]
+    exact = next(line for line in lines if line.startswith("exact") and "ratio" in line)
     # .5/(300·3600) is $0.462963 per million tokens, a third under .25/(100·3600).
     row = next(csv.reader([exact], delimiter=" ", skipinitialspace=True))
     assert row[1:6] == ["$0.462963", "300", "0.50", "-33.3", "%"]

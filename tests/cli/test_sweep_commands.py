@@ -195,7 +195,7 @@ def test_a_flag_that_cannot_be_is_told_by_name(
 
 
 def test_ctrl_c_leaves_what_is_done_and_a_second_run_completes_it(tmp_path: Path) -> None:
-    budgets = [round(0.1 + 0.005 * i, 4) for i in range(150)]
+    budgets = [round(0.1 + 0.01 * i, 4) for i in range(80)]
     config = write_config(tmp_path / "small.yaml", {"sweep.granularities": ["exact"]})
     out = tmp_path / "run"
     flags = ["--out", str(out), "--method", "enumeration", "--cpus", "2"]
@@ -206,9 +206,9 @@ def test_ctrl_c_leaves_what_is_done_and_a_second_run_completes_it(tmp_path: Path
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         assert process.stderr is not None
-        assert any("/150 points" in line for line in process.stderr), "the sweep never began"
+        assert any("/80 points" in line for line in process.stderr), "the sweep never began"
         os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert "Stopped by SIGINT after" in errors
@@ -217,8 +217,8 @@ def test_ctrl_c_leaves_what_is_done_and_a_second_run_completes_it(tmp_path: Path
     tables = read_tables(out)
     assert tables is not None
     stored = tables.points.num_rows
-    assert 0 < stored < 150
-    again = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert 0 < stored < 80
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert f"{stored} were there before" in again.stdout
     assert read_run(out)["status"] == "finished"

@@ -246,7 +246,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_name_that_no_file_can_have_is_a_fault(tmp_path: Path) -> None:
     [fault] = faults_of(tmp_path / "a\0b")
-    assert fault.endswith("file: cannot be read: embedded null byte")
+    assert "file: cannot be read: " in fault  # the reason is Python's own, and differs by version
 
 
 # Matrices in files.

@@ -1,0 +1,180 @@
+"""The tables of a comparison, for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.cli.render import grid, per_million, short_name, signed_percent
+from pipeline.compare import ClaimRow, GranularityRow, MethodRow, RunComparison, band
+from pipeline.compare.advice import TARGET_BAND_PERCENT
+from pipeline.compare.claims import AFTER, BEFORE, SOURCE
+
+Row = TypeVar("Row", GranularityRow, MethodRow)
+# Where there are more rows the page of the report says it of each.
+_MOST_BANDS = 12
+
+
+def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
+    """Show the lowest $/token of every granularity, what it is made of, and what it took."""
+    found = _by_granularity(
+        "Lowest cost per token by granularity",
+        rows,
+        [
+            ("$/M tokens", "right"),
+            ("tokens/s", "right"),
+            ("$/h", "right"),
+            ("against\nbaseline", "right"),
+            ("against\nexact", "right"),
+            ("status", "left"),
+            ("by", "left"),
+        ],
+        lambda row: (
+            per_million(row.usd_per_token),
+            f"{row.tokens_per_s:,.0f}",
+            f"{row.usd_per_hour:.2f}",
+            signed_percent(row.percent_to_baseline),
+            signed_percent(row.percent_to_exact),
+            row.status,
+            row.method,
+        ),
+    )
+    near, far = TARGET_BAND_PERCENT
+    bands = ", ".join(f"{row.granularity}: {band(row.percent_to_baseline)}" for row in rows)
+    target = f"Published target, within {near:g}–{far:g} % of the baseline: {bands}"
+    used = _by_granularity(
+        "Segments of these placements",
+        rows,
+        [("segments", "left")],
+        lambda row: (", ".join(map(str, row.segments_used)),),
+    )
+    took = _by_granularity(
+        "Search space, and what the points took",
+        rows,
+        [
+            ("options", "right"),
+            ("segments", "right"),
+            ("connections", "right"),
+            ("binaries", "right"),
+            ("points", "right"),
+            ("failed", "right"),
+            ("models", "right"),
+            ("build +\nsolve s", "right"),
+            ("speed-up\nto exact", "right"),
+        ],
+        lambda row: (
+            *(f"{n:,}" for n in (row.options, row.segments, row.connections, row.binaries)),
+            *(str(n) for n in (row.points, row.failed, row.models)),
+            f"{row.solve_seconds:.2f}",
+            "–" if row.speed_up_to_exact is None else f"× {row.speed_up_to_exact:.1f}",
+        ),
+    )
+    said = [Text(target), Text()] if len(rows) <= _MOST_BANDS else []
+    return Group(found, Text(), *said, used, Text(), took)
+
+
+def method_view(rows: Sequence[MethodRow]) -> RenderableType:
+    """Show how far every method stayed from the proven optimum of its granularity."""
+    return _by_granularity(
+        "Methods: distance from the proven optimum of the same granularity",
+        rows,
+        [
+            ("method", "left"),
+            ("$/M tokens", "right"),
+            ("to\noptimum", "right"),
+            ("points", "right"),
+            ("placed", "right"),
+            ("failed", "right"),
+            ("models", "right"),
+            ("build +\nsolve s", "right"),
+        ],
+        lambda row: (
+            row.method,
+            "–" if row.usd_per_token is None else per_million(row.usd_per_token),
+            signed_percent(row.percent_to_optimum),
+            *(str(n) for n in (row.points, row.placed, row.failed, row.models)),
+            f"{row.solve_seconds:.2f}",
+        ),
+    )
+
+
+def _by_granularity(
+    title: str,
+    rows: Sequence[Row],
+    columns: Sequence[tuple[str, str]],
+    cells: Callable[[Row], tuple[str, ...]],
+) -> Table:
+    """Return a table with a line for every granularity and set of swept values."""
+    swept: list[str] = list(rows[0].swept) if rows else []
+    heads: list[tuple[str, str]] = [(short_name(name, swept), "left") for name in swept]
+    table = grid(title, [*heads, ("granularity", "left"), *columns])
+    for row in rows:
+        table.add_row(*(str(row.swept[name]) for name in swept), row.granularity, *cells(row))
+    return table
+
+
+def claims_view(rows: Sequence[ClaimRow]) -> RenderableType:
+    """Set the published claims beside what was measured."""
+    table = grid(
+        f"Claimed ({SOURCE}) beside measured (this run)",
+        [
+            ("quantity", "left"),
+            ("14 sizes,\nclaimed", "right"),
+            (f"{BEFORE},\nmeasured", "right"),
+            ("6 sizes,\nclaimed", "right"),
+            (f"{AFTER},\nmeasured", "right"),
+        ],
+    )
+    for row in rows:
+        claim = row.claim
+        figures = (claim.before, row.measured_before, claim.after, row.measured_after)
+        table.add_row(claim.quantity, *(figure or "–" for figure in figures))
+    notes = [f"{row.claim.quantity}: {row.claim.note}" for row in rows if row.claim.note]
+    return Group(table, Text(f"On the claims: {'; '.join(notes)}."))
+
+
+def runs_view(comparison: RunComparison) -> RenderableType:
+    """Show what differs between two runs."""
+    before, after = comparison.before.directory, comparison.after.directory
+    fields = grid(
+        f"Config: {before} → {after}", [("field", "left"), ("before", "left"), ("after", "left")]
+    )
+    for change in comparison.fields:
+        fields.add_row(change.field, *(_short(value) for value in (change.before, change.after)))
+    answers = grid(
+        "Lowest cost per token, $/M tokens",
+        [
+            *((name, "left") for name in _swept_names(comparison)),
+            ("granularity", "left"),
+            ("before", "right"),
+            ("after", "right"),
+            ("change", "right"),
+        ],
+    )
+    for answer in comparison.answers:
+        prices = (
+            "–" if row is None else per_million(row.usd_per_token)
+            for row in (answer.before, answer.after)
+        )
+        values = (_short(answer.swept.get(name)) for name in _swept_names(comparison))
+        answers.add_row(*values, answer.granularity, *prices, signed_percent(answer.percent))
+    parts: list[RenderableType] = [fields if comparison.fields else Text("Same config."), Text()]
+    parts += [answers, Text(f"{comparison.shared_points} points are in both runs.")]
+    if comparison.contradictions:
+        ids = ", ".join(comparison.contradictions)
+        parts.append(Text(f"Proved differently in the two runs: {ids}", style="red"))
+    return Group(*parts)
+
+
+def _swept_names(comparison: RunComparison) -> list[str]:
+    return list(dict.fromkeys(name for answer in comparison.answers for name in answer.swept))
+
+
+def _short(value: Any, most: int = 60) -> str:
+    text = "–" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= most else text[: most - 1] + "…"

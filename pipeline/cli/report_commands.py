@@ -1,0 +1,99 @@
+"""Commands that turn results into what people keep and start: report, export."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.app import NO_PLACEMENT, app, err, guarded, out
+from pipeline.cli.options import AsJson, ResultsPath, Tolerance
+
+
+class Target(StrEnum):
+    """What `export` can write for."""
+
+    VLLM = "vllm"
+    RAY_SERVE = "ray-serve"
+    KUBERNETES = "kubernetes"
+
+
+@app.command()
+def report(
+    directory: ResultsPath,
+    page: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The page; else DIR/report.html."),
+    ] = None,
+    tolerance: Tolerance = 1.0,
+    plot_files: Annotated[
+        bool, typer.Option("--plots/--no-plots", help="Write the plots as PNG and SVG too.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Write one self-contained HTML page of a sweep, and its plots as files beside it."""
+
+    def run() -> int:
+        import json
+
+        from pipeline.report import write_report
+        from pipeline.report.page import PAGE
+        from pipeline.results import load
+
+        written = write_report(load(directory), page or directory / PAGE, tolerance, plot_files)
+        if as_json:
+            files = [str(file) for file in written.plots]
+            typer.echo(json.dumps({"page": str(written.page), "plots": files}, indent=2))
+        else:
+            out().print(f"Report: {written.page}")
+            if written.plots:
+                out().print(f"Plots: {written.plots[0].parent}, {len(written.plots)} files")
+        return 0
+
+    guarded(run)
+
+
+@app.command()
+def export(
+    directory: ResultsPath,
+    point: Annotated[
+        str | None,
+        typer.Option("--point", "-p", metavar="ID", help="Point; else the recommended one."),
+    ] = None,
+    to: Annotated[Target, typer.Option("--to", help="What to write for.")] = Target.VLLM,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Model's name or path; else the config's.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Else it is printed.")
+    ] = None,
+) -> None:
+    """Write what starts a placement: a vLLM command, a Ray Serve or a Kubernetes file.
+
+    Exits 3 where vLLM cannot run it, naming the cheapest of the run that it can.
+    """
+
+    def run() -> int:
+        from pipeline.errors import ResultsError
+        from pipeline.export import TARGETS, Refusal, launch_of, summary
+        from pipeline.results import load
+
+        results = load(directory)
+        launch = launch_of(results, point, model)
+        if isinstance(launch, Refusal):
+            err().print(str(launch), style="red", markup=False)
+            return NO_PLACEMENT
+        text = TARGETS[to.value](launch)
+        if file is None:
+            typer.echo(text, nl=False)
+            return 0
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ResultsError(f"{file}: cannot be written: {error.strerror}") from error
+        out().print(f"{file}: {summary(results, launch)}", markup=False)
+        return 0
+
+    guarded(run)

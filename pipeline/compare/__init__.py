@@ -1,0 +1,33 @@
+"""Compares what runs found, from their tables alone; needs neither Ray, Pyomo nor HiGHS."""
+
+from pipeline.compare.advice import DEFAULT_TOLERANCE_PERCENT, Advice, advise, band
+from pipeline.compare.claims import ClaimRow, claim_rows
+from pipeline.compare.comparison import Comparison
+from pipeline.compare.granularities import (
+    GranularityRow,
+    SegmentUse,
+    granularity_rows,
+    segment_usage,
+    unplaced,
+)
+from pipeline.compare.methods import MethodRow, method_rows
+from pipeline.compare.runs import RunComparison, compare_runs
+
+__all__ = [
+    "DEFAULT_TOLERANCE_PERCENT",
+    "Advice",
+    "ClaimRow",
+    "Comparison",
+    "GranularityRow",
+    "MethodRow",
+    "RunComparison",
+    "SegmentUse",
+    "advise",
+    "band",
+    "claim_rows",
+    "compare_runs",
+    "granularity_rows",
+    "method_rows",
+    "segment_usage",
+    "unplaced",
+]

@@ -1,0 +1,172 @@
+"""Turns a comparison into advice: which placement to run, how to search next time, and why."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.compare.comparison import Comparison
+from pipeline.compare.granularities import REFERENCE_GRANULARITY, GranularityRow
+from pipeline.compare.methods import MethodRow
+from pipeline.compare.tables import SAME_PRICE, by_swept, percent_above, proven_usd_per_token
+from pipeline.results.frames import Results
+from pipeline.words import listed, per_million, seconds, signed_percent
+
+DEFAULT_TOLERANCE_PERCENT = 1.0
+TARGET_BAND_PERCENT = (5.0, 10.0)
+"""How near to the baseline the published system wanted its tokens to be."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A granularity and a method, with the worst that it cost and the time that it took.
+
+    percent_to_optimum: the largest distance over all sets of swept values, from the proven
+    optimum over every size where there is one, else from the best that the run found.
+    """
+
+    granularity: str
+    method: str
+    percent_to_optimum: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to run, and how to search next time; `search` None where nothing was comparable."""
+
+    best: GranularityRow
+    search: Search | None
+    others: tuple[Search, ...]
+    tolerance_percent: float
+    proven: bool
+
+    @property
+    def run_this(self) -> str:
+        """Say in one sentence which placement to run."""
+        best = self.best
+        used = listed([str(use) for use in best.segments_used])
+        where = "".join(f", {name} = {value}" for name, value in best.swept.items())
+        return (
+            f"Run {used} (granularity {best.granularity}{where}): {best.tokens_per_s:,.0f} "
+            f"tokens/s for ${best.usd_per_hour:.2f}/h, {per_million(best.usd_per_token)} per "
+            f"million tokens{against_baseline(best.percent_to_baseline)}."
+        )
+
+    @property
+    def search_this(self) -> str:
+        """Say in one sentence how to search next time, and why."""
+        if self.search is None:
+            return "No granularity and method answered every question, so none is recommended."
+        s, within = self.search, f"{self.tolerance_percent:g} %"
+        reason = f"it came within {s.percent_to_optimum:.2f} % of the lowest cost per token"
+        if s.percent_to_optimum < 0.005:
+            reason = "it found the lowest cost per token"
+        reason += f" in {seconds(s.seconds)}"
+        close = [o for o in self.others if o.percent_to_optimum <= self.tolerance_percent]
+        if close:
+            next_best = min(close, key=lambda other: other.seconds)
+            reason += (
+                f"; the next fastest within {within} is {next_best.granularity} by "
+                f"{next_best.method}, {seconds(next_best.seconds)}"
+            )
+        missed = [o for o in self.others if o.percent_to_optimum > self.tolerance_percent]
+        if missed:
+            reason += f"; {len(missed)} of {len(self.others)} others are further than {within} off"
+        return f"Search at {s.granularity} by {s.method}: {reason}."
+
+
+def advise(
+    comparison: Comparison, tolerance_percent: float = DEFAULT_TOLERANCE_PERCENT
+) -> Advice | None:
+    """Return the advice that a run supports, None where it has no placement at all.
+
+    The search advised is the fastest whose worst distance is within the tolerance; where none
+    is, the one that came nearest.
+    """
+    rows = comparison.granularities
+    if not rows:
+        return None
+    best = _best(rows)
+    optima = _optima(comparison.results)
+    searches = _searches(comparison.methods, {key: price for key, (price, _) in optima.items()})
+    near = [s for s in searches if s.percent_to_optimum <= tolerance_percent]
+    chosen: Search | None = None
+    if near:
+        chosen = min(near, key=lambda s: s.seconds)
+    elif searches:
+        chosen = min(searches, key=lambda s: (s.percent_to_optimum, s.seconds))
+    others = tuple(s for s in searches if s is not chosen)
+    price, is_proven = optima[_key(best.swept)]
+    distance = percent_above(best.usd_per_token, price)
+    proven = is_proven and distance is not None and distance <= 1e-7
+    return Advice(best, chosen, others, tolerance_percent, proven)
+
+
+def against_baseline(percent: float | None) -> str:
+    """Say how a price stands to the baseline, as the end of a sentence; empty without one."""
+    if percent is None:
+        return ""
+    return f", {abs(percent):.1f} % {'below' if percent < 0 else 'above'} the baseline"
+
+
+def band(percent_to_baseline: float | None) -> str:
+    """Name where a price lies in the published target band of 5–10 % around the baseline."""
+    if percent_to_baseline is None:
+        return "–"
+    near, far = TARGET_BAND_PERCENT
+    if percent_to_baseline < 0:
+        return "below the baseline"
+    if percent_to_baseline <= near:
+        return f"within {near:g} %"
+    return f"within {far:g} %" if percent_to_baseline <= far else f"beyond {far:g} %"
+
+
+def search_phrase(search: Search) -> str:
+    """Name a search with its worst distance and time."""
+    distance = signed_percent(search.percent_to_optimum)
+    return f"{search.granularity} by {search.method} ({distance}, {seconds(search.seconds)})"
+
+
+def _best(rows: Sequence[GranularityRow]) -> GranularityRow:
+    """Return the row of the lowest $/token; of equal ones that of the shortest time."""
+    limit = min(row.usd_per_token for row in rows) * (1 + SAME_PRICE)
+    return min((r for r in rows if r.usd_per_token <= limit), key=lambda row: row.solve_seconds)
+
+
+def _optima(results: Results) -> dict[str, tuple[float, bool]]:
+    """Return, by set of swept values, the lowest $/token to measure by, and if it is proven.
+
+    The proven optimum of `exact` is one for all granularities. Where it was not asked for, the
+    lowest $/token found stands in.
+    """
+    limit = float(results.run["config"]["solver"]["time_limit_s"])
+    optima = {}
+    for swept, points in by_swept(results.points, results.run["swept_fields"]):
+        exact = points[points.granularity == REFERENCE_GRANULARITY]
+        proven = proven_usd_per_token(exact, float(swept.get("solver.time_limit_s", limit)))
+        found = float(points.cost_usd_per_token.min())
+        optima[_key(swept)] = (found, False) if proven is None else (proven, True)
+    return optima
+
+
+def _searches(rows: Sequence[MethodRow], optima: dict[str, float]) -> list[Search]:
+    """Gather the searches that found a placement wherever any search did, none failing."""
+    gathered: dict[tuple[str, str], list[MethodRow]] = defaultdict(list)
+    for row in rows:
+        if optima[_key(row.swept)] == optima[_key(row.swept)]:
+            gathered[row.granularity, row.method].append(row)
+    searches = []
+    for (granularity, method), own in gathered.items():
+        distances = [percent_above(row.usd_per_token, optima[_key(row.swept)]) for row in own]
+        known = [max(distance, 0.0) for distance in distances if distance is not None]
+        if len(known) == len(distances) and not any(row.failed for row in own):
+            spent = sum(row.solve_seconds for row in own)
+            searches.append(Search(granularity, method, max(known), spent))
+    return searches
+
+
+def _key(swept: dict[str, Any]) -> str:
+    return repr(sorted(swept.items()))

@@ -1,0 +1,94 @@
+"""What the published system claims, beside what was measured here.
+
+The claims are those of the published system's own description of its sweep over the reference
+instance (64 GPUs, 40 layers), before and after it went from 14 segment sizes to six.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.compare.tables import asked, lowest
+from pipeline.results.frames import Results
+
+SOURCE = "published system"
+# The granularities that hold the 14 and the six sizes of which the claims speak.
+BEFORE, AFTER = "fine", "coarse"
+_REFERENCE_POOL = {"A100": 8, "L20": 12, "A10": 12, "V100": 12, "T4": 20}
+_REFERENCE_SHAPE = {"num_hidden_layers": 40, "hidden_size": 8192, "intermediate_size": 22016}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published figure, as written there, for 14 sizes and for six; empty: none was given."""
+
+    quantity: str
+    before: str
+    after: str
+    note: str = ""
+
+
+CLAIMS = (
+    Claim("segments", "4,797", "~1,200", "TP at most 4, but 8 on A100"),
+    Claim("connections", "335,868", "~80,000", "after the 10th-percentile bandwidth filter"),
+    Claim("binaries", "340,665", "~85,000"),
+    Claim("seconds per budget", "120–240", "30–90", "commercial solver, 5 % gap, 16 threads"),
+    Claim("budgets solved", "15", "8"),
+    Claim("minutes for all budgets", "40–80", "4–12", "8–16 elsewhere in the same document"),
+    Claim("share of the optimum", "", "“likely 95 %+”", "never measured"),
+    Claim("baseline, $/token", "0.000000121", "", "V100, single segment"),
+)
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A claim and what this run measured in its place; empty: the run has nothing to measure."""
+
+    claim: Claim
+    measured_before: str
+    measured_after: str
+
+
+def claims_apply(results: Results) -> bool:
+    """Tell whether a run is about the instance of which the claims speak."""
+    config = results.run["config"]
+    pool = {gpu["gpu"]: gpu["count"] for gpu in config["pool"]}
+    shape = {name: config["model"].get(name) for name in _REFERENCE_SHAPE}
+    return pool == _REFERENCE_POOL and shape == _REFERENCE_SHAPE
+
+
+def claim_rows(results: Results) -> list[ClaimRow]:
+    """Set every claim beside this run's figure; empty where the run is about another instance."""
+    if not claims_apply(results) or results.run["swept_fields"]:
+        return []
+    points = results.points
+    before, after = (_measured(points, name) for name in (BEFORE, AFTER))
+    return [
+        ClaimRow(claim, before.get(claim.quantity, ""), after.get(claim.quantity, ""))
+        for claim in CLAIMS
+    ]
+
+
+def _measured(points: pd.DataFrame, granularity: str) -> dict[str, str]:
+    """Return what a run measured at one granularity, by the quantity of the claim."""
+    own = points[points.granularity == granularity]
+    measured: dict[str, str] = {}
+    sizes = own[["segments", "connections", "binaries"]].dropna()
+    if not sizes.empty:
+        measured = {str(name): f"{int(size):,}" for name, size in sizes.iloc[0].items()}
+    budgets = asked(own[own.method == "enumeration"])
+    if not budgets.empty:
+        seconds = budgets.build_seconds + budgets.solve_seconds
+        measured["seconds per budget"] = f"{seconds.mean():.3f}"
+        measured["budgets solved"] = f"{len(budgets)}"
+        measured["minutes for all budgets"] = f"{seconds.sum() / 60:.4f}"
+    best, exact = lowest(own), lowest(points[points.granularity == "exact"])
+    if best is not None and exact is not None:
+        share = exact.cost_usd_per_token / best.cost_usd_per_token
+        measured["share of the optimum"] = f"{100 * share:.1f} %"
+    baseline = own.baseline_cost_usd_per_token.dropna()
+    if not baseline.empty:
+        measured["baseline, $/token"] = f"{baseline.iloc[0]:.9f}"
+    return measured

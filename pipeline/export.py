@@ -1,0 +1,289 @@
+"""Turns a stored placement into what starts it: a vLLM command, a Ray Serve or Kubernetes file.
+
+vLLM runs pipelines whose stages all have the same TP degree; layers may be split unevenly
+(`VLLM_PP_LAYER_PARTITION`). What it cannot run is refused, with the best that it can.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import yaml
+
+from pipeline.compare import Comparison, advise
+from pipeline.compare.tables import percent_above
+from pipeline.config.load import stored_config
+from pipeline.errors import Fault, InputError, missing
+from pipeline.instance import Instance
+from pipeline.results.frames import Results, records
+from pipeline.words import per_million, signed_percent
+
+RAY_IMAGE = "rayproject/ray-llm:latest"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A placement as vLLM sees it: one TP degree, the layers and the GPU type of each stage."""
+
+    point_id: str
+    model: str
+    tp_degree: int
+    layers: tuple[int, ...]
+    gpus: tuple[str, ...]
+    sequence_length: int
+    batch_size: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that vLLM needs: how many layers each stage holds."""
+        if len(self.layers) == 1:
+            return {}
+        return {"VLLM_PP_LAYER_PARTITION": ",".join(map(str, self.layers))}
+
+    @property
+    def engine_arguments(self) -> dict[str, Any]:
+        """Arguments of the engine, by vLLM's names."""
+        return {
+            "tensor_parallel_size": self.tp_degree,
+            "pipeline_parallel_size": len(self.layers),
+            "max_model_len": self.sequence_length,
+            "max_num_seqs": self.batch_size,
+            "distributed_executor_backend": "ray",
+        }
+
+    @property
+    def stages_by_gpu(self) -> list[tuple[str, int]]:
+        """GPU types in pipeline order, with how many consecutive stages each holds."""
+        return [(gpu, len(list(stages))) for gpu, stages in groupby(self.gpus)]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why vLLM cannot run a placement, and the cheapest of the run that it can, if any."""
+
+    reason: str
+    alternative: str | None
+    percent_dearer: float | None
+
+    def __str__(self) -> str:
+        if self.alternative is None:
+            return (
+                f"vLLM cannot run this placement: {self.reason}. None of this run can be; "
+                "limits.uniform_tp=true searches for those that can"
+            )
+        return (
+            f"vLLM cannot run this placement: {self.reason}. The cheapest of this run that it can "
+            f"is --point {self.alternative}, {signed_percent(self.percent_dearer)} per token"
+        )
+
+
+def launch_of(results: Results, point: str | None, model: str | None = None) -> Launch | Refusal:
+    """Return how to launch a point's placement, or why vLLM cannot run it.
+
+    point: its id or the beginning of it; None: the recommended placement. model: path or name
+    for vLLM; None: the model's name in the config. Raises InputError for a point that is not
+    there or has no placement.
+    """
+    row = _row(results, point)
+    stages = records(results.placement(row["point_id"]))
+    instance = _instance(results, row)
+    reason = why_not(stages, instance)
+    if reason:
+        return _refusal(results, row, reason)
+    return Launch(
+        point_id=str(row["point_id"]),
+        model=model or instance.model.name,
+        tp_degree=int(stages[0]["tp_degree"]),
+        layers=tuple(int(stage["size"]) for stage in stages),
+        gpus=tuple(str(stage["gpu"]) for stage in stages),
+        sequence_length=instance.workload.sequence_length,
+        batch_size=instance.workload.batch_size,
+    )
+
+
+def why_not(stages: Sequence[dict[str, Any]], instance: Instance) -> str:
+    """Say why vLLM cannot run these stages; empty where it can."""
+    degrees = sorted({int(stage["tp_degree"]) for stage in stages})
+    if len(degrees) > 1:
+        listed = ", ".join(map(str, degrees))
+        return f"its stages have the TP degrees {listed}, and vLLM has one for all stages"
+    heads = instance.model.num_attention_heads
+    if heads % degrees[0]:
+        return f"{heads} attention heads cannot be split over TP {degrees[0]}"
+    return ""
+
+
+def vllm_command(launch: Launch) -> str:
+    """Return a shell script that starts the placement with vLLM on a Ray cluster."""
+    flags = [
+        f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
+        for name, value in launch.engine_arguments.items()
+    ]
+    exports = [f"export {name}={shlex.quote(v)}" for name, v in launch.environment.items()]
+    command = " \\\n  ".join([f"vllm serve {shlex.quote(launch.model)}", *flags])
+    return "\n".join(["#!/bin/sh", *_notes(launch), *exports, command, ""])
+
+
+def ray_serve_file(launch: Launch) -> str:
+    """Return a config file for `serve deploy`."""
+    return "\n".join([*_notes(launch), _yaml(_serve_config(launch))])
+
+
+def kubernetes_file(launch: Launch) -> str:
+    """Return a RayService manifest: one worker pod for each TP group, pods chosen by GPU type."""
+    pod = {"image": RAY_IMAGE, "name": "ray"}
+    workers = [
+        {
+            "groupName": f"stages-{index}",
+            "replicas": count,
+            "minReplicas": count,
+            "maxReplicas": count,
+            "rayStartParams": {},
+            "template": {
+                "spec": {
+                    "nodeSelector": {"gpu-type": _label(gpu)},
+                    "containers": [
+                        {**pod, "resources": {"limits": {"nvidia.com/gpu": launch.tp_degree}}}
+                    ],
+                }
+            },
+        }
+        for index, (gpu, count) in enumerate(launch.stages_by_gpu)
+    ]
+    manifest = {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayService",
+        "metadata": {"name": f"placement-{launch.point_id}"},
+        "spec": {
+            "serveConfigV2": _yaml(_serve_config(launch)),
+            "rayClusterConfig": {
+                "headGroupSpec": {
+                    "rayStartParams": {"num-cpus": "0"},
+                    "template": {"spec": {"containers": [pod]}},
+                },
+                "workerGroupSpecs": workers,
+            },
+        },
+    }
+    note = "# Nodes must carry the label gpu-type with the name of their GPUs."
+    return "\n".join([*_notes(launch), note, _yaml(manifest)])
+
+
+TARGETS: dict[str, Callable[[Launch], str]] = {
+    "vllm": vllm_command,
+    "ray-serve": ray_serve_file,
+    "kubernetes": kubernetes_file,
+}
+
+
+def _notes(launch: Launch) -> list[str]:
+    """Say what runs where, and what the reader must see to."""
+    parts = zip(launch.gpus, launch.layers, strict=True)
+    stages = ", ".join(f"{gpu} × {launch.tp_degree}: {layers} layers" for gpu, layers in parts)
+    notes = [_one_line(f"# Placement of point {launch.point_id}; stages: {stages}.")]
+    if len(set(launch.gpus)) > 1:
+        notes += [
+            "# vLLM gives the first stages to the node that it is started on and the others to",
+            "# nodes by their address: start it on a node of the first stage, and see that the",
+            "# addresses follow the order of the stages.",
+        ]
+    return notes
+
+
+def _serve_config(launch: Launch) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "model_loading_config": {"model_id": launch.model, "model_source": launch.model},
+        "deployment_config": {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}},
+        "engine_kwargs": launch.engine_arguments,
+    }
+    if launch.environment:
+        config["runtime_env"] = {"env_vars": launch.environment}
+    application = {
+        "name": "placement",
+        "route_prefix": "/",
+        "import_path": "ray.serve.llm:build_openai_app",
+        "args": {"llm_configs": [config]},
+    }
+    return {"applications": [application]}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, as people do."""
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _block)
+
+
+def _yaml(value: Any) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+    return text
+
+
+def _one_line(text: str) -> str:
+    """Keep a name from the config within its comment."""
+    return " ".join(text.split())
+
+
+def _label(text: str) -> str:
+    """Turn a name into a Kubernetes label: letters, digits, and -_. between them."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in text).strip(
+        "-_."
+    )
+
+
+def _row(results: Results, point: str | None) -> dict[str, Any]:
+    if point is None:
+        advice = advise(Comparison(results))
+        if advice is None:
+            raise InputError([missing(str(results.directory), "points", "none has a placement")])
+        point = advice.best.point_id
+    ids = results.points.point_id
+    found = results.points[ids == point]
+    if found.empty:
+        found = results.points[[str(i).startswith(point) for i in ids]]
+    if len(found) != 1:
+        reason = f"must name one point of {results.directory}; {len(found)} begin so"
+        raise InputError([Fault("command line", "--point", reason, point)])
+    (row,) = records(found)
+    if row["cost_usd_per_token"] != row["cost_usd_per_token"]:
+        reason = f"has no placement: {row['status']}, {row['message']}"
+        raise InputError([Fault("command line", "--point", reason, point)])
+    return row
+
+
+def _instance(results: Results, row: dict[str, Any]) -> Instance:
+    """Return the instance that a row is about, swept values in place."""
+    swept = results.swept(row)
+    return stored_config(results.run).with_values(list(swept.items()), "swept values").instance
+
+
+def _refusal(results: Results, row: dict[str, Any], reason: str) -> Refusal:
+    """Find the cheapest placement for the same swept values that vLLM can run."""
+    instance = _instance(results, row)
+    stages = results.stages()
+    placed = results.points[results.points.cost_usd_per_token.notna()]
+    for other in records(placed.sort_values(["cost_usd_per_token", "point_id"])):
+        same = results.swept(other) == results.swept(row)
+        if same and not why_not(stages[other["point_id"]], instance):
+            dearer = percent_above(other["cost_usd_per_token"], row["cost_usd_per_token"])
+            return Refusal(reason, str(other["point_id"]), dearer)
+    return Refusal(reason, None, None)
+
+
+def summary(results: Results, launch: Launch) -> str:
+    """Say in one line what a launch runs and what it costs."""
+    row = results.points[results.points.point_id == launch.point_id].iloc[0]
+    return (
+        f"{len(launch.layers)} stages at TP {launch.tp_degree}: "
+        f"{row.throughput_tokens_per_s:,.0f} tokens/s for ${row.cost_usd_per_hour:.2f}/h, "
+        f"{per_million(float(row.cost_usd_per_token))} per million tokens"
+    )

@@ -1,0 +1,192 @@
+"""What the report says in words: the answers to the four questions, and what limits them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.baseline import BaselineTry, best_baseline
+from pipeline.compare import Advice, Comparison
+from pipeline.compare.advice import against_baseline
+from pipeline.compare.granularities import REFERENCE_GRANULARITY
+from pipeline.compare.tables import asked
+from pipeline.results.frames import Results
+from pipeline.words import counted, listed, per_million, seconds, signed_percent
+
+_MODELS = {
+    "flops": "the published formula of peak arithmetic and bandwidth, which knows neither decode "
+    "nor KV cache",
+    "roofline": "prefill and decode with KV cache and interconnect; docs/accuracy.md says how near "
+    "it comes to measurements",
+}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A question of the reader with its answer, in sentences; the first is the short answer."""
+
+    question: str
+    answer: str
+    details: tuple[str, ...]
+
+
+def facts(comparison: Comparison, advice: Advice, verified: str) -> list[Fact]:
+    """Answer the four questions of a reader.
+
+    verified: what recomputing every placement came to.
+    """
+    results = comparison.results
+    return [
+        _which_placement(advice),
+        _what_it_costs(results, advice),
+        _which_granularity(comparison, advice),
+        _whether_to_trust(results, advice, verified),
+    ]
+
+
+def headline(results: Results, advice: Advice | None) -> str:
+    """Say in one sentence what the run found."""
+    if advice is None:
+        return f"None of {counted(len(asked(results.points)), 'point')} has a placement."
+    best = advice.best
+    proven = ", and no placement costs less per token" if advice.proven else ""
+    distance = against_baseline(best.percent_to_baseline)
+    return f"{per_million(best.usd_per_token)} per million tokens{distance}{proven}."
+
+
+def warnings(results: Results) -> list[str]:
+    """List what a reader must know before believing the page."""
+    found = []
+    status = results.run.get("status")
+    if status != "finished":
+        found.append(f"This run is {status}: the page shows the points that were done so far.")
+    questions = asked(results.points)
+    failed = questions[questions.status == "error"]
+    if len(failed):
+        reason = Counter(failed.message).most_common(1)[0][0]
+        found.append(f"{counted(len(failed), 'point')} failed; most often: {reason}")
+    late = int((questions.status == "time_limit").sum())
+    if late:
+        found.append(f"{counted(late, 'point')} hit the time limit; their gaps are in the table.")
+    return found
+
+
+def provenance(results: Results) -> list[tuple[str, str]]:
+    """List where the figures come from."""
+    run, points = results.run, results.points
+    nodes = sorted(set(points.node))
+    shown = listed(nodes[:5]) + (f" and {len(nodes) - 5} more" if len(nodes) > 5 else "")
+    return [
+        ("run", str(run["name"])),
+        ("status", str(run.get("status"))),
+        ("started", str(run.get("started_at", "–"))),
+        ("finished", str(run.get("finished_at", "–"))),
+        ("started on", str(run.get("host", "–"))),
+        ("solved on", shown),
+        ("versions", listed(sorted(set(points.versions)))),
+        ("hash of the instance", str(run["instance_hash"])),
+        ("results schema", str(run["schema_version"])),
+        ("performance model", str(run["config"]["performance"]["model"])),
+    ]
+
+
+def shown_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config without what is too long to read: a bandwidth matrix as its size."""
+    rows = config["network"].get("rows")
+    if not rows or len(rows) <= 16:
+        return dict(config)
+    size = f"{len(rows)} × {len(rows)} matrix"
+    return {**config, "network": {**config["network"], "rows": size}}
+
+
+def _which_placement(advice: Advice) -> Fact:
+    best = advice.best
+    where = [f"{name} = {value}" for name, value in best.swept.items()]
+    details = [
+        f"{best.tokens_per_s:,.0f} tokens/s for ${best.usd_per_hour:.2f}/h.",
+        f"Found at granularity {best.granularity} by {best.method}.",
+    ]
+    if where:
+        details.append(f"For {listed(where)}.")
+    stages = sum(use.count for use in best.segments_used)
+    gpus = sum(use.count * use.tp_degree for use in best.segments_used)
+    used = listed([str(use) for use in best.segments_used])
+    short = f"{counted(stages, 'stage')} on {counted(gpus, 'GPU')}: {used}."
+    return Fact("Which placement should I run?", short, tuple(details))
+
+
+def _what_it_costs(results: Results, advice: Advice) -> Fact:
+    best = advice.best
+    tries = [BaselineTry(**tried) for tried in results.run["baseline"]]
+    return Fact(
+        "What does a token cost?",
+        f"{per_million(best.usd_per_token)} per million tokens"
+        f"{against_baseline(best.percent_to_baseline)}.",
+        (*_baseline_sentences(tries, bool(best.swept)), *_target(results, advice)),
+    )
+
+
+def _baseline_sentences(tries: list[BaselineTry], swept: bool) -> Iterator[str]:
+    """Say what the baseline is, and at which TP degrees it does not fit."""
+    if not tries:
+        yield "No baseline was asked for."
+        return
+    best = best_baseline(tuple(tries))
+    if best is None:
+        yield f"The baseline, the whole model on one group of {tries[0].gpu}, fits at no TP degree."
+        return
+    before = "Before anything is swept, the" if swept else "The"
+    yield (
+        f"{before} baseline is the whole model as a single segment on {best.gpu} TP "
+        f"{best.tp_degree}: {per_million(best.usd_per_token)} per million tokens, "
+        f"{best.tokens_per_s:,.0f} tokens/s for ${best.usd_per_hour:.2f}/h."
+    )
+    misfits = [str(tried.tp_degree) for tried in tries if not tried.fits]
+    if misfits:
+        yield f"At TP {listed(misfits)} it does not fit."
+
+
+def _target(results: Results, advice: Advice) -> Iterator[str]:
+    target = results.run["config"]["sweep"].get("target_usd_per_million_tokens")
+    if target is not None:
+        met = advice.best.usd_per_token * 1e6 <= target
+        yield f"The target of ${target:g} per million tokens is {'met' if met else 'missed'}."
+
+
+def _which_granularity(comparison: Comparison, advice: Advice) -> Fact:
+    swept = repr(advice.best.swept)
+    coarser = [
+        f"{row.granularity} {signed_percent(row.percent_to_exact)}"
+        for row in comparison.granularities
+        if repr(row.swept) == swept
+        and row.percent_to_exact is not None
+        and row.granularity != REFERENCE_GRANULARITY
+    ]
+    details = [f"Tokens cost, against exact: {', '.join(coarser)}."] if coarser else []
+    if advice.search is None:
+        return Fact("Which granularity is worth it?", advice.search_this, tuple(details))
+    search = advice.search
+    short = f"{search.granularity}, by the method {search.method} ({seconds(search.seconds)})."
+    return Fact("Which granularity is worth it?", short, (advice.search_this, *details))
+
+
+def _whether_to_trust(results: Results, advice: Advice, verified: str) -> Fact:
+    questions = asked(results.points)
+    counts = Counter(str(status) for status in questions.status)
+    statuses = ", ".join(f"{n:,} {status}" for status, n in counts.most_common())
+    model = str(results.run["config"]["performance"]["model"])
+    short = "Not proven to be the cheapest: run ratio at exact for a proof."
+    if advice.proven:
+        short = "Proven: no placement of any segment sizes costs less per token."
+    return Fact(
+        "Can I trust it?",
+        short,
+        (
+            f"{counted(len(questions), 'point')}: {statuses}.",
+            verified,
+            f"The proof is about the performance model, not about hardware: {model}"
+            + (f", {_MODELS[model]}." if model in _MODELS else "."),
+        ),
+    )

@@ -1,0 +1,132 @@
+"""Puts the page together: words, tables and plots of a run into one HTML file."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.audit import audit
+from pipeline.compare import Advice, Comparison, advise, band, unplaced
+from pipeline.compare.claims import AFTER, BEFORE, SOURCE
+from pipeline.errors import InputError, PlacementError, ResultsError
+from pipeline.plots import DARK, LIGHT, Plot, all_plots, plotting_javascript, write_plots
+from pipeline.report.facts import facts, headline, provenance, shown_config, warnings
+from pipeline.report.rows import PointTable, point_table
+from pipeline.results.frames import Results
+from pipeline.words import counted, per_million, signed_percent
+
+PAGE, PLOTS = "report.html", "plots"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written."""
+
+    page: Path
+    plots: tuple[Path, ...]
+
+
+def write_report(
+    results: Results, page: Path, tolerance_percent: float, plot_files: bool = True
+) -> Report:
+    """Write the page of a run, and its plots into `plots/` beside it. Raises ResultsError."""
+    comparison = Comparison(results)
+    advice = advise(comparison, tolerance_percent)
+    plots = [] if advice is None else all_plots(comparison, advice.best)
+    html = render(comparison, advice, plots, plot_files)
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        temporary = page.with_name(f".{page.name}.{uuid.uuid4().hex}")
+        temporary.write_text(html, encoding="utf-8")
+        os.replace(temporary, page)
+        written = write_plots(plots, page.parent / PLOTS) if plot_files else []
+    except OSError as error:
+        raise ResultsError(f"{page}: cannot be written: {error.strerror or error}") from error
+    return Report(page, tuple(written))
+
+
+def render(
+    comparison: Comparison, advice: Advice | None, plots: list[Plot], plot_files: bool = True
+) -> str:
+    """Return the page. Whatever comes from configs and tables is escaped."""
+    results = comparison.results
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"per_million": per_million, "signed": signed_percent, "band": band}
+    template = environment.from_string(_asset("page.html.j2"))
+    keep = {row.point_id for row in comparison.granularities}
+    table = point_table(results, keep)
+    config = json.dumps(shown_config(results.run["config"]), indent=2, ensure_ascii=False)
+    return template.render(
+        title=str(results.run["name"]),
+        headline=headline(results, advice),
+        warnings=warnings(results),
+        facts=[] if advice is None else facts(comparison, advice, verification(results)),
+        best_id="" if advice is None else advice.best.point_id,
+        best_stages=[] if advice is None else table.placements.get(advice.best.point_id, []),
+        swept_fields=list(results.run["swept_fields"]),
+        granularities=comparison.granularities,
+        methods=comparison.methods,
+        claims=comparison.claims,
+        claim_names={"source": SOURCE, "before": BEFORE, "after": AFTER},
+        unplaced=unplaced(results),
+        baseline=results.run["baseline"],
+        plots={plot.name: plot for plot in plots},
+        plot_files=PLOTS if plot_files else "",
+        table=table,
+        provenance=provenance(results),
+        config=config,
+        style=Markup(_asset("page.css")),
+        plotting=_script(plotting_javascript()) if plots else "",
+        script=_script(_asset("page.js")),
+        data=script_json(_page_data(plots, table)),
+    )
+
+
+def script_json(value: Any) -> Markup:
+    """Return JSON that cannot end the script element that it stands in."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+def verification(results: Results) -> str:
+    """Recompute every placement from the config alone, and say what came of it."""
+    try:
+        found = audit(results.directory)
+    except (InputError, PlacementError, KeyError, ValueError) as error:
+        return f"The placements could not be recomputed: {error}."
+    number = counted(found.placements, "placement")
+    if found.mismatches:
+        return (
+            f"WRONG: recomputing {number} from the config alone contradicts "
+            f"{counted(len(found.mismatches), 'stored figure')}."
+        )
+    return f"All {number} were recomputed from the config alone for this page and hold."
+
+
+def _page_data(plots: list[Plot], table: PointTable) -> dict[str, Any]:
+    return {
+        "plots": {plot.name: plot.spec for plot in plots},
+        "themes": {"light": LIGHT, "dark": DARK},
+        "placements": table.placements,
+    }
+
+
+def _asset(name: str) -> str:
+    return (files("pipeline.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _script(text: str) -> Markup:
+    """Return a script of this package or of the plotting library for its element."""
+    return Markup(text.replace("</script", "<\\/script"))

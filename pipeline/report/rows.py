@@ -1,0 +1,173 @@
+"""The table of points with their placements, small enough for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pipeline.results.frames import Results, records
+
+MAX_ROWS = 2000
+_FAILED_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows, and the value that it sorts by; numbers sort as numbers."""
+
+    text: str
+    value: float | str | None
+    is_number: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table."""
+
+    title: str
+    is_number: bool
+
+
+@dataclass(frozen=True)
+class PointLine:
+    """One row of the table."""
+
+    point_id: str
+    granularity: str
+    method: str
+    status: str
+    has_placement: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class PointTable:
+    """The rows shown of all, and the placements of those shown."""
+
+    columns: tuple[Column, ...]
+    lines: tuple[PointLine, ...]
+    total: int
+    placements: Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+_NUMBERS: tuple[tuple[str, str, str, float], ...] = (
+    ("$/M tokens", "cost_usd_per_token", "{:.6f}", 1e6),
+    ("tokens/s", "throughput_tokens_per_s", "{:,.0f}", 1),
+    ("$/h", "cost_usd_per_hour", "{:.2f}", 1),
+    ("to baseline, %", "ratio_to_baseline", "{:+.1f}", 100),
+    ("stages", "num_stages", "{:.0f}", 1),
+    ("GPUs", "num_gpus", "{:.0f}", 1),
+    ("gap, %", "mip_gap", "{:.2f}", 100),
+    ("time, s", "total_seconds", "{:.3f}", 1),
+)
+
+
+def point_table(
+    results: Results, keep: Collection[str] = (), most_rows: int = MAX_ROWS
+) -> PointTable:
+    """Return the table of points, the lowest $/token first, those without one last.
+
+    keep: ids that must be in it. Where a run has more points than the page can hold, the failed
+    ones come first, then those of the lowest $/token.
+    """
+    points = _chosen(results.points, keep, most_rows)
+    points = points.sort_values("cost_usd_per_token", kind="stable", na_position="last")
+    names = list(results.run["swept_fields"])
+    headers = [("granularity", False), ("method", False), ("budget, $/h", True)]
+    headers += [(name, _is_number(results.points[name])) for name in names]
+    headers += [("status", False), *((title, True) for title, *_ in _NUMBERS)]
+    headers.append(("message", False))
+    shown = set(points.point_id)
+    placements = {
+        point_id: [stage(row) for row in rows]
+        for point_id, rows in results.stages().items()
+        if point_id in shown
+    }
+    return PointTable(
+        columns=tuple(Column(*header) for header in headers),
+        lines=tuple(_line(row, names, headers, placements) for row in records(points)),
+        total=len(results.points),
+        placements=placements,
+    )
+
+
+def stage(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of a stage."""
+    ids = [int(i) for i in row["gpu_ids"]]
+    return {
+        "stage": int(row["stage"]) + 1,
+        "layers": f"{row['start_layer']}–{row['end_layer']}",
+        "size": int(row["size"]),
+        "gpu": str(row["gpu"]),
+        "tp": int(row["tp_degree"]),
+        "ids": str(ids[0]) if len(ids) == 1 else f"{ids[0]}–{ids[-1]}",
+        "memory_gb": round(float(row["memory_gb"]), 2),
+        "memory": round(float(row["memory_utilization"]), 4),
+        "tokens_per_s": round(float(row["throughput_tokens_per_s"]), 1),
+        "usd_per_hour": round(float(row["cost_usd_per_hour"]), 4),
+        "bottleneck": bool(row["is_bottleneck"]),
+    }
+
+
+def _chosen(points: pd.DataFrame, keep: Collection[str], most_rows: int) -> pd.DataFrame:
+    """Choose the rows that the page shows, in their order."""
+    if len(points) <= most_rows:
+        return points
+    wanted = points.point_id.isin(set(keep))
+    failed = (points.status == "error") & ((points.status == "error").cumsum() <= _FAILED_ROWS)
+    rank = points.cost_usd_per_token.rank(method="first", na_option="bottom")
+    rank[wanted | failed] = 0
+    return points[rank.rank(method="first") <= most_rows]
+
+
+def _line(
+    row: Mapping[str, Any],
+    names: Sequence[str],
+    headers: Sequence[tuple[str, bool]],
+    placements: Mapping[str, Any],
+) -> PointLine:
+    budget, weight = row["budget_usd_per_hour"], row["cost_weight"]
+    question = _number(budget, "{:g}")
+    if pd.notna(weight):
+        question = Cell(f"weight {weight:g}", None, True)
+    numeric = dict(headers)
+    swept = [
+        _number(row[name], "{:g}") if numeric[name] else Cell(str(row[name]), str(row[name]))
+        for name in names
+    ]
+    texts = {name: str(row[name]) for name in ("granularity", "method", "status")}
+    return PointLine(
+        point_id=str(row["point_id"]),
+        has_placement=str(row["point_id"]) in placements,
+        cells=(
+            Cell(texts["granularity"], texts["granularity"]),
+            Cell(texts["method"], texts["method"]),
+            question,
+            *swept,
+            Cell(texts["status"], texts["status"]),
+            *(_measure(row, *number) for number in _NUMBERS),
+            Cell(str(row["message"]), str(row["message"])),
+        ),
+        **texts,
+    )
+
+
+def _measure(row: Mapping[str, Any], _title: str, name: str, form: str, factor: float) -> Cell:
+    value = row[name]
+    if name == "ratio_to_baseline" and pd.notna(value):
+        value -= 1
+    return _number(value * factor if pd.notna(value) else None, form)
+
+
+def _number(value: Any, form: str) -> Cell:
+    """Return the cell of a number; empty where there is none."""
+    if value is None or pd.isna(value):
+        return Cell("", None, True)
+    return Cell(form.format(value), float(value), True)
+
+
+def _is_number(values: pd.Series) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values))

@@ -1,0 +1,32 @@
+"""Figures as people read them: prices, differences, durations."""
+
+from __future__ import annotations
+
+
+def per_million(usd_per_token: float) -> str:
+    """Write a price per token as $ per million tokens."""
+    return f"${usd_per_token * 1e6:.6f}"
+
+
+def signed_percent(value: float | None) -> str:
+    """Write a difference in percent with its sign; a dash where there is none."""
+    return "–" if value is None else f"{value:+.1f} %"
+
+
+def seconds(value: float) -> str:
+    """Write a duration with about three digits."""
+    if value < 1:
+        return f"{value:.2f} s"
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, in the plural where there is not one."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(words: list[str]) -> str:
+    """Join words with commas and a final `and`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

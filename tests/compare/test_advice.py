@@ -1,0 +1,80 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.compare import Advice, Comparison, advise, band
+from pipeline.results.schema import PointRow
+from tests.result_builders import point, write_run
+
+SLOW: dict[str, Any] = {"build_seconds": 0.0, "solve_seconds": 9.0}
+FAST: dict[str, Any] = {"build_seconds": 0.0, "solve_seconds": 0.5}
+
+
+def advice_of(directory: Path, rows: list[PointRow], tolerance: float = 1.0) -> Advice:
+    advice = advise(Comparison(write_run(directory, rows)), tolerance)
+    assert advice is not None
+    return advice
+
+
+def rows_of_three_searches() -> list[PointRow]:
+    """Exact by ratio: the optimum in 9 s; coarse: 5 % above, .5 s; fine: .5 % above, 1 s."""
+    return [
+        point("e", **SLOW),
+        point("c", "coarse", usd_per_million=1.05, **FAST),
+        point("f", "fine", usd_per_million=1.005),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "granularity"), [(0.1, "exact"), (1.0, "fine"), (10.0, "coarse")]
+)
+def test_the_fastest_search_within_the_tolerance_is_advised(
+    tmp_path: Path, tolerance: float, granularity: str
+) -> None:
+    advice = advice_of(tmp_path, rows_of_three_searches(), tolerance)
+    assert advice.search is not None
+    assert advice.search.granularity == granularity
+
+
+def test_the_placement_to_run_is_the_cheapest_whatever_the_search(tmp_path: Path) -> None:
+    advice = advice_of(tmp_path, rows_of_three_searches(), 10.0)
+    assert advice.best.point_id == "e"
+    assert advice.proven
+    assert "50.0 % below the baseline" in advice.run_this
+
+
+def test_a_search_that_failed_somewhere_is_not_advised(tmp_path: Path) -> None:
+    broken = point("x", "coarse", usd_per_million=None, status="error", message="crash", **FAST)
+    advice = advice_of(tmp_path, [point("e", **SLOW), broken])
+    assert advice.search is not None
+    assert advice.search.granularity == "exact"
+
+
+def test_without_a_proof_the_best_found_is_not_called_proven(tmp_path: Path) -> None:
+    advice = advice_of(tmp_path, [point("w", method="weighted")])
+    assert not advice.proven
+
+
+def test_an_answer_above_the_proven_optimum_is_not_called_proven(tmp_path: Path) -> None:
+    late = point("e", status="time_limit", bound_cost_usd_per_token=0.9e-6, mip_gap=0.1)
+    assert not advice_of(tmp_path, [late]).proven
+
+
+def test_a_run_without_placement_gives_no_advice(tmp_path: Path) -> None:
+    results = write_run(tmp_path, [point("a", usd_per_million=None)])
+    assert advise(Comparison(results)) is None
+
+
+@pytest.mark.parametrize(
+    ("percent", "name"),
+    [
+        (None, "–"),
+        (-0.1, "below the baseline"),
+        (5.0, "within 5 %"),
+        (9.9, "within 10 %"),
+        (10.1, "beyond 10 %"),
+    ],
+)
+def test_the_target_band_is_named(percent: float | None, name: str) -> None:
+    assert band(percent) == name

@@ -1,0 +1,85 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.compare import Comparison, advise
+from pipeline.plots import Plot, all_plots, write_plots
+from pipeline.results.frames import Results
+from pipeline.results.schema import PointRow
+from tests.result_builders import point, write_run
+
+BATCH = "workload.batch_size"
+
+
+def plots_of(results: Results) -> dict[str, Plot]:
+    comparison = Comparison(results)
+    advice = advise(comparison)
+    assert advice is not None
+    return {plot.name: plot for plot in all_plots(comparison, advice.best)}
+
+
+def rows(**values: Any) -> list[PointRow]:
+    suffix = "".join(str(value) for value in values.values())
+    return [
+        point(f"e{suffix}", **values),
+        point(f"c{suffix}", "coarse", usd_per_million=1.1, **values),
+        point(f"b{suffix}", method="enumeration", budget_usd_per_hour=4.0, **values),
+    ]
+
+
+def test_a_run_with_everything_has_every_plot(tmp_path: Path) -> None:
+    assert list(plots_of(write_run(tmp_path, rows()))) == [
+        "pipeline",
+        "pareto",
+        "budget",
+        "regret_size",
+        "regret_time",
+        "methods",
+        "usage",
+        "times",
+    ]
+
+
+def test_swept_fields_become_small_multiples(tmp_path: Path) -> None:
+    stages = "limits.max_stages"
+    over = {BATCH: [16, 32], stages: [4, 8]}
+    crossed = [
+        row for b in over[BATCH] for s in over[stages] for row in rows(**{BATCH: b, stages: s})
+    ]
+    plots = plots_of(write_run(tmp_path, crossed, fields={"sweep.over": over}))
+    assert plots["swept_workload_batch_size"].spec["facet"]["sort"] == [
+        "max_stages 4",
+        "max_stages 8",
+    ]
+    assert len(plots["swept_pareto"].spec["facet"]["sort"]) == 4
+
+
+def test_more_panels_than_fit_are_left_out_and_it_is_said(tmp_path: Path) -> None:
+    batches = list(range(1, 15))
+    many = [row for b in batches for row in rows(**{BATCH: b})]
+    plots = plots_of(write_run(tmp_path, many, fields={"sweep.over": {BATCH: batches}}))
+    assert "The first 12 of 14 are shown." in plots["swept_pareto"].caption
+    assert len(plots["swept_pareto"].spec["facet"]["sort"]) == 12
+
+
+def test_without_a_baseline_its_marks_are_left_out(tmp_path: Path) -> None:
+    nothing: dict[str, Any] = {
+        f"baseline_{name}": None for name in ("throughput_tokens_per_s", "cost_usd_per_hour")
+    }
+    nothing |= {"baseline_cost_usd_per_token": None, "ratio_to_baseline": None}
+    results = write_run(tmp_path, [point("e", **nothing)])
+    assert "baseline" not in str(plots_of(results)["pareto"].spec["layer"])
+
+
+def test_plots_are_written_as_png_and_svg(tmp_path: Path) -> None:
+    plots = plots_of(write_run(tmp_path, rows()))
+    files = write_plots([plots["pareto"]], tmp_path / "plots")
+    assert [file.name for file in files] == ["pareto.svg", "pareto.png"]
+    assert (tmp_path / "plots" / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "plots" / "pareto.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["pareto", "budget", "regret_size", "pipeline"])
+def test_charts_bring_no_theme_of_their_own(tmp_path: Path, name: str) -> None:
+    assert "config" not in plots_of(write_run(tmp_path, rows()))[name].spec

@@ -1,0 +1,49 @@
+from pathlib import Path
+from typing import Any
+
+from pipeline.report.rows import point_table
+from tests.result_builders import point, segment, write_run
+
+
+def test_the_lowest_price_stands_first_and_what_has_none_last(tmp_path: Path) -> None:
+    rows = [point("a", usd_per_million=None), point("b", usd_per_million=2.0), point("c")]
+    table = point_table(write_run(tmp_path, rows))
+    assert [line.point_id for line in table.lines] == ["c", "b", "a"]
+    assert [line.has_placement for line in table.lines] == [True, True, False]
+    assert table.lines[-1].cells[-1].text == "budget: too small"
+
+
+def test_where_not_all_fit_the_wanted_and_the_failed_stay(tmp_path: Path) -> None:
+    rows = [
+        *(point(f"p{i}", usd_per_million=1.0 + i) for i in range(5)),
+        point("bad", usd_per_million=None, status="error", message="crash"),
+        point("none", usd_per_million=None),
+    ]
+    table = point_table(write_run(tmp_path, rows), keep={"p4"}, most_rows=3)
+    assert [line.point_id for line in table.lines] == ["p0", "p4", "bad"]
+    assert table.total == 7
+    assert set(table.placements) == {"p0", "p4"}
+
+
+def test_a_cell_sorts_by_its_number_and_shows_its_unit(tmp_path: Path) -> None:
+    table = point_table(write_run(tmp_path, [point("a", usd_per_million=1.25)]))
+    cells = dict(zip((column.title for column in table.columns), table.lines[0].cells, strict=True))
+    assert cells["$/M tokens"].text == "1.250000"
+    assert cells["$/M tokens"].value == 1.25
+    assert cells["to baseline, %"].text == "-37.5"
+    assert cells["budget, $/h"].value is None
+
+
+def test_swept_fields_are_columns(tmp_path: Path) -> None:
+    field = "workload.batch_size"
+    swept: dict[str, Any] = {field: 16}
+    results = write_run(tmp_path, [point("a", **swept)], fields={"sweep.over": {field: [16]}})
+    table = point_table(results)
+    titles = [column.title for column in table.columns]
+    assert table.lines[0].cells[titles.index(field)].value == 16
+
+
+def test_a_stage_names_its_gpus_and_layers(tmp_path: Path) -> None:
+    table = point_table(write_run(tmp_path, [point("a")], [segment("a")]))
+    (stage,) = table.placements["a"]
+    assert (stage["layers"], stage["ids"], stage["tp"]) == ("1–40", "0–1", 2)

@@ -1,0 +1,152 @@
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.errors import InputError
+from pipeline.export import (
+    Launch,
+    Refusal,
+    kubernetes_file,
+    launch_of,
+    ray_serve_file,
+    summary,
+    vllm_command,
+)
+from pipeline.results.frames import Results
+from pipeline.results.schema import SegmentRow
+from tests.result_builders import point, segment, write_run
+
+
+def two_stages(point_id: str, degrees: tuple[int, int] = (2, 2)) -> list[SegmentRow]:
+    """Return stages of 30 layers on A100 and 10 on T4."""
+    first, second = degrees
+    ids = (tuple(range(first)), tuple(range(44, 44 + second)))
+    return [
+        segment(point_id, 0, size=30, end_layer=30, tp_degree=first, gpu_ids=ids[0]),
+        segment(point_id, 1, size=10, start_layer=31, gpu="T4", tp_degree=second, gpu_ids=ids[1]),
+    ]
+
+
+def run_of(directory: Path) -> Results:
+    """Return a run whose cheapest placement mixes TP degrees; one that does not costs 10 % more."""
+    rows = [point("mixed"), point("even", "coarse", usd_per_million=1.1)]
+    return write_run(directory, rows, [*two_stages("mixed", (2, 4)), *two_stages("even")])
+
+
+def launch(directory: Path) -> Launch:
+    found = launch_of(run_of(directory), "even", "org/model name")
+    assert isinstance(found, Launch)
+    return found
+
+
+def shell_words(started: Launch) -> list[str]:
+    """Return the words of the script as a shell reads them."""
+    return shlex.split(vllm_command(started).replace("\\\n", " "), comments=True)
+
+
+def test_the_command_has_the_sizes_and_the_uneven_layers(tmp_path: Path) -> None:
+    words = shell_words(launch(tmp_path))
+    assert words[:2] == ["export", "VLLM_PP_LAYER_PARTITION=30,10"]
+    assert words[2:5] == ["vllm", "serve", "org/model name"]
+    flags = dict(zip(words[5::2], words[6::2], strict=True))
+    assert flags == {
+        "--tensor-parallel-size": "2",
+        "--pipeline-parallel-size": "2",
+        "--max-model-len": "4096",
+        "--max-num-seqs": "32",
+        "--distributed-executor-backend": "ray",
+    }
+
+
+def test_mixed_tp_degrees_are_refused_with_the_best_that_can_run(tmp_path: Path) -> None:
+    refusal = launch_of(run_of(tmp_path), "mixed")
+    assert isinstance(refusal, Refusal)
+    assert "TP degrees 2, 4" in refusal.reason
+    assert refusal.alternative == "even"
+    assert refusal.percent_dearer == pytest.approx(10.0)
+    assert "--point even, +10.0 % per token" in str(refusal)
+
+
+def test_the_recommended_placement_is_taken_where_none_is_named(tmp_path: Path) -> None:
+    assert isinstance(launch_of(run_of(tmp_path), None), Refusal)
+
+
+def test_heads_that_cannot_be_split_are_refused(tmp_path: Path) -> None:
+    """A model of 36 heads over 8 GPUs: 4.5 each."""
+    stage = segment("a", tp_degree=8, gpu_ids=tuple(range(8)))
+    fields = {"model.num_attention_heads": 36, "model.num_key_value_heads": 36}
+    fields["model.head_dim"] = 128
+    refusal = launch_of(write_run(tmp_path, [point("a")], [stage], fields), "a")
+    assert isinstance(refusal, Refusal)
+    assert "36 attention heads" in refusal.reason
+    assert refusal.alternative is None
+
+
+def test_an_alternative_must_answer_the_same_swept_values(tmp_path: Path) -> None:
+    field = "workload.batch_size"
+    swept: list[dict[str, Any]] = [{field: 16}, {field: 32}]
+    rows = [point("mixed", **swept[0]), point("even", **swept[1])]
+    stages = [*two_stages("mixed", (2, 4)), *two_stages("even")]
+    results = write_run(tmp_path, rows, stages, {"sweep.over": {field: [16, 32]}})
+    refusal = launch_of(results, "mixed")
+    assert isinstance(refusal, Refusal)
+    assert refusal.alternative is None
+    other = launch_of(results, "even")
+    assert isinstance(other, Launch)
+    assert other.batch_size == 32
+
+
+def test_a_single_stage_needs_no_partition(tmp_path: Path) -> None:
+    found = launch_of(write_run(tmp_path, [point("a")]), "a")
+    assert isinstance(found, Launch)
+    assert found.environment == {}
+    assert "VLLM_PP_LAYER_PARTITION" not in vllm_command(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("zzz", "0 begin so"), ("", "2 begin so"), ("none", "has no placement")]
+)
+def test_a_point_that_cannot_be_meant_is_an_input_error(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    rows = [point("even"), point("none", usd_per_million=None)]
+    results = write_run(tmp_path, rows)
+    with pytest.raises(InputError, match=reason):
+        launch_of(results, name)
+
+
+def test_the_ray_serve_file_holds_the_engine_and_its_environment(tmp_path: Path) -> None:
+    (application,) = yaml.safe_load(ray_serve_file(launch(tmp_path)))["applications"]
+    assert application["import_path"] == "ray.serve.llm:build_openai_app"
+    (config,) = application["args"]["llm_configs"]
+    assert config["engine_kwargs"]["pipeline_parallel_size"] == 2
+    assert config["runtime_env"]["env_vars"] == {"VLLM_PP_LAYER_PARTITION": "30,10"}
+
+
+def test_kubernetes_gives_each_tp_group_a_pod_on_its_gpus(tmp_path: Path) -> None:
+    manifest = yaml.safe_load(kubernetes_file(launch(tmp_path)))
+    groups = manifest["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    pods = [group["template"]["spec"] for group in groups]
+    assert [pod["nodeSelector"]["gpu-type"] for pod in pods] == ["A100", "T4"]
+    limits = [pod["containers"][0]["resources"]["limits"] for pod in pods]
+    assert limits == [{"nvidia.com/gpu": 2}] * 2
+    served = yaml.safe_load(manifest["spec"]["serveConfigV2"])
+    assert served["applications"][0]["name"] == "placement"
+
+
+def test_a_name_with_a_line_break_stays_within_its_comment() -> None:
+    gpus = ("A100\nrm -rf x", "T4; true")
+    hostile = Launch("p", "m; rm -rf y", 1, (1, 1), gpus, 16, 2)
+    words = shell_words(hostile)
+    assert "rm" not in words
+    assert "m; rm -rf y" in words
+    group = yaml.safe_load(kubernetes_file(hostile))["spec"]["rayClusterConfig"]
+    label = group["workerGroupSpecs"][0]["template"]["spec"]["nodeSelector"]["gpu-type"]
+    assert label == "A100-rm--rf-x"
+
+
+def test_a_launch_is_summed_up_in_a_line(tmp_path: Path) -> None:
+    assert "$1.100000 per million tokens" in summary(run_of(tmp_path), launch(tmp_path / "again"))
