@@ -49,10 +49,10 @@ def sweep(
         int | None, typer.Option("--cpus", min=1, help="CPUs of the local Ray; else all.")
     ] = None,
     flush_points: Annotated[
-        int, typer.Option("--flush-points", min=1, help="Write rows after so many points,")
+        int, typer.Option("--flush-points", min=1, help="Write rows once so many points wait.")
     ] = 500,
     flush_seconds: Annotated[
-        float, typer.Option("--flush-seconds", min=0.0, help="or after so many seconds.")
+        float, typer.Option("--flush-seconds", min=0.0, help="Write rows that waited so long, s.")
     ] = 5.0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Discard the results in --out first.")
