@@ -10,7 +10,6 @@ import numpy as np
 from pipeline.instance import GpuType, Instance
 from pipeline.performance import PerformanceModel, performance_model
 from pipeline.placement import usd_per_token
-from pipeline.serving.answers import single_stage
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,9 @@ def _try(instance: Instance, model: PerformanceModel, kind: GpuType, degree: int
 @lru_cache(maxsize=256)
 def _try_served(instance: Instance, kind: GpuType, degree: int) -> BaselineTry:
     """Try a degree under `roofline`: the best load of a single stage."""
+    # The roofline search brings the solver along; the report has no need of it otherwise.
+    from pipeline.serving.answers import single_stage
+
     rate, needed_gb = single_stage(instance, instance.pool.index(kind), degree)
     reason = ""
     if degree > (kind.gpus_per_node or kind.count):

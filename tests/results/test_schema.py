@@ -96,7 +96,7 @@ def test_every_column_says_what_it_means_and_the_table_which_version_it_is() -> 
 
 
 def test_columns_of_quantities_carry_their_unit_in_the_name() -> None:
-    units = ("_per_s", "_per_hour", "_per_token", "_seconds", "_gb")
+    units = ("_per_s", "_per_hour", "_per_token", "_seconds", "_gb", "_s")
     bare = {"cost_weight", "bound_weighted_score", "mip_gap", "ratio_to_baseline"}
     bare |= {"memory_utilization"}
     for column in (*POINT_COLUMNS, *SEGMENT_COLUMNS):
