@@ -7,8 +7,8 @@ vLLM runs pipelines whose stages all have the same TP degree; layers may be spli
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -27,7 +27,11 @@ RAY_IMAGE = "rayproject/ray-llm:latest"
 
 @dataclass(frozen=True)
 class Launch:
-    """A placement as vLLM sees it: one TP degree, the layers and the GPU type of each stage."""
+    """A placement as vLLM sees it: one TP degree, the layers and the GPU type of each stage.
+
+    sequence_length: tokens of one request, input and output. requests: at once.
+    engine_limits: further arguments of the engine that the placement rests on, by vLLM's names.
+    """
 
     point_id: str
     model: str
@@ -35,7 +39,8 @@ class Launch:
     layers: tuple[int, ...]
     gpus: tuple[str, ...]
     sequence_length: int
-    batch_size: int
+    requests: int
+    engine_limits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,7 +56,8 @@ class Launch:
             "tensor_parallel_size": self.tp_degree,
             "pipeline_parallel_size": len(self.layers),
             "max_model_len": self.sequence_length,
-            "max_num_seqs": self.batch_size,
+            "max_num_seqs": self.requests,
+            **self.engine_limits,
             "distributed_executor_backend": "ray",
         }
 
@@ -101,8 +107,25 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
         layers=tuple(int(stage["size"]) for stage in stages),
         gpus=tuple(str(stage["gpu"]) for stage in stages),
         sequence_length=instance.workload.sequence_length,
-        batch_size=instance.workload.batch_size,
+        requests=_requests(row, instance),
+        engine_limits=_engine_limits(instance),
     )
+
+
+def _requests(row: dict[str, Any], instance: Instance) -> int:
+    """Return the requests at once for which a placement was found."""
+    if instance.serving is None:
+        return instance.workload.batch_size
+    return int(row["concurrency"])
+
+
+def _engine_limits(instance: Instance) -> dict[str, Any]:
+    """Return what the `roofline` model took for given of memory and cache, by vLLM's names."""
+    serving = instance.serving
+    if serving is None:
+        return {}
+    cache = {"kv_cache_dtype": "fp8"} if serving.kv_bytes == 1 else {}
+    return {"gpu_memory_utilization": serving.memory_fraction, **cache}
 
 
 def why_not(stages: Sequence[dict[str, Any]], instance: Instance) -> str:

@@ -96,7 +96,29 @@ def test_an_alternative_must_answer_the_same_swept_values(tmp_path: Path) -> Non
     assert refusal.alternative is None
     other = launch_of(results, "even")
     assert isinstance(other, Launch)
-    assert other.batch_size == 32
+    assert other.requests == 32
+
+
+def test_under_roofline_the_command_has_the_load_and_the_memory_that_the_answer_rests_on(
+    tmp_path: Path,
+) -> None:
+    workload = {"phase": "mixed", "input_tokens": 1000, "output_tokens": 300}
+    fields = {
+        "performance.model": "roofline",
+        "workload": {**workload, "kv_bytes": 1.0, "memory_fraction": 0.85},
+        "pool": [{"gpu": "A100-80G-SXM", "count": 2, "memory_gb": 80, "usd_per_hour": 1.0}],
+        "network.overrides": [],
+        "baseline": None,
+    }
+    row = point("a", concurrency=96, micro_batches=1)
+    found = launch_of(write_run(tmp_path, [row], fields=fields), "a")
+    assert isinstance(found, Launch)
+    words = shell_words(found)
+    flags = dict(zip(words[3::2], words[4::2], strict=True))
+    assert flags["--max-num-seqs"] == "96"
+    assert flags["--max-model-len"] == "1300"
+    assert flags["--gpu-memory-utilization"] == "0.85"
+    assert flags["--kv-cache-dtype"] == "fp8"
 
 
 def test_a_single_stage_needs_no_partition(tmp_path: Path) -> None:
