@@ -13,13 +13,15 @@ def signed_percent(value: float | None) -> str:
     return "–" if value is None else f"{value:+.1f} %"
 
 
-def seconds(value: float) -> str:
-    """Write a duration with about three digits."""
-    if value < 1:
-        return f"{value:.2f} s"
-    if value < 120:
-        return f"{value:.1f} s"
-    return f"{value / 60:.1f} min"
+def duration(seconds: float) -> str:
+    """Write a time in the unit that suits it, with two or three digits: 0.23 s, 45 s, 3.5 h."""
+    value, unit = seconds, "s"
+    if seconds >= 5400:
+        value, unit = seconds / 3600, "h"
+    elif seconds >= 90:
+        value, unit = seconds / 60, "min"
+    digits = 2 if value < 1 else 1 if value < 10 else 0
+    return f"{value:.{digits}f} {unit}"
 
 
 def counted(number: int, noun: str) -> str:

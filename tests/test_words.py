@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.words import counted, listed, per_million, seconds, signed_percent
+from pipeline.words import counted, duration, listed, per_million, signed_percent
 
 
 def test_prices_are_per_million_tokens() -> None:
@@ -12,10 +12,18 @@ def test_differences_carry_their_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.034, "0.03 s"), (12.3, "12.3 s"), (300.0, "5.0 min")]
+    ("seconds", "text"),
+    [
+        (0.034, "0.03 s"),
+        (3.21, "3.2 s"),
+        (89.0, "89 s"),
+        (300.0, "5.0 min"),
+        (720.0, "12 min"),
+        (9000.0, "2.5 h"),
+    ],
 )
-def test_durations_have_a_fitting_unit(value: float, text: str) -> None:
-    assert seconds(value) == text
+def test_durations_have_a_fitting_unit(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 def test_numbers_agree_with_their_nouns() -> None:

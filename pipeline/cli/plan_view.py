@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-from pipeline.cli.durations import duration
 from pipeline.plan import Plan
+from pipeline.words import duration
 
 
 def plan_view(plan: Plan) -> Group:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.cli.durations import duration
+from pipeline.words import duration
 
 if TYPE_CHECKING:
     from pipeline.driver import Tally

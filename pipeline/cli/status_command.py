@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipeline.cli.app import app, guarded, out
-from pipeline.cli.durations import duration
 from pipeline.cli.options import AsJson, ResultsPath
+from pipeline.words import duration
 
 if TYPE_CHECKING:
     from pipeline.results.status import RunStatus

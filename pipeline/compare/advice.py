@@ -12,7 +12,7 @@ from pipeline.compare.granularities import REFERENCE_GRANULARITY, GranularityRow
 from pipeline.compare.methods import MethodRow
 from pipeline.compare.tables import SAME_PRICE, by_swept, percent_above, proven_usd_per_token
 from pipeline.results.frames import Results
-from pipeline.words import listed, per_million, seconds, signed_percent
+from pipeline.words import duration, listed, per_million, signed_percent
 
 DEFAULT_TOLERANCE_PERCENT = 1.0
 TARGET_BAND_PERCENT = (5.0, 10.0)
@@ -64,13 +64,13 @@ class Advice:
         reason = f"it came within {s.percent_to_optimum:.2f} % of the lowest cost per token"
         if s.percent_to_optimum < 0.005:
             reason = "it found the lowest cost per token"
-        reason += f" in {seconds(s.seconds)}"
+        reason += f" in {duration(s.seconds)}"
         close = [o for o in self.others if o.percent_to_optimum <= self.tolerance_percent]
         if close:
             next_best = min(close, key=lambda other: other.seconds)
             reason += (
                 f"; the next fastest within {within} is {next_best.granularity} by "
-                f"{next_best.method}, {seconds(next_best.seconds)}"
+                f"{next_best.method}, {duration(next_best.seconds)}"
             )
         missed = [o for o in self.others if o.percent_to_optimum > self.tolerance_percent]
         if missed:
@@ -127,7 +127,7 @@ def band(percent_to_baseline: float | None) -> str:
 def search_phrase(search: Search) -> str:
     """Name a search with its worst distance and time."""
     distance = signed_percent(search.percent_to_optimum)
-    return f"{search.granularity} by {search.method} ({distance}, {seconds(search.seconds)})"
+    return f"{search.granularity} by {search.method} ({distance}, {duration(search.seconds)})"
 
 
 def _best(rows: Sequence[GranularityRow]) -> GranularityRow:

@@ -13,7 +13,7 @@ from pipeline.compare.advice import against_baseline
 from pipeline.compare.granularities import REFERENCE_GRANULARITY
 from pipeline.compare.tables import asked
 from pipeline.results.frames import Results
-from pipeline.words import counted, listed, per_million, seconds, signed_percent
+from pipeline.words import counted, duration, listed, per_million, signed_percent
 
 _MODELS = {
     "flops": "the published formula of peak arithmetic and bandwidth, which knows neither decode "
@@ -168,7 +168,7 @@ def _which_granularity(comparison: Comparison, advice: Advice) -> Fact:
     if advice.search is None:
         return Fact("Which granularity is worth it?", advice.search_this, tuple(details))
     search = advice.search
-    short = f"{search.granularity}, by the method {search.method} ({seconds(search.seconds)})."
+    short = f"{search.granularity}, by the method {search.method} ({duration(search.seconds)})."
     return Fact("Which granularity is worth it?", short, (advice.search_this, *details))
 
 

@@ -6,7 +6,6 @@ import json
 import pytest
 from rich.console import Console
 
-from pipeline.cli.durations import duration
 from pipeline.cli.progress import describe, line, watching
 from pipeline.driver import Tally
 
@@ -59,10 +58,3 @@ def test_a_terminal_gets_a_bar() -> None:
         watch("")
     assert isinstance(console.file, io.StringIO)
     assert "30/50" in console.file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(3.2, "3 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h")]
-)
-def test_times_are_written_in_the_unit_that_suits_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
