@@ -14,6 +14,8 @@ from pipeline.results import load
 from tests.clusters import run_on_cluster
 from tests.sweeps import ANSWERS, write_config
 
+TOKEN = "0123456789abcdef" * 4
+
 NODE_THAT_DIES = """
 second = cluster.add_node(**node)
 start_ray(cluster.address)
@@ -81,6 +83,18 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    """Tell whether something listens on a port of 127.0.0.1."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def with_token(token: str) -> dict[str, str]:
+    """Return an environment in which Ray stays on 127.0.0.1 and asks for, or sends, a token."""
+    mode = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+    return {**os.environ, **mode, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
 @contextmanager
 def started_by_hand(port: int) -> Iterator[str]:
     """Start a cluster by `ray start` on 127.0.0.1; yield its address, end its processes after."""
@@ -90,14 +104,14 @@ def started_by_hand(port: int) -> Iterator[str]:
     ray = str(Path(sys.executable).parent / "ray")
     process = subprocess.Popen(
         [ray, "start", *place, *quiet],
-        env={**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
+        env=with_token(TOKEN),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
         until = time.monotonic() + 60
-        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < until:
+        while not listens(port) and time.monotonic() < until:
             time.sleep(0.2)
         yield address
     finally:
@@ -105,19 +119,29 @@ def started_by_hand(port: int) -> Iterator[str]:
         process.wait(timeout=60)
 
 
+def swept(config: Path, out: Path, address: str, token: str) -> subprocess.CompletedProcess[str]:
+    """Run a sweep on a cluster, with a token."""
+    command = ["sweep", str(config), "--out", str(out), "--address", address]
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=with_token(token),
+    )
+
+
 def test_the_command_runs_on_a_cluster_that_was_started_by_hand(tmp_path: Path) -> None:
     config = write_config(tmp_path / "small.yaml")
     with started_by_hand(free_port()) as address:
-        command = ["sweep", str(config), "--out", str(tmp_path / "run"), "--address", address]
-        ended = subprocess.run(
-            [sys.executable, "-m", "pipeline", *command],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},
-        )
+        ended = swept(config, tmp_path / "run", address, TOKEN)
+        refused = swept(config, tmp_path / "refused", address, "another" * 8)
     assert ended.returncode == 0, ended.stderr
     assert "every placement verified" in ended.stdout
     points = load(tmp_path / "run").points
     assert len(points) == len(ANSWERS)
     assert set(points.status) == {"optimal", "infeasible"}
+    assert refused.returncode == 2
+    (line,) = (text for text in refused.stderr.splitlines() if text.startswith("command line"))
+    assert "must be that of the cluster" in line
+    assert "Traceback" not in refused.stderr

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray.exceptions import RayError
 
 from pipeline.errors import Fault, InputError
+
+# Ray tries so often, a second apart, before it gives a cluster up; by itself it tries 20 times.
+TRIES_TO_CONNECT = 4
 
 
 def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
     """Connect to a cluster, or start a local one that listens on 127.0.0.1 alone.
 
     A cluster's workers get this package as it is here; what it needs must be installed there.
-    Raises InputError where there is no cluster at the address.
+    Raises InputError where there is no cluster at the address, or one that asks for a token that
+    this process does not have.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is not None:
         _look_for(address)
+        # Something listens there: what refuses a connection now will refuse it in a minute, too.
+        ray_constants.NUM_REDIS_GET_RETRIES = TRIES_TO_CONNECT
         try:
             ray.init(address=address, runtime_env=_this_package(), **common)
-        except (ConnectionError, ValueError) as error:
-            raise _unreachable(address, str(error).strip().partition("\n")[0]) from None
+        except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+            raise _unreachable(address, _first_line(error) + _about_tokens()) from None
         return
     _stay_on_this_machine()
+    # Without a token Ray makes one and writes it to the home folder, for every later Ray to find.
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray.init(
         address="local",  # never a cluster that someone else has started on this machine
         num_cpus=num_cpus or os.cpu_count(),
@@ -76,6 +86,20 @@ def _look_for(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except (OSError, OverflowError) as error:
         raise _unreachable(address, str(error)) from None
+
+
+def _about_tokens() -> str:
+    """Say what to do about a cluster that may ask for a token, where none is going to be sent.
+
+    Ray sends a token to an address that was named only where it is told to.
+    """
+    if os.environ.get("RAY_AUTH_MODE") == "token":
+        return "; the token here (ray get-auth-token) must be that of the cluster"
+    return "; if the cluster asks for a token, set RAY_AUTH_MODE=token"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 def _unreachable(address: str, reason: str) -> InputError:
