@@ -7,6 +7,7 @@ incumbent and the bound), not an error.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping
@@ -16,12 +17,31 @@ from enum import StrEnum
 import highspy
 import numpy as np
 import pyomo.environ as pyo
-import scipy.sparse  # noqa: F401  (the compiler would import it within the first solve)
+from pyomo.common import dependencies
 from pyomo.common.errors import InfeasibleConstraintException
+from pyomo.repn.plugins import standard_form
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearStandardFormInfo
 
 from pipeline.errors import SolverError
 from pipeline.settings import SolverSettings
+
+
+def _import_sparse_matrices() -> None:
+    """Import of SciPy the sparse matrices that the compiler needs, and no more.
+
+    Pyomo has scipy.stats imported along with any part of SciPy, half a second in every process,
+    and needs nothing of it here. Where Pyomo has changed its ways it imports what it likes.
+    """
+    dependencies.DeferredImportCallbackFinder._callbacks.pop("scipy", None)
+    from scipy import sparse
+
+    compiler = standard_form._LinearStandardFormCompiler_impl
+    compiler._to_vector = np.fromiter
+    compiler._csc_matrix, compiler._csr_matrix = sparse.csc_array, sparse.csr_array
+
+
+with contextlib.suppress(AttributeError):
+    _import_sparse_matrices()
 
 
 class SolveStatus(StrEnum):

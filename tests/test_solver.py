@@ -1,6 +1,8 @@
 """HiGHS behind one module: typed answers, checked options, and no trust in its presolve."""
 
 import math
+import subprocess
+import sys
 
 import pyomo.environ as pyo
 import pytest
@@ -87,3 +89,22 @@ def test_an_optimum_without_an_objective_cannot_be_made() -> None:
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     solve(knapsack([1.0], [1.0], 1.0), SolverSettings())
     assert capfd.readouterr() == ("", "")
+
+
+ONE_SOLVE = """
+import sys
+import pyomo.environ as pyo
+from pipeline.settings import SolverSettings
+from pipeline.solver import solve
+model = pyo.ConcreteModel()
+model.x = pyo.Var(bounds=(0, 3), domain=pyo.Integers)
+model.row = pyo.Constraint(expr=2 * model.x >= 3)
+model.objective = pyo.Objective(expr=model.x)
+print(solve(model, SolverSettings()).objective, "scipy.stats" in sys.modules)
+"""
+
+
+def test_a_process_that_solves_does_not_import_statistics() -> None:
+    """They would take as long as all other imports together."""
+    ended = subprocess.run([sys.executable, "-c", ONE_SOLVE], capture_output=True, text=True)
+    assert ended.stdout.split() == ["2.0", "False"], ended.stderr
