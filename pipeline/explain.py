@@ -158,8 +158,12 @@ def _regrets(
         if not set(sizes.sizes) < set(curve.granularity.sizes):
             continue
         found = solve(curve.changed(curve.instance, sizes)).placement
-        percent = None if found is None else -improvement_percent(placement, found, by_price)
-        yield Regret(name, percent)
+        if found is None:
+            yield Regret(name, None)
+        else:
+            # Fewer sizes cannot be better: what is below 0 is the last digits of a division.
+            lost = -improvement_percent(placement, found, by_price)
+            yield Regret(name, max(0.0, lost))
 
 
 def _restrictions_percent(

@@ -50,6 +50,18 @@ def test_regrets_are_what_the_presets_cost_against_exact() -> None:
     assert math.isclose(regrets["fine"] or 0, 100 * (1.0356 / 0.98697 - 1), abs_tol=0.02)
 
 
+def test_a_preset_that_finds_the_same_gives_nothing_away_not_less_than_nothing() -> None:
+    # At $5/h `moderate` and `fine` reach the 12,875 tokens/s of `exact` (DESIGN.md, reference).
+    def fastest(curve: CostCurve) -> methods.Answer:
+        return methods.enumeration(curve, 5.0)
+
+    curve = CostCurve(reference_instance(), granularity("exact", 40), SolverSettings())
+    placement = fastest(curve).placement
+    assert placement is not None
+    regrets = {r.granularity: r.percent for r in explain(curve, placement, fastest, False).regrets}
+    assert f"{regrets['moderate']:.1f} {regrets['fine']:.1f}" == "0.0 0.0"
+
+
 def test_a_limit_on_stages_binds_where_one_more_helps() -> None:
     # Two A100 hold three layers each; with one stage only two A100 as one group hold all six at
     # 0.9 of the speed, so a second stage is worth 1/0.9.

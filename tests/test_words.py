@@ -30,6 +30,10 @@ def test_numbers_agree_with_their_nouns() -> None:
     assert [counted(n, "point") for n in (1, 0, 1200)] == ["1 point", "0 points", "1,200 points"]
 
 
+def test_a_noun_may_have_a_plural_of_its_own() -> None:
+    assert [counted(n, "batch", "batches") for n in (1, 2)] == ["1 batch", "2 batches"]
+
+
 def test_lists_end_in_and() -> None:
     assert [listed(list(text)) for text in ("", "a", "ab", "abc")] == [
         "",

@@ -37,6 +37,8 @@ COMMANDS = (
     "catalogue_commands",
 )
 
+# Characters of a line in a file or pipe.
+UNBROKEN = 1000
 FAILED, BAD_INPUT, NO_PLACEMENT, INTERRUPTED = 1, 2, 3, 130
 
 
@@ -50,9 +52,9 @@ def _root(
 
 
 def out() -> Console:
-    """Return the console for results; wide enough for tables where nobody set a width."""
+    """Return the console for results; where nobody reads a screen no sentence is broken."""
     has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if has_width else 160, highlight=False, soft_wrap=False)
+    return Console(width=None if has_width else UNBROKEN, highlight=False, soft_wrap=False)
 
 
 def err() -> Console:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from pipeline.cli.render import per_million
+from pipeline.words import counted, per_million
 
 if TYPE_CHECKING:
     from pipeline.serving.uncertainty import Robustness
@@ -18,7 +18,8 @@ def load_sentence(values: Mapping[str, Any]) -> str:
     tpot_s = values.get("tpot_s")
     per_token = "" if tpot_s is None else f", {1000 * tpot_s:.1f} ms per output token"
     return (
-        f"{values['concurrency']} requests at once in {values['micro_batches']} micro-batches: "
+        f"{values['concurrency']} requests at once in "
+        f"{counted(values['micro_batches'], 'micro-batch', 'micro-batches')}: "
         f"first token after {values['ttft_s']:.2f} s{per_token}. Four of five such predictions "
         f"lie between {per_million(values['cost_low_usd_per_token'])} and "
         f"{per_million(values['cost_high_usd_per_token'])} per million tokens."
@@ -36,4 +37,4 @@ def robustness_view(found: Robustness) -> Text:
     if found.runner_up is not None:
         share = 100 * found.runner_up_share
         lines.append(f"{found.runner_up} takes over most often, in {share:.0f} %.")
-    return Text("\n".join(lines))
+    return Text("\n".join(["", *lines]))

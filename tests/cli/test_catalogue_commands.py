@@ -44,7 +44,7 @@ def test_faults_of_a_measurement_file_are_bad_input(tmp_path: Path) -> None:
 
 def test_solve_draws_load_latency_and_what_takes_over() -> None:
     shown = " ".join(run("solve", CONFIG, *FEW).stdout.split())
-    assert "8 requests at once in 1 micro-batches: first token after" in shown
+    assert "8 requests at once in 1 micro-batch: first token after" in shown
     assert "Four of five such predictions lie between" in shown
     assert "of 20 draws of the fitted constants" in shown
 
