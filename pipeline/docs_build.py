@@ -100,6 +100,8 @@ def commands_reference() -> str:
             value = f"default {default}" if plain and default != "" else ""
             cells = (f"`{shown}`", _sentence(getattr(parameter, "help", "")), value)
             lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+        if command.epilog:
+            lines += ["", command.epilog]
     return _page(lines)
 
 

@@ -23,7 +23,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -49,6 +49,11 @@ def _root(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+
+
+def examples(*commands: str) -> str:
+    """Return the end of a command's help: what one would type."""
+    return "\n".join(["Examples:", "", *(f"- `placement {command}`" for command in commands)])
 
 
 def out() -> Console:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from pipeline.cli.app import FAILED, app, guarded, out
+from pipeline.cli.app import FAILED, app, examples, guarded, out
 from pipeline.cli.inputs import checked_granularity, read_config
 from pipeline.cli.options import AsJson, Assignments, ConfigPath, ResultsPath, Tolerance
 
@@ -62,7 +62,9 @@ def space(
     guarded(run)
 
 
-@app.command()
+@app.command(
+    epilog=examples("compare results/medium", "compare results/before results/after --json")
+)
 def compare(
     directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of sweeps.")],
     tolerance: Tolerance = 1.0,

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 
 from pipeline.plan import Plan
-from pipeline.words import duration
+from pipeline.words import counted, duration
 
 
 def plan_view(plan: Plan) -> Group:
@@ -24,7 +24,9 @@ def plan_view(plan: Plan) -> Group:
 
 def _crossed(plan: Plan) -> str:
     """Say how many points there are, and what is crossed to make them."""
-    factors = " × ".join(f"{count} of {name}" for name, count in plan.swept.items())
+    factors = " × ".join(
+        f"{counted(count, 'value')} of {name}" for name, count in plan.swept.items()
+    )
     return f"{plan.points:,} points" + (f", over {factors}" if factors else "")
 
 

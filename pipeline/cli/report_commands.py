@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.app import NO_PLACEMENT, app, err, guarded, out
+from pipeline.cli.app import NO_PLACEMENT, app, err, examples, guarded, out
 from pipeline.cli.options import AsJson, ResultsPath, Tolerance
 
 
@@ -55,7 +55,12 @@ def report(
     guarded(run)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "export results/medium --to vllm",
+        "export results/medium --point ID --to kubernetes --out stages.yaml",
+    )
+)
 def export(
     directory: ResultsPath,
     point: Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.app import FAILED, NO_PLACEMENT, app, guarded, out
+from pipeline.cli.app import FAILED, NO_PLACEMENT, app, examples, guarded, out
 from pipeline.cli.inputs import checked_granularity, read_config
 from pipeline.cli.options import AsJson, Assignments, Budget, ConfigPath, GranularityName
 from pipeline.errors import Fault, InputError
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from pipeline.serving.uncertainty import Robustness
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "solve configs/medium.yaml",
+        "solve configs/medium.yaml --budget 5 --granularity coarse",
+        "solve configs/medium.yaml --set pool.A100.usd_per_hour=1.2 --set limits.uniform_tp=true",
+        "solve configs/medium.yaml --json",
+    )
+)
 def solve(
     config: ConfigPath,
     granularity: GranularityName = "exact",
@@ -67,7 +74,7 @@ def solve(
     guarded(run)
 
 
-@app.command()
+@app.command(epilog=examples("frontier configs/medium.yaml", "frontier configs/medium.yaml --json"))
 def frontier(
     config: ConfigPath,
     granularity: GranularityName = "exact",

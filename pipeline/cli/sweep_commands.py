@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.app import FAILED, INTERRUPTED, app, err, guarded, out
+from pipeline.cli.app import FAILED, INTERRUPTED, app, err, examples, guarded, out
 from pipeline.cli.inputs import read_config
 from pipeline.cli.options import AsJson, Assignments, ConfigPath
 from pipeline.config import LoadedConfig
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "sweep configs/medium.yaml --plan",
+        "sweep configs/medium.yaml --out results/mine --granularity coarse,exact --budget 1,2.5,5",
+        "sweep configs/medium.yaml --set 'sweep.over={workload.batch_size: [16, 32]}'",
+        "sweep configs/medium.yaml --address 10.0.0.1:6379",
+    )
+)
 def sweep(
     config: ConfigPath,
     out_directory: Annotated[
