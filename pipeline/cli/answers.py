@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pipeline.baseline import baseline_tries, best_baseline
 from pipeline.cli.render import bar, grid, id_range, per_million, signed_percent
-from pipeline.cli.serving_views import load_sentence
+from pipeline.compare.loads import load_sentences
 from pipeline.points import Problem
 from pipeline.results.schema import POINT_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
@@ -61,7 +61,7 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
         Text(_sentence(values), style="bold"),
         Text(_proof(values)),
         Text(_against_baseline(problem, values)),
-        *([Text(load_sentence(values))] if values.get("concurrency") else []),
+        *(Text(sentence) for sentence in load_sentences(values)),
         Text(),
         segments_view(rows.segments, problem),
     )

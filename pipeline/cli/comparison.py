@@ -23,6 +23,7 @@ from pipeline.compare import (
     unplaced,
 )
 from pipeline.compare.advice import Advice, against_baseline
+from pipeline.compare.loads import load_sentences
 from pipeline.results.frames import Results
 
 
@@ -45,6 +46,7 @@ def comparison_view(
     advice = advise(comparison, tolerance_percent)
     if advice is not None:
         parts += [Text("Recommendation", style="bold"), Text(advice.run_this)]
+        parts += [Text(s) for s in load_sentences(results.point(advice.best.point_id))]
         parts += [Text(proof_of(advice)), Text(advice.search_this)]
     return Group(*parts)
 

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from pipeline.words import counted, per_million
-
 if TYPE_CHECKING:
     from pipeline.serving.uncertainty import Robustness
-
-
-def load_sentence(values: Mapping[str, Any]) -> str:
-    """Say under which load, with what latency, and how far the price can be trusted."""
-    tpot_s = values.get("tpot_s")
-    per_token = "" if tpot_s is None else f", {1000 * tpot_s:.1f} ms per output token"
-    return (
-        f"{values['concurrency']} requests at once in "
-        f"{counted(values['micro_batches'], 'micro-batch', 'micro-batches')}: "
-        f"first token after {values['ttft_s']:.2f} s{per_token}. Four of five such predictions "
-        f"lie between {per_million(values['cost_low_usd_per_token'])} and "
-        f"{per_million(values['cost_high_usd_per_token'])} per million tokens."
-    )
 
 
 def robustness_view(found: Robustness) -> Text:

@@ -11,6 +11,7 @@ from pipeline.baseline import BaselineTry, best_baseline
 from pipeline.compare import Advice, Comparison
 from pipeline.compare.advice import against_baseline
 from pipeline.compare.granularities import REFERENCE_GRANULARITY
+from pipeline.compare.loads import load_sentences
 from pipeline.compare.tables import asked
 from pipeline.results.frames import Results
 from pipeline.words import counted, duration, listed, per_million, signed_percent
@@ -39,7 +40,7 @@ def facts(comparison: Comparison, advice: Advice, verified: str) -> list[Fact]:
     """
     results = comparison.results
     return [
-        _which_placement(advice),
+        _which_placement(results, advice),
         _what_it_costs(results, advice),
         _which_granularity(comparison, advice),
         _whether_to_trust(results, advice, verified),
@@ -101,11 +102,12 @@ def shown_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "network": {**config["network"], "rows": size}}
 
 
-def _which_placement(advice: Advice) -> Fact:
+def _which_placement(results: Results, advice: Advice) -> Fact:
     best = advice.best
     where = [f"{name} = {value}" for name, value in best.swept.items()]
     details = [
         f"{best.tokens_per_s:,.0f} tokens/s for ${best.usd_per_hour:.2f}/h.",
+        *load_sentences(results.point(best.point_id)),
         f"Found at granularity {best.granularity} by {best.method}.",
     ]
     if where:

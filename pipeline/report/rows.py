@@ -53,7 +53,9 @@ class PointTable:
     placements: Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-_NUMBERS: tuple[tuple[str, str, str, float], ...] = (
+# Title, column, format, and factor of each figure.
+_Figure = tuple[str, str, str, float]
+_FIGURES: tuple[_Figure, ...] = (
     ("$/M tokens", "cost_usd_per_token", "{:.6f}", 1e6),
     ("tokens/s", "throughput_tokens_per_s", "{:,.0f}", 1),
     ("$/h", "cost_usd_per_hour", "{:.2f}", 1),
@@ -62,6 +64,13 @@ _NUMBERS: tuple[tuple[str, str, str, float], ...] = (
     ("GPUs", "num_gpus", "{:.0f}", 1),
     ("gap, %", "mip_gap", "{:.2f}", 100),
     ("time, s", "total_seconds", "{:.3f}", 1),
+)
+# Only the roofline model fills these.
+_SERVED: tuple[_Figure, ...] = (
+    ("requests", "concurrency", "{:.0f}", 1),
+    ("micro-batches", "micro_batches", "{:.0f}", 1),
+    ("first token, s", "ttft_s", "{:.2f}", 1),
+    ("per token, ms", "tpot_s", "{:.1f}", 1000),
 )
 
 
@@ -76,9 +85,10 @@ def point_table(
     points = _chosen(results.points, keep, most_rows)
     points = points.sort_values("cost_usd_per_token", kind="stable", na_position="last")
     names = list(results.run["swept_fields"])
+    figures = (*_FIGURES, *(f for f in _SERVED if results.points[f[1]].notna().any()))
     headers = [("granularity", False), ("method", False), ("budget, $/h", True)]
     headers += [(name, _is_number(results.points[name])) for name in names]
-    headers += [("status", False), *((title, True) for title, *_ in _NUMBERS)]
+    headers += [("status", False), *((title, True) for title, *_ in figures)]
     headers.append(("message", False))
     shown = set(points.point_id)
     placements = {
@@ -88,7 +98,7 @@ def point_table(
     }
     return PointTable(
         columns=tuple(Column(*header) for header in headers),
-        lines=tuple(_line(row, names, headers, placements) for row in records(points)),
+        lines=tuple(_line(row, names, headers, figures, placements) for row in records(points)),
         total=len(results.points),
         placements=placements,
     )
@@ -127,6 +137,7 @@ def _line(
     row: Mapping[str, Any],
     names: Sequence[str],
     headers: Sequence[tuple[str, bool]],
+    figures: Sequence[_Figure],
     placements: Mapping[str, Any],
 ) -> PointLine:
     budget, weight = row["budget_usd_per_hour"], row["cost_weight"]
@@ -148,7 +159,7 @@ def _line(
             question,
             *swept,
             Cell(texts["status"], texts["status"]),
-            *(_measure(row, *number) for number in _NUMBERS),
+            *(_measure(row, *figure) for figure in figures),
             Cell(str(row["message"]), str(row["message"])),
         ),
         **texts,

@@ -28,6 +28,13 @@ class Results:
     run: dict[str, Any]
     json_columns: frozenset[str] = frozenset()
 
+    def point(self, point_id: str) -> dict[str, Any]:
+        """Return the row of a point by column name. Raises KeyError where there is none."""
+        found = records(self.points[self.points.point_id == point_id])
+        if not found:
+            raise KeyError(point_id)
+        return found[0]
+
     def placement(self, point_id: str) -> pd.DataFrame:
         """Return the segments of a point in pipeline order; empty where it has none."""
         return self.segments[self.segments.point_id == point_id].sort_values("stage")

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 from pipeline.compare import Comparison, advise
 from pipeline.report.facts import facts, provenance, shown_config, warnings
@@ -23,6 +24,20 @@ def test_the_answers_name_placement_price_granularity_and_proof(tmp_path: Path) 
     assert "coarse +10.0 %" in said["Which granularity is worth it?"]
     assert said["Can I trust it?"].startswith("Proven")
     assert "neither decode nor KV cache" in said["Can I trust it?"]
+
+
+def test_the_load_that_an_answer_is_for_is_told(tmp_path: Path) -> None:
+    served: dict[str, Any] = {
+        "concurrency": 640,
+        "micro_batches": 5,
+        "ttft_s": 2.0,
+        "tpot_s": 0.1691,
+    }
+    prices: dict[str, Any] = {"cost_low_usd_per_token": 9e-7, "cost_high_usd_per_token": 1.2e-6}
+    said = sentences(write_run(tmp_path, [point("e", **served, **prices)]))
+    told = said["Which placement should I run?"]
+    assert "640 requests at once in 5 micro-batches: first token after 2.00 s" in told
+    assert "between $0.900000 and $1.200000 per million tokens" in told
 
 
 def test_what_is_not_proven_is_said(tmp_path: Path) -> None:

@@ -34,6 +34,23 @@ def test_a_cell_sorts_by_its_number_and_shows_its_unit(tmp_path: Path) -> None:
     assert cells["budget, $/h"].value is None
 
 
+def test_loads_and_latencies_are_columns_only_where_a_row_has_them(tmp_path: Path) -> None:
+    served: dict[str, Any] = {
+        "concurrency": 640,
+        "micro_batches": 5,
+        "ttft_s": 2.0,
+        "tpot_s": 0.1691,
+    }
+    table = point_table(write_run(tmp_path / "served", [point("a", **served), point("b")]))
+    titles = [column.title for column in table.columns]
+    cells = {line.point_id: dict(zip(titles, line.cells, strict=True)) for line in table.lines}
+    shown = [cells["a"][title].text for title in ("requests", "first token, s", "per token, ms")]
+    assert shown == ["640", "2.00", "169.1"]
+    assert cells["b"]["requests"].text == ""
+    plain = point_table(write_run(tmp_path / "plain", [point("a")]))
+    assert "requests" not in [column.title for column in plain.columns]
+
+
 def test_swept_fields_are_columns(tmp_path: Path) -> None:
     field = "workload.batch_size"
     swept: dict[str, Any] = {field: 16}

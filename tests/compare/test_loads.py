@@ -1,0 +1,30 @@
+from math import nan
+
+from pipeline.compare.loads import load_sentences
+
+ROW = {
+    "concurrency": 640,
+    "micro_batches": 5,
+    "ttft_s": 9.994,
+    "tpot_s": 0.1691,
+    "cost_low_usd_per_token": 3.6e-7,
+    "cost_high_usd_per_token": 4.5e-7,
+}
+
+
+def test_a_load_is_told_with_its_latency_and_the_range_of_its_price() -> None:
+    assert load_sentences(ROW) == [
+        "640 requests at once in 5 micro-batches: first token after 9.99 s, 169.1 ms per output "
+        "token.",
+        "Four of five such predictions lie between $0.360000 and $0.450000 per million tokens.",
+    ]
+
+
+def test_prefill_has_no_time_per_output_token() -> None:
+    for absent in (None, nan):
+        told = load_sentences({**ROW, "concurrency": 1, "micro_batches": 1, "tpot_s": absent})[0]
+        assert told == "1 request at once in 1 micro-batch: first token after 9.99 s."
+
+
+def test_a_model_without_loads_has_nothing_to_tell() -> None:
+    assert load_sentences({}) == load_sentences({"concurrency": nan}) == []
