@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import version
 
-_PACKAGES = ("placement-pipeline", "pyomo", "highspy")
+from pipeline import __version__
+
+_SOLVERS = ("pyomo", "highspy")
 
 
 @cache
 def package_versions() -> str:
     """Return the versions of this package and of what solves for it, as one line."""
-    return ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    solvers = [f"{name} {version(name)}" for name in _SOLVERS]
+    return ", ".join([f"placement-pipeline {__version__}", *solvers])

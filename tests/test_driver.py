@@ -227,3 +227,13 @@ def test_rows_are_written_by_time_even_while_no_point_comes_in(tmp_path: Path) -
     loaded = small_config(tmp_path, {"sweep.methods": ["ratio"]})
     sweep(loaded, run, solve=solve, flush=FlushRule(points=100, seconds=0.3))
     assert list(load(run).points.sort_values("granularity").message) == ["1", "0"]
+
+
+def test_rows_too_many_to_travel_within_a_message_come_back_whole(tmp_path: Path) -> None:
+    """Ray sends what has more than 100 kB by its object store."""
+
+    def solve(problem: Problem, point: Point) -> PointRows:
+        return failed(problem, point, "x" * 300_000)
+
+    sweep(small_config(tmp_path, {"sweep.methods": ["ratio"]}), tmp_path / "run", solve=solve)
+    assert set(load(tmp_path / "run").points.message) == {"x" * 300_000}

@@ -34,6 +34,7 @@ COMMANDS = (
     "status_command",
     "inspect_commands",
     "report_commands",
+    "config_commands",
     "catalogue_commands",
 )
 

@@ -10,7 +10,9 @@ import typer
 ConfigPath = Annotated[
     Path,
     typer.Argument(
-        metavar="CONFIG", help="YAML file, or a directory of the published system's CSV files."
+        metavar="CONFIG",
+        help="YAML file, directory of the published system's CSV files, "
+        "or a name that `placement configs` lists.",
     ),
 ]
 ResultsPath = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep's results.")]

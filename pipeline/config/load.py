@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from pipeline.config.csv_directory import read_directory, read_matrix
 from pipeline.config.document import Document, key_parts
 from pipeline.config.faults import faults_of
 from pipeline.config.hugging_face import read_hf_config
+from pipeline.config.packaged import located
 from pipeline.config.schema import Config
 from pipeline.config.yaml_file import parse_yaml, read_yaml
 from pipeline.errors import Fault, InputError
@@ -68,15 +70,16 @@ class LoadedConfig:
 
 
 def load_config(path: str | Path, assignments: Sequence[Assignment] = ()) -> LoadedConfig:
-    """Load a YAML file or a directory of CSV files.
+    """Load a YAML file, a directory of CSV files, or a config of the package by its name.
 
     assignments: fields to replace, as ("workload.batch_size", 16). Raises InputError with every
     fault that was found.
     """
-    source = Path(path)
-    read = read_directory if source.is_dir() else read_yaml
-    document = read(source).with_values(assignments, "--set")
-    base = source if source.is_dir() else source.parent
+    source = located(Path(path))
+    is_directory = os.path.isdir(source)
+    document = (read_directory if is_directory else read_yaml)(source)
+    document = document.with_values(assignments, "--set")
+    base = source if is_directory else source.parent
     _resolve_files(document, base)
     loaded = LoadedConfig(_validated(document), document)
     _check_swept_values(loaded)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import ray
@@ -92,7 +94,10 @@ class Tasks:
 
     def __post_init__(self) -> None:
         self._capacity = _Capacity()
-        self._running: dict[Any, _Attempt] = {}
+        # Futures of tasks, and those of them that have come to an end. Asking Ray which of its
+        # tasks are ready takes time in proportion to all of them; here each is told once.
+        self._running: dict[Future[PointRows], _Attempt] = {}
+        self._ended: SimpleQueue[Future[PointRows]] = SimpleQueue()
         self._remote = ray.remote(max_retries=0)(_watched(self.solve))
         self._handles: dict[tuple[int, bool], Any] = {}
 
@@ -131,26 +136,26 @@ class Tasks:
             handle = self._remote.options(num_cpus=threads, scheduling_strategy=strategy)
             self._handles[threads, spread] = handle
         limit_s = attempt.problem.settings.time_limit_s + self.rules.grace_s
-        reference = self._handles[threads, spread].remote(attempt.sent, attempt.point, limit_s)
-        self._running[reference] = attempt
+        task = self._handles[threads, spread].remote(attempt.sent, attempt.point, limit_s)
+        future: Future[PointRows] = task.future()
+        self._running[future] = attempt
+        future.add_done_callback(self._ended.put)
 
     def _finished(self) -> Iterator[PointRows | None]:
-        """Wait a moment for tasks; yield the rows of all that are done, None where none is."""
-        references = list(self._running)
-        ready, _ = ray.wait(references, num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
-        if not ready:
+        """Wait a moment for a task; yield its rows, or None where none has come to an end."""
+        try:
+            future = self._ended.get(timeout=SECONDS_BETWEEN_LOOKS)
+        except Empty:
             yield None
             return
-        more, _ = ray.wait(references, num_returns=len(references), timeout=0)
-        for reference in {*ready, *more}:
-            rows = self._rows(reference, self._running.pop(reference))
-            if rows is not None:
-                yield rows
+        rows = self._rows(future, self._running.pop(future))
+        if rows is not None:
+            yield rows
 
-    def _rows(self, reference: Any, attempt: _Attempt) -> PointRows | None:
+    def _rows(self, future: Future[PointRows], attempt: _Attempt) -> PointRows | None:
         """Return a task's rows, those of a failure, or None where the point was sent out again."""
         try:
-            rows: PointRows = ray.get(reference)
+            rows = future.result()
         except RayError as error:
             reason = _reason(error)
             if _was_overdue(attempt.point):

@@ -7,6 +7,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline.cli import (
     catalogue_commands,
+    config_commands,
     inspect_commands,
     solve_commands,
     status_command,
@@ -16,6 +17,7 @@ from pipeline.cli.app import app
 
 COMMANDS = (
     catalogue_commands,
+    config_commands,
     inspect_commands,
     solve_commands,
     status_command,
