@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from pipeline.constant_fit import fit_constants
-from pipeline.held_out import prediction_spread
+from pipeline.held_out import Tell, prediction_spread, spread_splits, tell_nobody
 from pipeline.measurements import read_measurements
 from pipeline.roofline.constant_files import write_constants
 from pipeline.roofline.constants import DETERMINED, ConstantTable, from_scale, to_scale
@@ -31,7 +31,9 @@ class ConstantSummary:
     determined: float
 
 
-def calibrate(csv_path: str | Path, out_path: str | Path) -> ConstantTable:
+def calibrate(
+    csv_path: str | Path, out_path: str | Path, tell: Tell = tell_nobody
+) -> ConstantTable:
     """Fit the constants on a CSV of the documented form and write them as a catalogue file.
 
     The prediction spread comes from rows that their fits had not seen. Constants that the data
@@ -41,7 +43,10 @@ def calibrate(csv_path: str | Path, out_path: str | Path) -> ConstantTable:
     measurements = read_measurements(csv_path)
     sources = ", ".join(sorted({entry.source for entry in measurements}))
     provenance = f"fitted on {len(measurements)} rows of {Path(csv_path).name}: {sources}"
-    table = fit_constants(measurements, provenance, prediction_spread(measurements))
+    spread = prediction_spread(measurements, tell)
+    fits = len(spread_splits(measurements))
+    tell(fits, fits + 1, "all rows")
+    table = fit_constants(measurements, provenance, spread)
     write_constants(table, out_path)
     return table
 

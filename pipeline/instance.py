@@ -8,6 +8,8 @@ from itertools import accumulate
 
 from pipeline.model_shape import ModelShape
 from pipeline.network import Network
+from pipeline.roofline.constant_files import shipped_table
+from pipeline.roofline.constants import ConstantTable
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,20 @@ class GpuFigures:
 
 @dataclass(frozen=True)
 class Performance:
-    """Which performance model, with figures for GPUs that its catalogue lacks or gets wrong."""
+    """Which performance model, and what is known to it beside its catalogue.
+
+    gpus: for `flops`, figures of GPUs that its catalogue lacks or gets wrong. constants: for
+    `roofline`, fitted constants in place of those that come with the package.
+    """
 
     model: str = "flops"
     gpus: dict[str, GpuFigures] = field(default_factory=dict, hash=False)
+    constants: ConstantTable | None = field(default=None, hash=False)
+
+    @property
+    def constant_table(self) -> ConstantTable:
+        """The fitted constants in force: those given, else those that come with the package."""
+        return shipped_table() if self.constants is None else self.constants
 
 
 @dataclass(frozen=True)

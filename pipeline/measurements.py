@@ -6,10 +6,19 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from pipeline.catalogue import CatalogueError, compute_types, find_engine, find_gpu
 from pipeline.errors import SourceError
@@ -58,17 +67,32 @@ class _Shape(BaseModel):
     d_model: int = Field(gt=0)
     n_heads: int = Field(gt=0)
     n_kv_heads: int = Field(gt=0)
-    head_dim: int = Field(gt=0)
+    head_dim: int | None = Field(None, gt=0, validate_default=True)
     d_ff: int = Field(gt=0)
     dtype_bytes: float = Field(gt=0, le=4)
-    kv_bytes: float = Field(gt=0, le=4)
-    mem_frac: float = Field(gt=0, le=1)
+    kv_bytes: float = Field(2.0, gt=0, le=4)
+    mem_frac: float = Field(0.9, gt=0, le=1)
     tp: float = Field(ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_cells(cls, row: dict[str, str]) -> dict[str, str]:
+        """An empty cell of an optional column is as good as none."""
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: cell for name, cell in row.items() if name and (cell or name not in optional)}
 
     @field_validator("gpu")
     @classmethod
     def _known_gpu(cls, value: str) -> str:
         return _looked_up(find_gpu, value)
+
+    @field_validator("head_dim")
+    @classmethod
+    def _divides(cls, value: int | None, given: ValidationInfo) -> int | None:
+        width, heads = given.data.get("d_model"), given.data.get("n_heads")
+        if value is None and width and heads and width % heads:
+            raise ValueError(f"must be given where n_heads {heads} does not divide d_model {width}")
+        return value
 
     @field_validator("tp")
     @classmethod
@@ -79,13 +103,13 @@ class _Shape(BaseModel):
 
 
 class _Throughput(_Shape):
-    gpu_mem_gb: float = Field(gt=0)
+    gpu_mem_gb: float | None = Field(None, gt=0)
     num_layers: int = Field(gt=0)
-    measured_layers: int = Field(gt=0)
-    gated_ffn: int = Field(ge=0, le=1)
+    measured_layers: int | None = Field(None, gt=0)
+    gated_ffn: int = Field(1, ge=0, le=1)
     vocab: int = Field(gt=0)
-    compute_dtype: str
-    pp: int = Field(ge=1)
+    compute_dtype: str = "fp16"
+    pp: int = Field(1, ge=1)
     batch_or_concurrency: float = Field(gt=0)
     input_len: float = Field(gt=0)
     output_len: float = Field(ge=0)
@@ -125,28 +149,44 @@ def _looked_up(find: Callable[[str], object], value: str) -> str:
     try:
         find(value)
     except CatalogueError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(str(error).split(": ", 2)[-1].rstrip(".")) from error
     return value
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file; raises MeasurementError when it cannot be read as one."""
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            rows, columns = list(reader), list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MeasurementError([f"{path.name}: file: cannot be read (got {error})"]) from error
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise MeasurementError([f"{path.name}: {name}: column stands twice" for name in twice])
+    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
+        reason = "must separate its columns by commas"
+        raise MeasurementError([f"{path.name}: line 1: {reason} (got {columns[0]!r:.60})"])
     if not rows:
         raise MeasurementError([f"{path.name}: file: holds no rows (got nothing)"])
+    uneven = [number for number, row in enumerate(rows, start=2) if _is_uneven(row)]
+    if uneven:
+        reason = f"must have as many cells as the header, {len(columns)}"
+        raise MeasurementError([f"{path.name}: {_where(uneven)}: {reason}"])
     return rows
+
+
+def _is_uneven(row: Mapping[str | None, Any]) -> bool:
+    """Tell whether a row has too few cells, or filled ones beyond the last column."""
+    return None in row.values() or any(row.get(None, ()))
 
 
 def _missing(path: Path, columns: Sequence[str], model: type[BaseModel]) -> list[str]:
     """Faults for required columns that the file does not have."""
     return [
         f"{path.name}: {name}: column is required (got nothing)"
-        for name in model.model_fields
-        if name not in columns
+        for name, field in model.model_fields.items()
+        if field.is_required() and name not in columns
     ]
 
 
@@ -157,18 +197,35 @@ def _checked(path: Path, model: type[Row]) -> list[Row]:
     if faults:
         raise MeasurementError(faults)
     records: list[Row] = []
+    lines: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(rows, start=2):
         try:
             records.append(model.model_validate(row))
         except ValidationError as error:
-            faults += [
-                f"{path.name}: line {number}, {fault['loc'][0]}: {fault['msg']}"
-                f" (got {fault['input']!r})"
-                for fault in error.errors()
+            for fault in error.errors():
+                lines.setdefault(_told(fault), []).append(number)
+    if lines:
+        raise MeasurementError(
+            [
+                f"{path.name}: {_where(found)}, {name}: {text}"
+                for (name, text), found in lines.items()
             ]
-    if faults:
-        raise MeasurementError(faults)
+        )
     return records
+
+
+def _told(fault: ErrorDetails) -> tuple[str, str]:
+    """Name the column of a fault and say what is wrong with its value."""
+    reason = fault["msg"].removeprefix("Value error, ")
+    return str(fault["loc"][0]), f"{reason[:1].lower()}{reason[1:]} (got {fault['input']!r:.80})"
+
+
+def _where(lines: Sequence[int], most: int = 3) -> str:
+    """Name the lines of one and the same fault, the first of them where there are many."""
+    if len(lines) == 1:
+        return f"line {lines[0]}"
+    more = f" and {len(lines) - most} more" if len(lines) > most else ""
+    return f"lines {', '.join(map(str, lines[:most]))}{more}"
 
 
 def _shape(row: _Throughput) -> ModelShape:

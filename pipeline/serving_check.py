@@ -25,7 +25,6 @@ from pipeline.roofline import (
     stage_figures,
     stage_hop_seconds,
 )
-from pipeline.roofline.constant_files import shipped_table
 
 Row = Mapping[str, Any]
 BYTES_PER_GB = 1024.0**3
@@ -78,7 +77,7 @@ def served_figures(
         "decode": batch,
         "mixed": batch + prompts / max(serving.output_tokens, 1),
     }[serving.phase]
-    gpu, table = segments[0]["gpu"], shipped_table()
+    gpu, table = segments[0]["gpu"], instance.performance.constant_table
     factor = round_inefficiency(serving.engine, gpu, table) if m > 1 else 1.0
     return pipeline_figures(
         _workload(serving),
@@ -96,7 +95,7 @@ def served_figures(
 def stage_alone(instance: Instance, serving: Serving, point: Row, stage_s: float) -> float:
     """Return the throughput that a pipeline would have if one stage alone decided, tokens/s."""
     m, gpu = float(point["micro_batches"]), instance.pool[0].name
-    table, alone, no_hop = shipped_table(), np.array([stage_s]), np.zeros(0)
+    table, alone, no_hop = instance.performance.constant_table, np.array([stage_s]), np.zeros(0)
     factor = round_inefficiency(serving.engine, gpu, table) if m > 1 else 1.0
     overhead_s = request_overhead(serving.engine, gpu, table)
     batch = float(point["concurrency"]) / m
@@ -131,7 +130,7 @@ def _figures(instance: Instance, serving: Serving, point: Row, segment: Row) -> 
         instance.model,
         _workload(serving),
         serving.engine,
-        shipped_table(),
+        instance.performance.constant_table,
         [float(point["concurrency"]) / float(point["micro_batches"])],
         kind.memory_gb,
         kind.link_gb_per_s,
@@ -149,6 +148,11 @@ def _hop_s(instance: Instance, serving: Serving, one: Row, other: Row, tokens: f
         if len(hosts) == 1:
             gb_per_s = kind.link_gb_per_s or find_gpu(kind.name).link.gb_per_s.value
     seconds = stage_hop_seconds(
-        np.array([tokens]), instance.model, gb_per_s, kind.name, serving.engine, shipped_table()
+        np.array([tokens]),
+        instance.model,
+        gb_per_s,
+        kind.name,
+        serving.engine,
+        instance.performance.constant_table,
     )
     return float(seconds[0])

@@ -226,6 +226,16 @@ def network_suits_model(
         yield document.fault(("network", "gb_per_s"), reason, 0)
 
 
+def performance_suits_model(document: Document, performance: PerformanceSection) -> Iterator[Fault]:
+    """What stands beside the catalogue of a performance model is for that model."""
+    if performance.model == "flops" and performance.constants is not None:
+        reason = "must be roofline where performance.constants are given"
+        yield document.fault(("performance", "model"), reason, "flops")
+    if performance.model == "roofline" and performance.gpus:
+        reason = "is not known to the roofline model"
+        yield document.fault(("performance", "gpus"), reason, ", ".join(performance.gpus))
+
+
 def formulation_suits_model(
     document: Document, solver: SolverSection, performance: PerformanceSection
 ) -> Iterator[Fault]:
@@ -313,6 +323,7 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (limits_suit_model, ("workload", "limits", "performance")),
     (hosts_suit_model, ("pool", "network", "performance")),
     (network_suits_model, ("network", "performance")),
+    (performance_suits_model, ("performance",)),
     (formulation_suits_model, ("solver", "performance")),
     (network_is_one, ("network",)),
     (network_covers_pool, ("num_gpus", "network")),

@@ -26,7 +26,14 @@ from pipeline.instance import Instance
 
 Assignment = tuple[str, Any]
 # Sections that are no part of the instance, and files, which are read before anything is swept.
-NOT_SWEPT = (["name"], ["solver"], ["sweep"], ["hf_config"], ["network", "matrix"])
+NOT_SWEPT = (
+    ["name"],
+    ["solver"],
+    ["sweep"],
+    ["hf_config"],
+    ["network", "matrix"],
+    ["performance", "constants"],
+)
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,7 @@ def _resolve_files(document: Document, base: Path) -> None:
     _resolve_matrix(document, base)
     _resolve_model(document, base)
     _resolve_catalogue(document)
+    _resolve_constants(document, base)
 
 
 def _resolve_matrix(document: Document, base: Path) -> None:
@@ -167,6 +175,25 @@ def _resolve_model(document: Document, base: Path) -> None:
     else:
         document.faults.append(document.fault(("hf_config",), "must be the name of a file", named))
         document.origins["model",] = document.where(("hf_config",))
+
+
+def _resolve_constants(document: Document, base: Path) -> None:
+    """Read the file under `performance.constants` into its place."""
+    performance = document.data.get("performance")
+    named = performance.get("constants") if isinstance(performance, dict) else None
+    if not isinstance(performance, dict) or named is None or isinstance(named, dict):
+        return
+    path, content = ("performance", "constants"), None
+    if isinstance(named, str):
+        file = base / named
+        try:
+            content = read_yaml(file).data
+            document.origins[path] = (str(file), "")
+        except InputError as error:
+            document.note_unread(error)
+    else:
+        document.faults.append(document.fault(path, "must be the name of a file", named))
+    document.data = {**document.data, "performance": {**performance, "constants": content}}
 
 
 def _validated(document: Document) -> Config:

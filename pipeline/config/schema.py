@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from pipeline.budgets import PRESETS as BUDGET_PRESETS
 from pipeline.config.ids import parse_gpu_ids
 from pipeline.granularity import parse_granularity
+from pipeline.roofline.constant_files import FittedConstants
 
 GpuIds = Annotated[frozenset[int], PlainValidator(parse_gpu_ids), PlainSerializer(sorted)]
 MAX_LAYERS = 10_000
@@ -253,6 +254,9 @@ class PerformanceSection(Section):
     """`flops`: the published formula; `roofline`: scored on measurements, for decisions."""
     gpus: dict[str, GpuFiguresSection] = Field(default_factory=dict)
     """Figures of GPUs that the `flops` model lacks, or that should replace its own."""
+    constants: FittedConstants | None = None
+    """File of `placement calibrate` with the constants to believe, relative to the config; absent:
+    those that come with the package. `roofline` only. `run.json` holds its content."""
 
 
 class SolverSection(Section):
