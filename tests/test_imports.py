@@ -14,6 +14,8 @@ ORDER = [
     "versions",
     "settings",
     "model_shape",
+    "model_config",
+    "weight_bytes",
     "network",
     "granularity",
     "budgets",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.catalogue.errors import CatalogueError, unknown
 from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, Source
-from pipeline.model_shape import from_hf_config
+from pipeline.model_config import from_hf_config
 
 COMPUTE_TYPES = ("fp16", "bf16", "fp8", "int8", "int4", "fp4")
 
