@@ -9,7 +9,7 @@ from rich.table import Table
 
 from pipeline.constant_fit import fit_constants
 from pipeline.held_out import Tell, prediction_spread, spread_splits, tell_nobody
-from pipeline.measurements import read_measurements
+from pipeline.measurements import NONE, Hardware, read_measurements
 from pipeline.roofline.constant_files import write_constants
 from pipeline.roofline.constants import DETERMINED, ConstantTable, from_scale, to_scale
 
@@ -32,7 +32,10 @@ class ConstantSummary:
 
 
 def calibrate(
-    csv_path: str | Path, out_path: str | Path, tell: Tell = tell_nobody
+    csv_path: str | Path,
+    out_path: str | Path,
+    tell: Tell = tell_nobody,
+    hardware: Hardware = NONE,
 ) -> ConstantTable:
     """Fit the constants on a CSV of the documented form and write them as a catalogue file.
 
@@ -40,7 +43,7 @@ def calibrate(
     could not determine keep their prior; `undetermined()` of the answer lists them. Raises
     MeasurementError for a CSV at fault.
     """
-    measurements = read_measurements(csv_path)
+    measurements = read_measurements(csv_path, hardware)
     sources = ", ".join(sorted({entry.source for entry in measurements}))
     provenance = f"fitted on {len(measurements)} rows of {Path(csv_path).name}: {sources}"
     spread = prediction_spread(measurements, tell)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.catalogue import find_gpu
 from pipeline.constant_fit import fit_constants, predicted_tokens_per_s, source_weights
 from pipeline.measurements import Measurement, group_labels, measured_tokens_per_s
 from pipeline.roofline.compute import Numbers
@@ -51,7 +52,7 @@ def configuration_half(measurements: Sequence[Measurement], seed: int) -> Mask:
     Harder than `random_half`: no other batch size or length of a test configuration was seen.
     """
     keys = [
-        (entry.source, case.gpu, case.shape.name, case.engine, case.tp, case.pp)
+        (entry.source, find_gpu(case.gpu).name, case.shape.name, case.engine, case.tp, case.pp)
         for entry in measurements
         for case in (entry.case,)
     ]

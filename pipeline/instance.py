@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 
+from pipeline.catalogue import Gpu
 from pipeline.model_shape import ModelShape
 from pipeline.network import Network
 from pipeline.roofline.constant_files import shipped_table
@@ -18,7 +19,8 @@ class GpuType:
 
     gpus_per_node: GPUs of one host, a power of two; ids fill one host after the other, and no
     group leaves its host; None: hosts are not told apart. link_gb_per_s: bandwidth between GPUs
-    of one host in one direction, None for the catalogue's.
+    of one host in one direction, None for the catalogue's. own_hardware: what the `roofline` model
+    is to know of a type that its catalogue lacks or gets wrong.
     """
 
     name: str
@@ -28,6 +30,12 @@ class GpuType:
     max_tp: int | None = None
     gpus_per_node: int | None = None
     link_gb_per_s: float | None = None
+    own_hardware: Gpu | None = None
+
+    @property
+    def hardware(self) -> str | Gpu:
+        """What the `roofline` model knows the type by: its own figures, else its name."""
+        return self.own_hardware or self.name
 
 
 @dataclass(frozen=True)

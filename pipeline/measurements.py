@@ -20,13 +20,15 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from pipeline.catalogue import CatalogueError, compute_types, find_engine, find_gpu
+from pipeline.catalogue import CatalogueError, Gpu, compute_types, find_engine, find_gpu
 from pipeline.errors import SourceError
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
 
 Row = TypeVar("Row", bound=BaseModel)
+Hardware = Mapping[str, Gpu]
+NONE: Hardware = {}
 
 
 class MeasurementError(SourceError, ValueError):
@@ -83,8 +85,13 @@ class _Shape(BaseModel):
 
     @field_validator("gpu")
     @classmethod
-    def _known_gpu(cls, value: str) -> str:
-        return _looked_up(find_gpu, value)
+    def _known_gpu(cls, value: str, given: ValidationInfo) -> str:
+        if value in (given.context or {}):
+            return value
+        try:
+            return _looked_up(find_gpu, value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or state it in a file for --hardware") from error
 
     @field_validator("head_dim")
     @classmethod
@@ -190,7 +197,7 @@ def _missing(path: Path, columns: Sequence[str], model: type[BaseModel]) -> list
     ]
 
 
-def _checked(path: Path, model: type[Row]) -> list[Row]:
+def _checked(path: Path, model: type[Row], hardware: Hardware) -> list[Row]:
     """All rows of a file against its form; raises MeasurementError listing every fault."""
     rows = _rows(path)
     faults = _missing(path, list(rows[0]), model)
@@ -200,7 +207,7 @@ def _checked(path: Path, model: type[Row]) -> list[Row]:
     lines: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(rows, start=2):
         try:
-            records.append(model.model_validate(row))
+            records.append(model.model_validate(row, context=hardware))
         except ValidationError as error:
             for fault in error.errors():
                 lines.setdefault(_told(fault), []).append(number)
@@ -243,9 +250,9 @@ def _shape(row: _Throughput) -> ModelShape:
     )
 
 
-def _measurement(row: _Throughput) -> Measurement:
+def _measurement(row: _Throughput, hardware: Hardware) -> Measurement:
     case = Case(
-        gpu=row.gpu,
+        gpu=hardware.get(row.gpu, row.gpu),
         shape=_shape(row),
         phase=row.phase,
         requests=row.batch_or_concurrency,
@@ -263,8 +270,8 @@ def _measurement(row: _Throughput) -> Measurement:
     return Measurement(row.source, case, row.tokens_per_s_total)
 
 
-def _kv_blocks(row: _Blocks) -> KvBlocks:
-    gpu = find_gpu(row.gpu)
+def _kv_blocks(row: _Blocks, hardware: Hardware) -> KvBlocks:
+    gpu = find_gpu(hardware.get(row.gpu, row.gpu))
     shape = ModelShape(
         name=row.model,
         num_hidden_layers=row.layers_on_stage + 1,
@@ -277,7 +284,7 @@ def _kv_blocks(row: _Blocks) -> KvBlocks:
         head_dim=row.head_dim,
     )
     case = Case(
-        gpu=row.gpu,
+        gpu=gpu,
         shape=shape,
         phase="decode",
         requests=1.0,
@@ -292,14 +299,19 @@ def _kv_blocks(row: _Blocks) -> KvBlocks:
     return KvBlocks(row.source, case, row.kv_blocks, row.block_tokens)
 
 
-def read_measurements(path: str | Path) -> tuple[Measurement, ...]:
-    """Measurements of a throughput CSV; raises MeasurementError listing every fault."""
-    return tuple(_measurement(row) for row in _checked(Path(path), _Throughput))
+def read_measurements(path: str | Path, hardware: Hardware = NONE) -> tuple[Measurement, ...]:
+    """Measurements of a throughput CSV; raises MeasurementError listing every fault.
+
+    hardware: GPUs that the catalogue lacks or gets wrong, by the name that the file has for them.
+    """
+    rows = _checked(Path(path), _Throughput, hardware)
+    return tuple(_measurement(row, hardware) for row in rows)
 
 
-def read_kv_blocks(path: str | Path) -> tuple[KvBlocks, ...]:
+def read_kv_blocks(path: str | Path, hardware: Hardware = NONE) -> tuple[KvBlocks, ...]:
     """Block counts of a KV-cache CSV; raises MeasurementError listing every fault."""
-    return tuple(_kv_blocks(row) for row in _checked(Path(path), _Blocks))
+    rows = _checked(Path(path), _Blocks, hardware)
+    return tuple(_kv_blocks(row, hardware) for row in rows)
 
 
 def measured_tokens_per_s(measurements: Sequence[Measurement]) -> Numbers:
@@ -312,7 +324,7 @@ def group_labels(measurements: Sequence[Measurement]) -> Mapping[str, tuple[str,
     cases = [entry.case for entry in measurements]
     return {
         "source": tuple(entry.source for entry in measurements),
-        "gpu": tuple(case.gpu for case in cases),
+        "gpu": tuple(find_gpu(case.gpu).name for case in cases),
         "model": tuple(case.shape.name for case in cases),
         "phase": tuple(case.phase for case in cases),
         "tp x pp": tuple(f"{case.tp} x {case.pp}" for case in cases),

@@ -77,7 +77,8 @@ def served_figures(
         "decode": batch,
         "mixed": batch + prompts / max(serving.output_tokens, 1),
     }[serving.phase]
-    gpu, table = segments[0]["gpu"], instance.performance.constant_table
+    gpu = _kind(instance, segments[0]).hardware
+    table = instance.performance.constant_table
     factor = round_inefficiency(serving.engine, gpu, table) if m > 1 else 1.0
     return pipeline_figures(
         _workload(serving),
@@ -94,7 +95,7 @@ def served_figures(
 
 def stage_alone(instance: Instance, serving: Serving, point: Row, stage_s: float) -> float:
     """Return the throughput that a pipeline would have if one stage alone decided, tokens/s."""
-    m, gpu = float(point["micro_batches"]), instance.pool[0].name
+    m, gpu = float(point["micro_batches"]), instance.pool[0].hardware
     table, alone, no_hop = instance.performance.constant_table, np.array([stage_s]), np.zeros(0)
     factor = round_inefficiency(serving.engine, gpu, table) if m > 1 else 1.0
     overhead_s = request_overhead(serving.engine, gpu, table)
@@ -124,7 +125,7 @@ def _figures(instance: Instance, serving: Serving, point: Row, segment: Row) -> 
     """Return the figures of one stage's size under the point's micro-batch."""
     kind = _kind(instance, segment)
     return stage_figures(
-        kind.name,
+        kind.hardware,
         int(segment["tp_degree"]),
         [int(segment["size"])],
         instance.model,
@@ -146,12 +147,12 @@ def _hop_s(instance: Instance, serving: Serving, one: Row, other: Row, tokens: f
         base = instance.first_gpu_ids[names.index(kind.name)]
         hosts = {(s["gpu_ids"][0] - base) // kind.gpus_per_node for s in (one, other)}
         if len(hosts) == 1:
-            gb_per_s = kind.link_gb_per_s or find_gpu(kind.name).link.gb_per_s.value
+            gb_per_s = kind.link_gb_per_s or find_gpu(kind.hardware).link.gb_per_s.value
     seconds = stage_hop_seconds(
         np.array([tokens]),
         instance.model,
         gb_per_s,
-        kind.name,
+        kind.hardware,
         serving.engine,
         instance.performance.constant_table,
     )

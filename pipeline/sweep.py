@@ -134,6 +134,10 @@ def problem_id(config: Config) -> str:
     sweep = config.sweep
     decisive["scales"] = sweep.normalization.model_dump()
     decisive["target"] = sweep.target_usd_per_million_tokens
+    # What is absent decides nothing: ids stay what they were before there was such a field.
+    decisive["performance"].pop("constants")
+    if not config.performance.hardware:
+        decisive["performance"].pop("hardware")
     if config.performance.model == "roofline":
         decisive["performance"]["constants"] = _constants(config).fingerprint
     return digest([SCHEMA_VERSION, decisive])

@@ -175,9 +175,17 @@ def compute_types() -> tuple[str, ...]:
     return COMPUTE_TYPES
 
 
+def find_gpu(gpu: str | Gpu) -> Gpu:
+    """GPU of that name or alias, case aside, or the GPU itself where it is one already.
+
+    Raises CatalogueError with the near names.
+    """
+    return gpu if isinstance(gpu, Gpu) else _gpu_of_name(gpu)
+
+
 @cache
-def find_gpu(name: str) -> Gpu:
-    """GPU of that name or alias, case aside; raises CatalogueError with the near names."""
+def _gpu_of_name(name: str) -> Gpu:
+    """Look a GPU up by name or alias."""
     wanted = name.casefold()
     for gpu in _gpus().values():
         if wanted in {alias.casefold() for alias in (gpu.name, *gpu.aliases)}:

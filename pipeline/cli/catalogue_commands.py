@@ -17,12 +17,20 @@ from pipeline.cli.options import AsJson
 from pipeline.errors import Fault, InputError
 
 if TYPE_CHECKING:
+    from pipeline.measurements import Hardware
     from pipeline.validation import GivenReport, Report
 
 Measured = Annotated[
     Path,
     typer.Argument(
         metavar="MEASURED.csv", help="Measured throughput, see docs/measured-format.md."
+    ),
+]
+
+OwnHardware = Annotated[
+    Path | None,
+    typer.Option(
+        "--hardware", help="YAML file of GPUs that the catalogue lacks, as performance.hardware."
     ),
 ]
 
@@ -69,6 +77,7 @@ def calibrate(
     target: Annotated[
         Path, typer.Option("--out", help="File to write, for performance.constants of a config.")
     ],
+    hardware: OwnHardware = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit the constants of the roofline model to measurements and write them to a file.
@@ -84,8 +93,9 @@ def calibrate(
 
         _readable(measured, "MEASURED.csv")
         _writable(target)
+        own = _hardware(hardware)
         with counting(err(), "fit") as tell:
-            table = fit(measured, target, tell)
+            table = fit(measured, target, tell, own)
         if as_json:
             report = {
                 "provenance": table.provenance,
@@ -120,6 +130,7 @@ def validate(
             "package, those before any fit, or a file of calibrate.",
         ),
     ] = None,
+    hardware: OwnHardware = None,
     as_json: AsJson = False,
 ) -> None:
     """Score the roofline model on measurements that its fits had not seen. Takes minutes.
@@ -135,7 +146,7 @@ def validate(
         _readable(measured, "MEASURED.csv")
         if kv is not None:
             _readable(kv, "--kv")
-        report = _scored(measured, kv, constants)
+        report = _scored(measured, kv, constants, _hardware(hardware))
         if as_json:
             typer.echo(json.dumps(plain(asdict(report)), indent=2, allow_nan=False))
         elif isinstance(report, GivenReport):
@@ -147,7 +158,9 @@ def validate(
     guarded(run)
 
 
-def _scored(measured: Path, kv: Path | None, constants: str | None) -> Report | GivenReport:
+def _scored(
+    measured: Path, kv: Path | None, constants: str | None, hardware: Hardware
+) -> Report | GivenReport:
     """Score what was asked for; fits are counted on standard error."""
     from pipeline.cli.progress import counting
     from pipeline.validation import score_given
@@ -158,9 +171,16 @@ def _scored(measured: Path, kv: Path | None, constants: str | None) -> Report | 
         if constants not in NAMED and not Path(constants).is_file():
             reason = f"must be {', '.join(NAMED)} or a file"
             raise InputError([Fault("command line", "--constants", reason, constants)])
-        return score_given(measured, constants, kv)
+        return score_given(measured, constants, kv, hardware)
     with counting(err(), "fit") as tell:
-        return score(measured, kv, tell)
+        return score(measured, kv, tell, hardware)
+
+
+def _hardware(path: Path | None) -> Hardware:
+    """Return the GPUs of a file, none without one. Raises InputError."""
+    from pipeline.config.hardware import read_hardware
+
+    return {} if path is None else read_hardware(path)
 
 
 def _writable(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.config.hardware import gpus_of
 from pipeline.config.schema import Config, ModelSection, NetworkSection, PerformanceSection
 from pipeline.instance import (
     Baseline,
@@ -24,6 +25,7 @@ DEFAULT_BASELINES = ("V100", "V100-16G", "V100-32G")
 
 def build_instance(config: Config) -> Instance:
     """Build the instance of a config that was checked."""
+    hardware = gpus_of(config.performance.hardware)
     pool = tuple(
         GpuType(
             kind.gpu,
@@ -33,6 +35,7 @@ def build_instance(config: Config) -> Instance:
             kind.max_tp,
             kind.gpus_per_node,
             kind.link_gb_per_s,
+            hardware.get(kind.gpu),
         )
         for kind in config.pool
     )

@@ -33,6 +33,7 @@ NOT_SWEPT = (
     ["hf_config"],
     ["network", "matrix"],
     ["performance", "constants"],
+    ["performance", "hardware"],
 )
 
 
@@ -123,7 +124,8 @@ def _resolve_files(document: Document, base: Path) -> None:
     _resolve_matrix(document, base)
     _resolve_model(document, base)
     _resolve_catalogue(document)
-    _resolve_constants(document, base)
+    for name in ("constants", "hardware"):
+        _resolve_performance(document, base, name)
 
 
 def _resolve_matrix(document: Document, base: Path) -> None:
@@ -177,23 +179,24 @@ def _resolve_model(document: Document, base: Path) -> None:
         document.origins["model",] = document.where(("hf_config",))
 
 
-def _resolve_constants(document: Document, base: Path) -> None:
-    """Read the file under `performance.constants` into its place."""
+def _resolve_performance(document: Document, base: Path, name: str) -> None:
+    """Read the file under `performance.constants` or `performance.hardware` into its place."""
     performance = document.data.get("performance")
-    named = performance.get("constants") if isinstance(performance, dict) else None
+    named = performance.get(name) if isinstance(performance, dict) else None
     if not isinstance(performance, dict) or named is None or isinstance(named, dict):
         return
-    path, content = ("performance", "constants"), None
+    path, read = ("performance", name), {}
     if isinstance(named, str):
         file = base / named
         try:
-            content = read_yaml(file).data
+            read = {name: read_yaml(file).data}
             document.origins[path] = (str(file), "")
         except InputError as error:
             document.note_unread(error)
     else:
         document.faults.append(document.fault(path, "must be the name of a file", named))
-    document.data = {**document.data, "performance": {**performance, "constants": content}}
+    others = {key: value for key, value in performance.items() if key != name}
+    document.data = {**document.data, "performance": {**others, **read}}
 
 
 def _validated(document: Document) -> Config:

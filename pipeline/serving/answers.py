@@ -85,7 +85,8 @@ def _range(instance: Instance, placement: Placement) -> tuple[float, float]:
     if shape.num_experts or shape.kv_lora_rank or shape.sliding_window:
         low, high = table.spread.unknown
         return rate * low, rate * high
-    gpus = frozenset(stage.gpu for stage in placement.stages)
+    used = {stage.gpu for stage in placement.stages}
+    gpus = frozenset(kind.hardware for kind in instance.pool if kind.name in used)
     return throughput_range(rate, gpus, serving_of(instance).engine, table)
 
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.constant_fit import predicted_tokens_per_s
-from pipeline.measurements import KvBlocks, Measurement, read_kv_blocks, read_measurements
+from pipeline.measurements import (
+    NONE,
+    Hardware,
+    KvBlocks,
+    Measurement,
+    read_kv_blocks,
+    read_measurements,
+)
 from pipeline.roofline.constant_files import prior_table, read_constants, shipped_table
 from pipeline.roofline.constants import ConstantTable
 from pipeline.scores import ErrorScores, GroupScores
@@ -52,9 +59,12 @@ def score(
 
 
 def score_given(
-    csv_path: str | Path, constants: str, kv_path: str | Path | None = None
+    csv_path: str | Path,
+    constants: str,
+    kv_path: str | Path | None = None,
+    hardware: Hardware = NONE,
 ) -> GivenReport:
     """Score constants by name or file on a CSV. Raises MeasurementError and CatalogueError."""
     table = given_constants(constants)
-    kv = read_kv_blocks(kv_path) if kv_path else ()
-    return score(table, read_measurements(csv_path), kv)
+    kv = read_kv_blocks(kv_path, hardware) if kv_path else ()
+    return score(table, read_measurements(csv_path, hardware), kv)

@@ -23,6 +23,8 @@ from pipeline.held_out import (
     tell_nobody,
 )
 from pipeline.measurements import (
+    NONE,
+    Hardware,
     KvBlocks,
     Measurement,
     group_labels,
@@ -212,8 +214,11 @@ def _fitted_kv_scores(
 
 
 def validate(
-    csv_path: str | Path, kv_path: str | Path | None = None, tell: Tell = tell_nobody
+    csv_path: str | Path,
+    kv_path: str | Path | None = None,
+    tell: Tell = tell_nobody,
+    hardware: Hardware = NONE,
 ) -> Report:
     """Score the model on a CSV of the documented form; raises MeasurementError for one at fault."""
-    kv = read_kv_blocks(kv_path) if kv_path else ()
-    return report(read_measurements(csv_path), kv, tell)
+    kv = read_kv_blocks(kv_path, hardware) if kv_path else ()
+    return report(read_measurements(csv_path, hardware), kv, tell)

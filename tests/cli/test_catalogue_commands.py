@@ -134,6 +134,37 @@ def test_constants_that_are_no_file_are_bad_input(measured: Path) -> None:
     assert "mine.yaml: effects: " in result.stderr
 
 
+def test_a_gpu_of_ones_own_is_measured_fitted_and_placed(measured: Path) -> None:
+    folder = measured.parent
+    text = measured.read_text(encoding="utf-8").replace("H100", "Mine")
+    measured.write_text(text, encoding="utf-8")
+    refused = run("validate", measured)
+    assert refused.exit_code == 2
+    assert "or state it in a file for --hardware (got 'Mine')" in refused.stderr
+
+    card = """Mine:
+  {architecture: ada, tflops: {fp16: 165}, memory_gb: 80, gb_per_s: 1008,
+   link: {kind: pcie, gb_per_s: 32}}
+"""
+    own, target = folder / "gpus.yaml", folder / "mine.yaml"
+    own.write_text(card, encoding="utf-8")
+    told = run_json("calibrate", measured, "--hardware", own, "--out", target)
+    assert "link_efficiency / gpu Mine" in told["undetermined"]
+    flags = ("--hardware", own, "--constants", target)
+    assert set(run_json("validate", measured, *flags)["by_group"]["gpu"]) == {"Mine"}
+    config = CONFIG.read_text(encoding="utf-8").replace("RTX-4090", "Mine")
+    config = config.replace("RTX-3090, count: 2", "RTX-3090, count: 1")
+    (folder / "c.yaml").write_text(config, encoding="utf-8")
+    files = ("--set", f"performance.hardware={own}", "--set", f"performance.constants={target}")
+    found = run_json("solve", folder / "c.yaml", *FEW, *files, "--set", "limits.exclude=[RTX-3090]")
+    # the constants have seen the card and its engine, so the range is that of known ones (the file has
+    # four digits of it)
+    low, high = told["prediction_spread"]["known"]
+    price = found["cost_usd_per_token"]
+    assert found["cost_low_usd_per_token"] == pytest.approx(price / high, rel=1e-3)
+    assert found["cost_high_usd_per_token"] == pytest.approx(price / low, rel=1e-3)
+
+
 def test_solve_draws_load_latency_and_what_takes_over() -> None:
     shown = " ".join(run("solve", CONFIG, *FEW).stdout.split())
     assert "8 requests at once in 1 micro-batches: first token after" in shown
