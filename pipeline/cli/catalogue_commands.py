@@ -36,16 +36,25 @@ OwnHardware = Annotated[
 
 
 @app.command()
-def gpus(as_json: AsJson = False) -> None:
+def gpus(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GPU]...", help="Show every figure of these; none: list all."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List the GPUs that the roofline model knows, each figure with its source and date."""
 
     def run() -> int:
         from pipeline.catalogue import find_gpu, gpu_names
-        from pipeline.cli.catalogue_views import gpu_view
+        from pipeline.cli.catalogue_views import figure_view, gpu_view
 
-        found = [find_gpu(name) for name in gpu_names()]
+        found = [find_gpu(name) for name in names or gpu_names()]
         if as_json:
             typer.echo(json.dumps([asdict(gpu) for gpu in found], indent=2))
+        elif names:
+            for gpu in found:
+                out().print(figure_view(gpu))
         else:
             out().print(gpu_view(found))
         return 0

@@ -21,6 +21,25 @@ def test_gpus_are_listed_with_source_and_date() -> None:
     assert "RTX-4090" in run("gpus").stdout
 
 
+def test_a_gpu_is_shown_with_the_source_of_every_figure() -> None:
+    told = run("gpus", "h100", "A10G").stdout
+    lines = [line.rstrip() for line in told.splitlines()]
+    assert lines[0] == "H100, also H100-SXM, H100-SXM5-80G, H100-80G: hopper"
+    bandwidth = next(line for line in lines if line.startswith("memory bandwidth"))
+    assert bandwidth.split()[3:6] == ["3350", "NVIDIA", "H100"]
+    assert bandwidth.endswith("2023-03")
+    # of an A10G no price is known
+    assert [line.startswith("price") for line in lines].count(True) == 1
+    assert [gpu["name"] for gpu in run_json("gpus", "RTX4090")] == ["RTX-4090"]
+
+
+def test_an_unknown_gpu_lists_the_near_names_and_how_to_add_one() -> None:
+    result = run("gpus", "H101")
+    assert result.exit_code == 2
+    assert "near names: H100" in result.stderr
+    assert "pipeline/catalogue/gpus.yaml" in result.stderr
+
+
 def test_models_are_listed_with_total_and_active_parameters() -> None:
     assert "Llama-3.1-70B" in [entry["shape"]["name"] for entry in run_json("models")]
     line = next(line for line in run("models").stdout.splitlines() if "DeepSeek-V3" in line)
@@ -157,8 +176,8 @@ def test_a_gpu_of_ones_own_is_measured_fitted_and_placed(measured: Path) -> None
     (folder / "c.yaml").write_text(config, encoding="utf-8")
     files = ("--set", f"performance.hardware={own}", "--set", f"performance.constants={target}")
     found = run_json("solve", folder / "c.yaml", *FEW, *files, "--set", "limits.exclude=[RTX-3090]")
-    # the constants have seen the card and its engine, so the range is that of known ones (the file has
-    # four digits of it)
+    # the constants have seen the card and its engine, so the range is that of known ones;
+    # the file has four digits of it
     low, high = told["prediction_spread"]["known"]
     price = found["cost_usd_per_token"]
     assert found["cost_low_usd_per_token"] == pytest.approx(price / high, rel=1e-3)

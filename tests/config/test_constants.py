@@ -206,3 +206,15 @@ def test_files_of_constants_cannot_be_swept() -> None:
     over = {"performance.constants": ["mine.yaml", "other.yaml"]}
     with pytest.raises(InputError, match=r"sweep\.over\.performance\.constants: cannot be swept"):
         load_config(CONFIG, [*FEW, ("sweep.over", over)])
+
+
+def test_a_single_effect_can_be_swept(tmp_path: Path) -> None:
+    loaded = config_with(tmp_path, slower())
+    last = len(slower().effects) - 1
+    field = f"performance.constants.effects.{last}.mean"
+    swept = loaded.with_values([("sweep.over", {field: [-1.0, -0.5]})], "test")
+    rates = [
+        lowest_usd_per_token(variant)["throughput_tokens_per_s"] for _, variant in swept.variants()
+    ]
+    assert rates[0] == lowest_usd_per_token(loaded)["throughput_tokens_per_s"]
+    assert rates[1] > rates[0]
