@@ -12,6 +12,7 @@ from pipeline.held_out import Tell, prediction_spread, spread_splits, tell_nobod
 from pipeline.measurements import NONE, Hardware, read_measurements
 from pipeline.roofline.constant_files import write_constants
 from pipeline.roofline.constants import DETERMINED, ConstantTable, from_scale, to_scale
+from pipeline.words import counted
 
 EIGHTY_PERCENT = 1.2816
 
@@ -45,7 +46,9 @@ def calibrate(
     """
     measurements = read_measurements(csv_path, hardware)
     sources = ", ".join(sorted({entry.source for entry in measurements}))
-    provenance = f"fitted on {len(measurements)} rows of {Path(csv_path).name}: {sources}"
+    provenance = (
+        f"fitted on {counted(len(measurements), 'row')} of {Path(csv_path).name}: {sources}"
+    )
     spread = prediction_spread(measurements, tell)
     fits = len(spread_splits(measurements))
     tell(fits, fits + 1, "all rows")

@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.catalogue import CatalogueError, Gpu, compute_types, find_engine, find_gpu
 from pipeline.errors import SourceError
+from pipeline.fault_words import reason
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
@@ -172,14 +173,14 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if twice:
         raise MeasurementError([f"{path.name}: {name}: column stands twice" for name in twice])
     if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
-        reason = "must separate its columns by commas"
-        raise MeasurementError([f"{path.name}: line 1: {reason} (got {columns[0]!r:.60})"])
+        told = "must separate its columns by commas"
+        raise MeasurementError([f"{path.name}: line 1: {told} (got {columns[0]!r:.60})"])
     if not rows:
         raise MeasurementError([f"{path.name}: file: holds no rows (got nothing)"])
     uneven = [number for number, row in enumerate(rows, start=2) if _is_uneven(row)]
     if uneven:
-        reason = f"must have as many cells as the header, {len(columns)}"
-        raise MeasurementError([f"{path.name}: {_where(uneven)}: {reason}"])
+        told = f"must have as many cells as the header, {len(columns)}"
+        raise MeasurementError([f"{path.name}: {_where(uneven)}: {told}"])
     return rows
 
 
@@ -223,8 +224,7 @@ def _checked(path: Path, model: type[Row], hardware: Hardware) -> list[Row]:
 
 def _told(fault: ErrorDetails) -> tuple[str, str]:
     """Name the column of a fault and say what is wrong with its value."""
-    reason = fault["msg"].removeprefix("Value error, ")
-    return str(fault["loc"][0]), f"{reason[:1].lower()}{reason[1:]} (got {fault['input']!r:.80})"
+    return str(fault["loc"][0]), f"{reason(fault)} (got {fault['input']!r:.80})"
 
 
 def _where(lines: Sequence[int], most: int = 3) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.catalogue.errors import CatalogueError, unknown
 from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, Source
+from pipeline.fault_words import told
 from pipeline.model_config import from_hf_config
 
 COMPUTE_TYPES = ("fp16", "bf16", "fp8", "int8", "int4", "fp4")
@@ -83,12 +84,7 @@ def _read(file: str) -> object:
 
 def _faults(file: str, error: ValidationError) -> CatalogueError:
     """All faults of a catalogue file as one error."""
-    lines = [
-        f"{file}: {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        f" (got {fault['input']!r})"
-        for fault in error.errors()
-    ]
-    return CatalogueError("\n".join(lines))
+    return CatalogueError("\n".join(told(file, fault) for fault in error.errors()))
 
 
 def _sources(texts: Mapping[str, _SourceText]) -> dict[str, Source]:

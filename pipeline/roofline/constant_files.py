@@ -12,6 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.catalogue.errors import CatalogueError
+from pipeline.fault_words import told
 from pipeline.roofline.constants import CONSTANT_NAMES, LEVELS, ConstantTable, Effect, Prior, Spread
 
 FORMAT = "roofline-constants/1"
@@ -97,12 +98,7 @@ def _validated(model: type[Any], contents: object, file: str) -> Any:
     try:
         return model.model_validate(contents)
     except ValidationError as error:
-        lines = [
-            f"{file}: {'.'.join(map(str, fault['loc']))}:"
-            f" {fault['msg'].removeprefix('Value error, ')} (got {fault['input']!r:.80})"
-            for fault in error.errors()
-        ]
-        raise CatalogueError("\n".join(lines)) from error
+        raise CatalogueError("\n".join(told(file, fault) for fault in error.errors())) from error
 
 
 @cache

@@ -158,4 +158,5 @@ def report_tables(report: Report) -> Group:
         for dimension, scores in report.left_out.items()
         if scores
     ]
-    return Group(target_table(report), headline_table(report), *groups, *outs)
+    few = [] if report.halves else ["Too few rows to fit on some and score the others."]
+    return Group(target_table(report), headline_table(report), *groups, *outs, *few)
