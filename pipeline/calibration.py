@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.table import Table
 
 from pipeline.constant_fit import fit_constants
-from pipeline.held_out import prediction_spread
-from pipeline.measurements import read_measurements
+from pipeline.held_out import Tell, prediction_spread, spread_splits, tell_nobody
+from pipeline.measurements import NONE, Hardware, read_measurements
 from pipeline.roofline.constant_files import write_constants
 from pipeline.roofline.constants import DETERMINED, ConstantTable, from_scale, to_scale
+from pipeline.words import counted
 
 EIGHTY_PERCENT = 1.2816
 
@@ -31,17 +32,27 @@ class ConstantSummary:
     determined: float
 
 
-def calibrate(csv_path: str | Path, out_path: str | Path) -> ConstantTable:
+def calibrate(
+    csv_path: str | Path,
+    out_path: str | Path,
+    tell: Tell = tell_nobody,
+    hardware: Hardware = NONE,
+) -> ConstantTable:
     """Fit the constants on a CSV of the documented form and write them as a catalogue file.
 
     The prediction spread comes from rows that their fits had not seen. Constants that the data
     could not determine keep their prior; `undetermined()` of the answer lists them. Raises
     MeasurementError for a CSV at fault.
     """
-    measurements = read_measurements(csv_path)
+    measurements = read_measurements(csv_path, hardware)
     sources = ", ".join(sorted({entry.source for entry in measurements}))
-    provenance = f"fitted on {len(measurements)} rows of {Path(csv_path).name}: {sources}"
-    table = fit_constants(measurements, provenance, prediction_spread(measurements))
+    provenance = (
+        f"fitted on {counted(len(measurements), 'row')} of {Path(csv_path).name}: {sources}"
+    )
+    spread = prediction_spread(measurements, tell)
+    fits = len(spread_splits(measurements))
+    tell(fits, fits + 1, "all rows")
+    table = fit_constants(measurements, provenance, spread)
     write_constants(table, out_path)
     return table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,11 +101,12 @@ def _jacobian(plan: Design, parts: PhaseParts, effects: Numbers, base: Numbers) 
     at once gives every effect's column.
     """
     place = positions(plan, effects)
+    constants = constants_at(plan, place)
     slope = np.zeros((base.size, plan.size))
     rows = np.arange(base.size)
     for name in CONSTANT_NAMES:
-        bumped = {**place, name: place[name] + BUMP}
-        moved = np.log(tokens_per_s_of_parts(parts, constants_at(plan, bumped)))
+        bumped = from_scale(place[name] + BUMP, plan.priors[name].fraction)
+        moved = np.log(tokens_per_s_of_parts(parts, replace(constants, **{name: bumped})))
         change = (moved - base) / BUMP
         for block in plan.blocks:
             if block.constant == name:

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.config.schema import Config, Section
 from pipeline.results.schema import POINT_COLUMNS, SCHEMA_VERSION, SEGMENT_COLUMNS, Column
+from pipeline.roofline.constant_files import FittedConstants
 
 DOCS = Path("docs")
 _GENERATED = "<!-- Written by `python -m pipeline.docs_build`; change the code, not this page. -->"
@@ -190,6 +191,7 @@ def _plain_type(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "section"
     names = {int: "integer", float: "number", str: "text", bool: "true or false", Any: "any"}
+    names[FittedConstants] = "file"
     return names.get(annotation, str(annotation))
 
 

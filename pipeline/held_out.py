@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.catalogue import find_gpu
 from pipeline.constant_fit import fit_constants, predicted_tokens_per_s, source_weights
 from pipeline.measurements import Measurement, group_labels, measured_tokens_per_s
 from pipeline.roofline.compute import Numbers
@@ -14,7 +16,24 @@ from pipeline.roofline.constants import Spread
 
 Mask = NDArray[np.bool_]
 Predictor = Callable[[Sequence[Measurement], Sequence[Measurement]], Numbers]
+Predicted = tuple[list[Measurement], Numbers]
+Tell = Callable[[int, int, str], None]
+"""Told before each fit: how many are made, how many there will be, and what comes now."""
 FLOOR = 0.02
+HALF = "random half"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to train on; kind and member say what the others are, as `source` and `argonne`."""
+
+    kind: str
+    member: str
+    training: Mask
+
+
+def tell_nobody(_made: int, _total: int, _what: str) -> None:
+    """Say nothing of how far the fits are."""
 
 
 def fitted_prediction(training: Sequence[Measurement], testing: Sequence[Measurement]) -> Numbers:
@@ -33,7 +52,7 @@ def configuration_half(measurements: Sequence[Measurement], seed: int) -> Mask:
     Harder than `random_half`: no other batch size or length of a test configuration was seen.
     """
     keys = [
-        (entry.source, case.gpu, case.shape.name, case.engine, case.tp, case.pp)
+        (entry.source, find_gpu(case.gpu).name, case.shape.name, case.engine, case.tp, case.pp)
         for entry in measurements
         for case in (entry.case,)
     ]
@@ -56,10 +75,30 @@ def picked(measurements: Sequence[Measurement], mask: Mask) -> list[Measurement]
 
 def held_out_prediction(
     measurements: Sequence[Measurement], training: Mask, predict: Predictor = fitted_prediction
-) -> tuple[list[Measurement], Numbers]:
+) -> Predicted:
     """Rows outside the training mask, and what a fit on the rows inside predicts for them."""
     testing = picked(measurements, ~training)
     return testing, predict(picked(measurements, training), testing)
+
+
+def held_out_predictions(
+    measurements: Sequence[Measurement],
+    splits: Sequence[Split],
+    tell: Tell = tell_nobody,
+    following: int = 0,
+    predict: Predictor = fitted_prediction,
+) -> Iterator[Predicted]:
+    """Predict the unseen rows of every split; splits of the same rows share one fit.
+
+    following: fits that the caller will make afterwards, to be counted among those to come.
+    """
+    found: dict[bytes, Predicted] = {}
+    for number, split in enumerate(splits):
+        key = split.training.tobytes()
+        if key not in found:
+            tell(number, len(splits) + following, f"{split.kind} {split.member}")
+            found[key] = held_out_prediction(measurements, split.training, predict)
+        yield found[key]
 
 
 def weighted_quantiles(values: Numbers, weights: Numbers, shares: Sequence[float]) -> list[float]:
@@ -70,17 +109,13 @@ def weighted_quantiles(values: Numbers, weights: Numbers, shares: Sequence[float
     return [float(value) for value in values[order][np.minimum(positions, values.size - 1)]]
 
 
-def ratio_range(
-    measurements: Sequence[Measurement], masks: Sequence[Mask]
-) -> tuple[float, float] | None:
+def ratio_range(parts: Sequence[Predicted]) -> tuple[float, float] | None:
     """10th and 90th percentile of measured / predicted over all splits' unseen rows.
 
-    Every source weighs the same. None when no split leaves rows on both sides.
+    Every source weighs the same. None without a split.
     """
-    usable = [mask for mask in masks if mask.any() and not mask.all()]
-    if not usable:
+    if not parts:
         return None
-    parts = [held_out_prediction(measurements, mask) for mask in usable]
     testing = [entry for rows, _ in parts for entry in rows]
     predicted = np.concatenate([values for _, values in parts])
     weights = source_weights([entry.source for entry in testing])
@@ -89,14 +124,26 @@ def ratio_range(
     return min(low, 1.0 - FLOOR), max(high, 1.0 + FLOOR)
 
 
-def prediction_spread(measurements: Sequence[Measurement]) -> Spread | None:
+def spread_splits(measurements: Sequence[Measurement]) -> list[Split]:
+    """Splits that the prediction spread rests on: two random halves, and each source left out."""
+    halves = {str(seed): random_half(len(measurements), seed) for seed in (101, 102)}
+    return [
+        Split(kind, member, mask)
+        for kind, masks in ((HALF, halves), ("source", left_out(measurements, "source")))
+        for member, mask in masks.items()
+        if mask.any() and not mask.all()
+    ]
+
+
+def prediction_spread(
+    measurements: Sequence[Measurement], tell: Tell = tell_nobody
+) -> Spread | None:
     """Range of measured over predicted: two random halves (known), each source left out (unknown).
 
     None, so that the prior's range stays, when there are too few rows to hold any out.
     """
-    halves = [random_half(len(measurements), seed) for seed in (101, 102)]
-    known = ratio_range(measurements, halves)
-    if known is None:
-        return None
-    unknown = ratio_range(measurements, list(left_out(measurements, "source").values()))
-    return Spread(known, unknown or known)
+    splits = spread_splits(measurements)
+    parts = list(held_out_predictions(measurements, splits, tell, following=1))
+    known = ratio_range([p for p, s in zip(parts, splits, strict=True) if s.kind == HALF])
+    unknown = ratio_range([p for p, s in zip(parts, splits, strict=True) if s.kind != HALF])
+    return None if known is None else Spread(known, unknown or known)

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 
+from pipeline.catalogue import Gpu
 from pipeline.model_shape import ModelShape
 from pipeline.network import Network
+from pipeline.roofline.constant_files import shipped_table
+from pipeline.roofline.constants import ConstantTable
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class GpuType:
 
     gpus_per_node: GPUs of one host, a power of two; ids fill one host after the other, and no
     group leaves its host; None: hosts are not told apart. link_gb_per_s: bandwidth between GPUs
-    of one host in one direction, None for the catalogue's.
+    of one host in one direction, None for the catalogue's. own_hardware: what the `roofline` model
+    is to know of a type that its catalogue lacks or gets wrong.
     """
 
     name: str
@@ -26,6 +30,12 @@ class GpuType:
     max_tp: int | None = None
     gpus_per_node: int | None = None
     link_gb_per_s: float | None = None
+    own_hardware: Gpu | None = None
+
+    @property
+    def hardware(self) -> str | Gpu:
+        """What the `roofline` model knows the type by: its own figures, else its name."""
+        return self.own_hardware or self.name
 
 
 @dataclass(frozen=True)
@@ -87,10 +97,20 @@ class GpuFigures:
 
 @dataclass(frozen=True)
 class Performance:
-    """Which performance model, with figures for GPUs that its catalogue lacks or gets wrong."""
+    """Which performance model, and what is known to it beside its catalogue.
+
+    gpus: for `flops`, figures of GPUs that its catalogue lacks or gets wrong. constants: for
+    `roofline`, fitted constants in place of those that come with the package.
+    """
 
     model: str = "flops"
     gpus: dict[str, GpuFigures] = field(default_factory=dict, hash=False)
+    constants: ConstantTable | None = field(default=None, hash=False)
+
+    @property
+    def constant_table(self) -> ConstantTable:
+        """The fitted constants in force: those given, else those that come with the package."""
+        return shipped_table() if self.constants is None else self.constants
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,30 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
-from pipeline.catalogue import CatalogueError, compute_types, find_engine, find_gpu
+from pipeline.catalogue import CatalogueError, Gpu, compute_types, find_engine, find_gpu
 from pipeline.errors import SourceError
+from pipeline.fault_words import reason
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
 
 Row = TypeVar("Row", bound=BaseModel)
+Hardware = Mapping[str, Gpu]
+NONE: Hardware = {}
 
 
 class MeasurementError(SourceError, ValueError):
@@ -58,17 +70,37 @@ class _Shape(BaseModel):
     d_model: int = Field(gt=0)
     n_heads: int = Field(gt=0)
     n_kv_heads: int = Field(gt=0)
-    head_dim: int = Field(gt=0)
+    head_dim: int | None = Field(None, gt=0, validate_default=True)
     d_ff: int = Field(gt=0)
     dtype_bytes: float = Field(gt=0, le=4)
-    kv_bytes: float = Field(gt=0, le=4)
-    mem_frac: float = Field(gt=0, le=1)
+    kv_bytes: float = Field(2.0, gt=0, le=4)
+    mem_frac: float = Field(0.9, gt=0, le=1)
     tp: float = Field(ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_cells(cls, row: dict[str, str]) -> dict[str, str]:
+        """An empty cell of an optional column is as good as none."""
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: cell for name, cell in row.items() if name and (cell or name not in optional)}
 
     @field_validator("gpu")
     @classmethod
-    def _known_gpu(cls, value: str) -> str:
-        return _looked_up(find_gpu, value)
+    def _known_gpu(cls, value: str, given: ValidationInfo) -> str:
+        if value in (given.context or {}):
+            return value
+        try:
+            return _looked_up(find_gpu, value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or state it in a file for --hardware") from error
+
+    @field_validator("head_dim")
+    @classmethod
+    def _divides(cls, value: int | None, given: ValidationInfo) -> int | None:
+        width, heads = given.data.get("d_model"), given.data.get("n_heads")
+        if value is None and width and heads and width % heads:
+            raise ValueError(f"must be given where n_heads {heads} does not divide d_model {width}")
+        return value
 
     @field_validator("tp")
     @classmethod
@@ -79,13 +111,13 @@ class _Shape(BaseModel):
 
 
 class _Throughput(_Shape):
-    gpu_mem_gb: float = Field(gt=0)
+    gpu_mem_gb: float | None = Field(None, gt=0)
     num_layers: int = Field(gt=0)
-    measured_layers: int = Field(gt=0)
-    gated_ffn: int = Field(ge=0, le=1)
+    measured_layers: int | None = Field(None, gt=0)
+    gated_ffn: int = Field(1, ge=0, le=1)
     vocab: int = Field(gt=0)
-    compute_dtype: str
-    pp: int = Field(ge=1)
+    compute_dtype: str = "fp16"
+    pp: int = Field(1, ge=1)
     batch_or_concurrency: float = Field(gt=0)
     input_len: float = Field(gt=0)
     output_len: float = Field(ge=0)
@@ -125,50 +157,82 @@ def _looked_up(find: Callable[[str], object], value: str) -> str:
     try:
         find(value)
     except CatalogueError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(str(error).split(": ", 2)[-1].rstrip(".")) from error
     return value
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file; raises MeasurementError when it cannot be read as one."""
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            rows, columns = list(reader), list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MeasurementError([f"{path.name}: file: cannot be read (got {error})"]) from error
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise MeasurementError([f"{path.name}: {name}: column stands twice" for name in twice])
+    if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
+        told = "must separate its columns by commas"
+        raise MeasurementError([f"{path.name}: line 1: {told} (got {columns[0]!r:.60})"])
     if not rows:
         raise MeasurementError([f"{path.name}: file: holds no rows (got nothing)"])
+    uneven = [number for number, row in enumerate(rows, start=2) if _is_uneven(row)]
+    if uneven:
+        told = f"must have as many cells as the header, {len(columns)}"
+        raise MeasurementError([f"{path.name}: {_where(uneven)}: {told}"])
     return rows
+
+
+def _is_uneven(row: Mapping[str | None, Any]) -> bool:
+    """Tell whether a row has too few cells, or filled ones beyond the last column."""
+    return None in row.values() or any(row.get(None, ()))
 
 
 def _missing(path: Path, columns: Sequence[str], model: type[BaseModel]) -> list[str]:
     """Faults for required columns that the file does not have."""
     return [
         f"{path.name}: {name}: column is required (got nothing)"
-        for name in model.model_fields
-        if name not in columns
+        for name, field in model.model_fields.items()
+        if field.is_required() and name not in columns
     ]
 
 
-def _checked(path: Path, model: type[Row]) -> list[Row]:
+def _checked(path: Path, model: type[Row], hardware: Hardware) -> list[Row]:
     """All rows of a file against its form; raises MeasurementError listing every fault."""
     rows = _rows(path)
     faults = _missing(path, list(rows[0]), model)
     if faults:
         raise MeasurementError(faults)
     records: list[Row] = []
+    lines: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(rows, start=2):
         try:
-            records.append(model.model_validate(row))
+            records.append(model.model_validate(row, context=hardware))
         except ValidationError as error:
-            faults += [
-                f"{path.name}: line {number}, {fault['loc'][0]}: {fault['msg']}"
-                f" (got {fault['input']!r})"
-                for fault in error.errors()
+            for fault in error.errors():
+                lines.setdefault(_told(fault), []).append(number)
+    if lines:
+        raise MeasurementError(
+            [
+                f"{path.name}: {_where(found)}, {name}: {text}"
+                for (name, text), found in lines.items()
             ]
-    if faults:
-        raise MeasurementError(faults)
+        )
     return records
+
+
+def _told(fault: ErrorDetails) -> tuple[str, str]:
+    """Name the column of a fault and say what is wrong with its value."""
+    return str(fault["loc"][0]), f"{reason(fault)} (got {fault['input']!r:.80})"
+
+
+def _where(lines: Sequence[int], most: int = 3) -> str:
+    """Name the lines of one and the same fault, the first of them where there are many."""
+    if len(lines) == 1:
+        return f"line {lines[0]}"
+    more = f" and {len(lines) - most} more" if len(lines) > most else ""
+    return f"lines {', '.join(map(str, lines[:most]))}{more}"
 
 
 def _shape(row: _Throughput) -> ModelShape:
@@ -186,9 +250,9 @@ def _shape(row: _Throughput) -> ModelShape:
     )
 
 
-def _measurement(row: _Throughput) -> Measurement:
+def _measurement(row: _Throughput, hardware: Hardware) -> Measurement:
     case = Case(
-        gpu=row.gpu,
+        gpu=hardware.get(row.gpu, row.gpu),
         shape=_shape(row),
         phase=row.phase,
         requests=row.batch_or_concurrency,
@@ -206,8 +270,8 @@ def _measurement(row: _Throughput) -> Measurement:
     return Measurement(row.source, case, row.tokens_per_s_total)
 
 
-def _kv_blocks(row: _Blocks) -> KvBlocks:
-    gpu = find_gpu(row.gpu)
+def _kv_blocks(row: _Blocks, hardware: Hardware) -> KvBlocks:
+    gpu = find_gpu(hardware.get(row.gpu, row.gpu))
     shape = ModelShape(
         name=row.model,
         num_hidden_layers=row.layers_on_stage + 1,
@@ -220,7 +284,7 @@ def _kv_blocks(row: _Blocks) -> KvBlocks:
         head_dim=row.head_dim,
     )
     case = Case(
-        gpu=row.gpu,
+        gpu=gpu,
         shape=shape,
         phase="decode",
         requests=1.0,
@@ -235,14 +299,19 @@ def _kv_blocks(row: _Blocks) -> KvBlocks:
     return KvBlocks(row.source, case, row.kv_blocks, row.block_tokens)
 
 
-def read_measurements(path: str | Path) -> tuple[Measurement, ...]:
-    """Measurements of a throughput CSV; raises MeasurementError listing every fault."""
-    return tuple(_measurement(row) for row in _checked(Path(path), _Throughput))
+def read_measurements(path: str | Path, hardware: Hardware = NONE) -> tuple[Measurement, ...]:
+    """Measurements of a throughput CSV; raises MeasurementError listing every fault.
+
+    hardware: GPUs that the catalogue lacks or gets wrong, by the name that the file has for them.
+    """
+    rows = _checked(Path(path), _Throughput, hardware)
+    return tuple(_measurement(row, hardware) for row in rows)
 
 
-def read_kv_blocks(path: str | Path) -> tuple[KvBlocks, ...]:
+def read_kv_blocks(path: str | Path, hardware: Hardware = NONE) -> tuple[KvBlocks, ...]:
     """Block counts of a KV-cache CSV; raises MeasurementError listing every fault."""
-    return tuple(_kv_blocks(row) for row in _checked(Path(path), _Blocks))
+    rows = _checked(Path(path), _Blocks, hardware)
+    return tuple(_kv_blocks(row, hardware) for row in rows)
 
 
 def measured_tokens_per_s(measurements: Sequence[Measurement]) -> Numbers:
@@ -255,7 +324,7 @@ def group_labels(measurements: Sequence[Measurement]) -> Mapping[str, tuple[str,
     cases = [entry.case for entry in measurements]
     return {
         "source": tuple(entry.source for entry in measurements),
-        "gpu": tuple(case.gpu for case in cases),
+        "gpu": tuple(find_gpu(case.gpu).name for case in cases),
         "model": tuple(case.shape.name for case in cases),
         "phase": tuple(case.phase for case in cases),
         "tp x pp": tuple(f"{case.tp} x {case.pp}" for case in cases),

@@ -23,6 +23,18 @@ class ErrorScores:
 
 
 @dataclass(frozen=True)
+class GroupScores(ErrorScores):
+    """Errors of the rows of one GPU, model, phase or the like, and the choice among them alone.
+
+    pairs, pairs_right, regret: as in `ChoiceScores`, by tokens/s per GPU.
+    """
+
+    pairs: int
+    pairs_right: float
+    regret: float
+
+
+@dataclass(frozen=True)
 class ChoiceScores:
     """How well predictions choose among configurations of one workload.
 
@@ -111,11 +123,25 @@ def choice_scores(
 
 
 def scores_by_group(
-    predicted: Numbers, measured: Numbers, labels: Sequence[str]
-) -> Mapping[str, ErrorScores]:
-    """Error figures per label, in alphabetical order."""
+    predicted: Numbers,
+    measured: Numbers,
+    gpus: Numbers,
+    workloads: Sequence[Hashable],
+    labels: Sequence[str],
+) -> Mapping[str, GroupScores]:
+    """Scores per label, in alphabetical order.
+
+    predicted, measured: tokens/s over all GPUs; gpus: how many; workloads: what rows share that
+    are alternatives of each other.
+    """
     names = np.array(labels)
-    return {
-        name: error_scores(predicted[names == name], measured[names == name])
-        for name in sorted(set(labels))
-    }
+    found = {}
+    for name in sorted(set(labels)):
+        rows = np.flatnonzero(names == name)
+        keys = [workloads[row] for row in rows.tolist()]
+        choice = choice_scores(predicted[rows] / gpus[rows], measured[rows] / gpus[rows], keys)
+        errors = error_scores(predicted[rows], measured[rows])
+        found[name] = GroupScores(
+            **vars(errors), pairs=choice.pairs, pairs_right=choice.pairs_right, regret=choice.regret
+        )
+    return found

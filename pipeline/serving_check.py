@@ -25,7 +25,6 @@ from pipeline.roofline import (
     stage_figures,
     stage_hop_seconds,
 )
-from pipeline.roofline.constant_files import shipped_table
 
 Row = Mapping[str, Any]
 BYTES_PER_GB = 1024.0**3
@@ -78,7 +77,8 @@ def served_figures(
         "decode": batch,
         "mixed": batch + prompts / max(serving.output_tokens, 1),
     }[serving.phase]
-    gpu, table = segments[0]["gpu"], shipped_table()
+    gpu = _kind(instance, segments[0]).hardware
+    table = instance.performance.constant_table
     factor = round_inefficiency(serving.engine, gpu, table) if m > 1 else 1.0
     return pipeline_figures(
         _workload(serving),
@@ -95,8 +95,8 @@ def served_figures(
 
 def stage_alone(instance: Instance, serving: Serving, point: Row, stage_s: float) -> float:
     """Return the throughput that a pipeline would have if one stage alone decided, tokens/s."""
-    m, gpu = float(point["micro_batches"]), instance.pool[0].name
-    table, alone, no_hop = shipped_table(), np.array([stage_s]), np.zeros(0)
+    m, gpu = float(point["micro_batches"]), instance.pool[0].hardware
+    table, alone, no_hop = instance.performance.constant_table, np.array([stage_s]), np.zeros(0)
     factor = round_inefficiency(serving.engine, gpu, table) if m > 1 else 1.0
     overhead_s = request_overhead(serving.engine, gpu, table)
     batch = float(point["concurrency"]) / m
@@ -125,13 +125,13 @@ def _figures(instance: Instance, serving: Serving, point: Row, segment: Row) -> 
     """Return the figures of one stage's size under the point's micro-batch."""
     kind = _kind(instance, segment)
     return stage_figures(
-        kind.name,
+        kind.hardware,
         int(segment["tp_degree"]),
         [int(segment["size"])],
         instance.model,
         _workload(serving),
         serving.engine,
-        shipped_table(),
+        instance.performance.constant_table,
         [float(point["concurrency"]) / float(point["micro_batches"])],
         kind.memory_gb,
         kind.link_gb_per_s,
@@ -147,8 +147,13 @@ def _hop_s(instance: Instance, serving: Serving, one: Row, other: Row, tokens: f
         base = instance.first_gpu_ids[names.index(kind.name)]
         hosts = {(s["gpu_ids"][0] - base) // kind.gpus_per_node for s in (one, other)}
         if len(hosts) == 1:
-            gb_per_s = kind.link_gb_per_s or find_gpu(kind.name).link.gb_per_s.value
+            gb_per_s = kind.link_gb_per_s or find_gpu(kind.hardware).link.gb_per_s.value
     seconds = stage_hop_seconds(
-        np.array([tokens]), instance.model, gb_per_s, kind.name, serving.engine, shipped_table()
+        np.array([tokens]),
+        instance.model,
+        gb_per_s,
+        kind.hardware,
+        serving.engine,
+        instance.performance.constant_table,
     )
     return float(seconds[0])

@@ -16,6 +16,8 @@ from pipeline.errors import Fault, InputError
 from pipeline.points import Point, Problem, Scales, digest, make_point
 from pipeline.results.schema import SCHEMA_VERSION
 from pipeline.results.store import now
+from pipeline.roofline.constant_files import shipped_table, table_of
+from pipeline.roofline.constants import ConstantTable
 from pipeline.settings import SolverSettings
 from pipeline.versions import package_versions
 
@@ -123,13 +125,28 @@ def run_record(loaded: LoadedConfig) -> dict[str, Any]:
 
 
 def problem_id(config: Config) -> str:
-    """Hash every field of a config that decides answers, whatever its name or plan."""
+    """Hash every field of a config that decides answers, whatever its name or plan.
+
+    The constants in force stand for themselves, whether a file or the package brought them.
+    """
     decisive = config.model_dump(mode="json", exclude={"name", "sweep"})
     decisive["solver"].pop("threads")
     sweep = config.sweep
     decisive["scales"] = sweep.normalization.model_dump()
     decisive["target"] = sweep.target_usd_per_million_tokens
+    # What is absent decides nothing: ids stay what they were before there was such a field.
+    decisive["performance"].pop("constants")
+    if not config.performance.hardware:
+        decisive["performance"].pop("hardware")
+    if config.performance.model == "roofline":
+        decisive["performance"]["constants"] = _constants(config).fingerprint
     return digest([SCHEMA_VERSION, decisive])
+
+
+def _constants(config: Config) -> ConstantTable:
+    """Return the constants of the `roofline` model that a config asks for."""
+    given = config.performance.constants
+    return shipped_table() if given is None else table_of(given)
 
 
 def _arguments(

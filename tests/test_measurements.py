@@ -14,6 +14,7 @@ from pipeline.measurements import (
     read_kv_blocks,
     read_measurements,
 )
+from pipeline.roofline.cases import case_arrays
 from tests.roofline_helpers import BLOCK_ROW, ROW, write_csv
 
 
@@ -74,8 +75,76 @@ def test_a_row_with_too_few_cells_is_refused(tmp_path: Path) -> None:
         writer = csv.writer(handle)
         writer.writerow(ROW)
         writer.writerow(list(ROW.values())[:-1])
-    with pytest.raises(MeasurementError, match=r"m\.csv: line 2"):
+    with pytest.raises(
+        MeasurementError, match=r"m\.csv: line 2: must have as many cells as"
+    ) as caught:
         read_measurements(path)
+    assert len(caught.value.faults) == 1
+    path.write_text(f"{','.join(ROW)}\n{','.join(ROW.values())},,\n", encoding="utf-8")
+    assert len(read_measurements(path)) == 1
+    path.write_text(f"{','.join(ROW)}\n{','.join(ROW.values())},more\n", encoding="utf-8")
+    with pytest.raises(MeasurementError, match=r"the header, 25"):
+        read_measurements(path)
+
+
+OPTIONAL = {
+    "gpu_mem_gb": "80",
+    "head_dim": "128",
+    "gated_ffn": "1",
+    "kv_bytes": "2",
+    "compute_dtype": "fp16",
+    "pp": "1",
+    "measured_layers": "32",
+    "mem_frac": "0.9",
+}
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_an_optional_column_may_be_absent_or_empty(tmp_path: Path, name: str) -> None:
+    (whole,) = read_measurements(write_csv(tmp_path / "m.csv", [ROW]))
+    assert ROW[name] == OPTIONAL[name]
+    absent = {key: value for key, value in ROW.items() if key != name}
+    for row in (absent, {**ROW, name: ""}):
+        (entry,) = read_measurements(write_csv(tmp_path / "m.csv", [row]))
+        assert repr(case_arrays([entry.case])) == repr(case_arrays([whole.case]))
+
+
+def test_a_head_size_is_needed_where_heads_do_not_divide_the_width(tmp_path: Path) -> None:
+    row = {**ROW, "head_dim": "", "d_model": "4100"}
+    with pytest.raises(MeasurementError, match=r"line 2, head_dim: must be given where n_heads 32"):
+        read_measurements(write_csv(tmp_path / "m.csv", [row]))
+
+
+def test_one_fault_of_many_lines_is_told_once(tmp_path: Path) -> None:
+    rows = [ROW, *[{**ROW, "gpu": "H101"}] * 5]
+    with pytest.raises(MeasurementError) as caught:
+        read_measurements(write_csv(tmp_path / "m.csv", rows))
+    [fault] = caught.value.faults
+    assert fault.startswith(
+        "m.csv: lines 3, 4, 5 and 2 more, gpu: is not in the catalogue; near names: H100"
+    )
+    assert "pipeline/catalogue/gpus.yaml" in fault
+    assert fault.endswith("(got 'H101')")
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_columns_that_commas_do_not_separate_are_told(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "m.csv").write_text(f"{mark.join(ROW)}\n", encoding="utf-8")
+    with pytest.raises(MeasurementError, match=r"line 1: must separate its columns by commas"):
+        read_measurements(tmp_path / "m.csv")
+
+
+def test_a_spreadsheets_mark_at_the_start_is_no_part_of_a_column(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "m.csv", [ROW])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read_measurements(path)) == 1
+
+
+def test_a_column_that_stands_twice_is_told(tmp_path: Path) -> None:
+    text = f"{','.join(ROW)},gpu\n{','.join(ROW.values())},T4\n"
+    (tmp_path / "m.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(MeasurementError, match=r"m\.csv: gpu: column stands twice"):
+        read_measurements(tmp_path / "m.csv")
 
 
 def test_block_counts_take_the_memory_that_was_found(tmp_path: Path) -> None:

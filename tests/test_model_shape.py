@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model_shape import (
-    ModelConfigError,
     ModelShape,
     active_ffn_width,
     active_layer_parameters,
@@ -17,7 +15,6 @@ from pipeline.model_shape import (
     decode_flops_per_pair,
     expert_parameters,
     ffn_parameters,
-    from_hf_config,
     kv_elements_per_token,
     layer_parameters,
     prefill_flops_per_pair,
@@ -25,15 +22,6 @@ from pipeline.model_shape import (
 )
 
 DENSE = ModelShape("dense", 4, 64, 256, 8, 2, 1000)
-CONFIG = {
-    "model_type": "llama",
-    "num_hidden_layers": 4,
-    "hidden_size": 64,
-    "intermediate_size": 256,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 2,
-    "vocab_size": 1000,
-}
 
 
 def test_grouped_query_attention_shares_key_and_value_heads() -> None:
@@ -96,67 +84,6 @@ def test_latent_attention_caches_the_rank_and_the_rope_part_on_every_gpu() -> No
     assert decode_flops_per_pair(shape) == 2 * 8 * (2 * 16 + 4)
     # without a query rank the query is one matrix 64·8·12 = 6144
     assert attention_parameters(replace(shape, q_lora_rank=0)) == 6144 + 1280 + 2048 + 4096
-
-
-def test_a_config_is_read_with_the_names_of_hugging_face() -> None:
-    assert from_hf_config(CONFIG, "dense") == replace(DENSE, name="dense")
-
-
-def test_absent_fields_take_their_usual_meaning() -> None:
-    config = {"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 2, "vocab_size": 10}
-    shape = from_hf_config({**config, "model_type": "gpt2"}, "tiny")
-    assert shape.num_key_value_heads == 2
-    assert shape.intermediate_size == 32
-    assert not shape.gated_ffn
-
-
-def test_a_multimodal_config_is_read_from_its_text_part() -> None:
-    shape = from_hf_config({"model_type": "gemma3", "text_config": CONFIG}, "dense")
-    assert shape.hidden_size == 64
-
-
-@pytest.mark.parametrize(
-    ("fields", "share"),
-    [
-        ({"layer_types": ["sliding_attention", "full_attention"] * 2}, 0.5),
-        ({"sliding_window_pattern": 6}, 5 / 6),
-        ({}, 1.0),
-        ({"use_sliding_window": False}, 0.0),
-    ],
-)
-def test_the_share_of_windowed_layers_is_read(fields: dict[str, object], share: float) -> None:
-    shape = from_hf_config({**CONFIG, "sliding_window": 128, **fields}, "windowed")
-    assert shape.sliding_window_share == pytest.approx(share)
-    assert shape.sliding_window == (128 if share else 0)
-
-
-def test_all_faults_of_a_config_are_listed_at_once() -> None:
-    config = {**CONFIG, "hidden_size": -1, "head_dim": 0.5}
-    del config["vocab_size"]
-    with pytest.raises(ModelConfigError) as caught:
-        from_hf_config(config, "bad")
-    assert caught.value.faults == (
-        "bad: vocab_size: is required (got nothing)",
-        "bad: hidden_size: must be a positive whole number (got -1)",
-        "bad: head_dim: must be a positive whole number (got 0.5)",
-    )
-
-
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"num_key_value_heads": 3}, "num_key_value_heads"),
-        ({"hidden_size": 65}, "hidden_size"),
-        ({"num_experts": 8}, "num_experts_per_tok"),
-        ({"num_experts": 8, "num_experts_per_tok": 9}, "num_experts_per_tok"),
-        ({"hidden_size": True}, "hidden_size"),
-    ],
-)
-def test_figures_that_contradict_each_other_are_faults(
-    change: dict[str, object], field: str
-) -> None:
-    with pytest.raises(ModelConfigError, match=f"bad: {field}:"):
-        from_hf_config({**CONFIG, **change}, "bad")
 
 
 @given(degree=st.sampled_from([1, 2, 4, 8, 16]), kv=st.sampled_from([1, 2, 4, 8]))

@@ -58,6 +58,7 @@ def test_touched_experts_grow_from_those_of_one_token_to_all() -> None:
     assert touched_experts(2.0, 8.0, 2.0) == pytest.approx(3.5)
     assert touched_experts(1e6, 8.0, 2.0) == pytest.approx(8.0)
     assert touched_experts(5.0, 0.0, 0.0) == 0.0
+    assert touched_experts(1.0, 1.0, 1.0) == 1.0
 
 
 def test_causal_pairs_are_half_the_square_or_a_band() -> None:

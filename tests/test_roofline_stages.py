@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,10 +20,13 @@ from pipeline.roofline.pipelines import (
     fill_seconds,
     pipeline_figures,
     request_overhead,
+    round_inefficiency,
     round_seconds,
     throughput_range,
 )
+from pipeline.roofline.requests import step_seconds
 from pipeline.roofline.stages import stage_figures, stage_hop_seconds
+from pipeline.roofline.step import StepLoad
 from tests.roofline_helpers import SHAPE, table_of
 
 MIXED = Workload("mixed", 100.0, 50.0)
@@ -57,6 +61,76 @@ def test_memory_charges_the_larger_of_embedding_and_head(shape: ModelShape) -> N
     room = (0.9 * 81559 * 1024**2 - 0.055e9 - 2e9) / 1e4
     assert figures.kv_room_tokens[0] == pytest.approx(room)
     assert figures.max_requests[0] == pytest.approx(room / 125)
+
+
+def test_tied_tables_are_charged_once_and_every_expert_is_held(shape: ModelShape) -> None:
+    tied = replace(shape, tie_word_embeddings=True)
+    figures = stage_figures("H100", 1, [5, 10], tied, MIXED, "vllm", table_of(), [1.0])
+    assert figures.weight_gb.tolist() == pytest.approx([0.1 + 0.01, 0.2 + 0.01])
+    # 8 experts of 3·1000·500 weights, attention 4e6 and a router of 8e3
+    experts = {"num_experts": 8, "experts_per_token": 2, "moe_intermediate_size": 500}
+    mixture = replace(shape, **experts)
+    figures = stage_figures("H100", 1, [5], mixture, MIXED, "vllm", table_of(), [1.0])
+    assert figures.weight_gb[0] == pytest.approx((5 * 2 * (4e6 + 8e3 + 8 * 1.5e6) + 1e7) / 1e9)
+
+
+def test_a_request_holds_its_prompt_and_a_share_of_its_output(shape: ModelShape) -> None:
+    # 100 + 0.8·50 tokens in 10 layers of 2000 elements of 2 bytes
+    table = table_of(output_occupancy=0.8)
+    figures = stage_figures("H100", 1, [10], shape, MIXED, "vllm", table, [1.0])
+    assert figures.kv_gb_per_request[0] == pytest.approx(140 * 10 * 2000 * 2 / 1e9)
+    assert figures.max_requests[0] == pytest.approx(figures.kv_room_tokens[0] / 140)
+    assert figures.reserved_gb == pytest.approx(0.0, abs=1e-6)
+    assert figures.capacity_gb == pytest.approx(81559 * 1024**2 / 1e9)
+
+
+def test_memory_and_link_of_a_pool_take_the_place_of_the_catalogues(shape: ModelShape) -> None:
+    given = ("H100", 2, [10], shape, MIXED, "vllm", table_of(), [1.0])
+    whole, half = stage_figures(*given), stage_figures(*given, memory_gb=40.0)
+    assert half.capacity_gb == pytest.approx(whole.capacity_gb / 2)
+    slow = stage_figures(*given, link_gb_per_s=45.0).decode_s - whole.decode_s
+    assert slow[0, 0] == pytest.approx(10 * 2 * (2000 / 45e9 - 2000 / 450e9), rel=1e-6)
+
+
+def test_types_and_engines_of_a_workload_are_its_own(shape: ModelShape) -> None:
+    small = Workload("mixed", 8000.0, 50.0, "fp8", 1.0, 0.5)
+    plain = Workload("mixed", 8000.0, 50.0)
+    fp8, fp16 = (
+        stage_figures("H100", 1, [10], shape, w, "vllm", table_of(), [1.0]) for w in (small, plain)
+    )
+    # 8000 tokens of 2e7 FLOPs in 10 layers; attention stays in 16 bits
+    saved = 10 * 2e7 * 8000 * (1 / 989.4e12 - 1 / 1978.9e12)
+    assert fp16.prefill_s[0, 0] - fp8.prefill_s[0, 0] == pytest.approx(saved, rel=1e-6)
+    assert fp8.kv_gb_per_request[0] == pytest.approx(fp16.kv_gb_per_request[0] / 2)
+    memory = 81559 * 1024**2
+    room = (0.5 * memory - 0.22e9) / (10 * 2000)
+    assert fp8.kv_room_tokens[0] == pytest.approx(room)
+
+
+def test_a_mixed_step_batches_no_more_prompts_than_there_are_requests(shape: ModelShape) -> None:
+    table = table_of(prefill_batch=4.0)
+    figures = stage_figures("H100", 1, [10], shape, MIXED, "vllm", table, [2.0, 4.0, 8.0])
+    for row, (requests, batch) in enumerate(((2.0, 0), (4.0, 1), (8.0, 1))):
+        # the prompts of 2 or 4 requests together, of which n/50 in batches come with each step
+        prompts_s = figures.prefill_s[batch, 0]
+        expected = figures.decode_s[row, 0] + requests / 50 / (2.0, 4.0)[batch] * prompts_s
+        assert figures.mixed_s[row, 0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_prompts_that_ride_along_make_one_larger_step(shape: ModelShape) -> None:
+    table = table_of(overlap=1 - 1e-12)
+    figures = stage_figures("H100", 1, [10], shape, MIXED, "vllm", table, [8.0])
+    cases = case_arrays([Case("H100", shape, "online", 8.0, 100.0, 50.0)])
+    # 8·100/50 prompt tokens and 8 sequences at a context of 125
+    load = StepLoad(*(np.array([value]) for value in (16.0, 100.0, 8.0, 125.0)))
+    expected = step_seconds(load, cases, resolve(table, cases.labels))[0]
+    assert figures.mixed_s[0, 0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_overheads_of_requests_and_rounds_are_those_of_engine_and_gpu() -> None:
+    table = table_of(request_overhead_s=0.25, pipeline_inefficiency=1.5)
+    assert request_overhead("vllm", "H100", table) == pytest.approx(0.25)
+    assert round_inefficiency("vllm", "H100", table) == pytest.approx(1.5)
 
 
 def test_a_stage_whose_weights_do_not_fit_holds_no_request(shape: ModelShape) -> None:
@@ -132,6 +206,8 @@ def test_the_range_of_a_prediction_is_wider_where_engine_or_gpu_is_new() -> None
     low, high = throughput_range(100.0, frozenset({"H100"}), "vllm", table)
     wide_low, wide_high = throughput_range(100.0, frozenset({"H100", "B200"}), "vllm", table)
     assert wide_low < low < 100.0 < high < wide_high
+    assert (low, high) == pytest.approx(tuple(100 * share for share in table.spread.known))
+    assert throughput_range(100.0, frozenset({"H100"}), "tgi", table) == (wide_low, wide_high)
 
 
 def test_draws_of_the_constants_are_seeded_and_centred() -> None:

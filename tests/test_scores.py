@@ -74,7 +74,11 @@ def test_without_alternatives_there_is_no_choice_to_score() -> None:
 
 
 def test_scores_by_group_are_those_of_its_rows() -> None:
-    scores = scores_by_group(PREDICTED, MEASURED, ["b", "a", "b", "a"])
+    # b: 110/4 against 330/4 tokens/s per GPU in one workload, ranked as measured;
+    # a: 180/1 against 400/4 in one workload, and so are 200/1 and 500/4
+    gpus, workloads = np.array([4.0, 1.0, 4.0, 4.0]), ["x", "y", "x", "y"]
+    scores = scores_by_group(PREDICTED, MEASURED, gpus, workloads, ["b", "a", "b", "a"])
     assert list(scores) == ["a", "b"]
     assert scores["b"].median == pytest.approx(0.1)
     assert scores["a"].rows == 2
+    assert (scores["a"].pairs, scores["a"].pairs_right, scores["a"].regret) == (1, 1.0, 0.0)

@@ -10,18 +10,27 @@ import pytest
 from rich.console import Console
 
 from pipeline.held_out import (
+    Split,
     configuration_half,
     held_out_prediction,
+    held_out_predictions,
     left_out,
     prediction_spread,
     random_half,
     weighted_quantiles,
 )
 from pipeline.measurements import Measurement, measured_tokens_per_s, read_measurements
-from pipeline.roofline.constant_files import prior_table
+from pipeline.roofline.constant_files import prior_table, shipped_table
 from pipeline.validation import report
 from pipeline.validation.__main__ import main
-from pipeline.validation.report import length_class, split_scores, usd_per_hour, workload_key
+from pipeline.validation.given import score
+from pipeline.validation.report import (
+    group_scores,
+    length_class,
+    split_scores,
+    usd_per_hour,
+    workload_key,
+)
 from pipeline.validation.tables import reached, report_tables
 from tests.roofline_helpers import BLOCK_ROW, ROW, synthetic, write_csv
 
@@ -64,6 +73,29 @@ def test_the_fit_behind_a_held_out_prediction_sees_no_test_row() -> None:
     assert len(testing) + len(seen[0]) == len(MEASUREMENTS)
 
 
+def test_fits_are_counted_and_splits_of_the_same_rows_share_one() -> None:
+    told: list[tuple[int, int, str]] = []
+    fits: list[int] = []
+
+    def count(training: Sequence[Measurement], testing: Sequence[Measurement]) -> np.ndarray:
+        fits.append(len(training))
+        return measured_tokens_per_s(testing)
+
+    # the one source of trtllm rows is `field`, so that leaving either out leaves the same rows
+    splits = [
+        Split(kind, member, mask)
+        for kind in ("source", "engine")
+        for member, mask in left_out(MEASUREMENTS, kind).items()
+    ]
+    assert [split.member for split in splits] == ["field", "lab", "trtllm", "vllm"]
+    parts = list(
+        held_out_predictions(MEASUREMENTS, splits, lambda *step: told.append(step), 1, count)
+    )
+    assert told == [(0, 5, "source field"), (1, 5, "source lab")]
+    assert len(fits) == 2
+    assert [len(rows) for rows, _ in parts] == [48, 96, 48, 96]
+
+
 def test_weighted_quantiles_count_weight_and_not_rows() -> None:
     values, weights = np.array([3.0, 1.0, 2.0]), np.array([1.0, 8.0, 1.0])
     assert weighted_quantiles(values, weights, (0.1, 0.8, 0.9, 1.0)) == [1.0, 1.0, 2.0, 3.0]
@@ -99,6 +131,31 @@ def test_perfect_predictions_score_perfectly() -> None:
     for choice in (scores.per_gpu, scores.per_gpu_at_batch, scores.per_dollar):
         assert choice.pairs_right == 1.0
         assert choice.regret == 0.0
+
+
+def test_only_rows_of_one_part_are_alternatives() -> None:
+    # twice the same rows, first predicted as measured, then upside down
+    rows = [entry for entry in MEASUREMENTS if entry.case.phase == "decode"]
+    measured = measured_tokens_per_s(rows)
+    gpus = np.array([entry.case.tp * entry.case.pp for entry in rows])
+    upside_down = gpus**2 / measured  # tokens/s per GPU are the inverse of those measured
+    both = group_scores([(rows, measured), (rows, upside_down)], only="phase")
+    assert set(both) == {"phase"}
+    decode = both["phase"]["decode"]
+    assert decode.rows == 2 * len(rows)
+    assert decode.pairs_right == pytest.approx(0.5)
+    assert decode.pairs == 2 * split_scores(rows, measured).per_gpu.pairs
+
+
+def test_given_constants_are_scored_as_they_are() -> None:
+    # the rows are what the priors predict, so that the priors make no error and others do
+    exact, other = score(prior_table(), MEASUREMENTS), score(shipped_table(), MEASUREMENTS)
+    assert exact.scores.errors.median == pytest.approx(0.0, abs=1e-12)
+    assert exact.scores.per_gpu.pairs_right == 1.0
+    assert other.scores.errors.median > 0.05
+    assert set(other.by_group) == {"source", "gpu", "model", "phase", "tp x pp", "engine"}
+    assert other.by_group["gpu"]["H100"].rows == 96
+    assert (exact.kv, exact.provenance) == (None, "priors only, no measurement")
 
 
 def test_a_report_of_synthetic_rows_finds_little_error_and_renders() -> None:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.catalogue.errors import CatalogueError, unknown
 from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, Source
-from pipeline.model_shape import from_hf_config
+from pipeline.fault_words import told
+from pipeline.model_config import from_hf_config
 
 COMPUTE_TYPES = ("fp16", "bf16", "fp8", "int8", "int4", "fp4")
 
@@ -83,12 +84,7 @@ def _read(file: str) -> object:
 
 def _faults(file: str, error: ValidationError) -> CatalogueError:
     """All faults of a catalogue file as one error."""
-    lines = [
-        f"{file}: {'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        f" (got {fault['input']!r})"
-        for fault in error.errors()
-    ]
-    return CatalogueError("\n".join(lines))
+    return CatalogueError("\n".join(told(file, fault) for fault in error.errors()))
 
 
 def _sources(texts: Mapping[str, _SourceText]) -> dict[str, Source]:
@@ -175,9 +171,17 @@ def compute_types() -> tuple[str, ...]:
     return COMPUTE_TYPES
 
 
+def find_gpu(gpu: str | Gpu) -> Gpu:
+    """GPU of that name or alias, case aside, or the GPU itself where it is one already.
+
+    Raises CatalogueError with the near names.
+    """
+    return gpu if isinstance(gpu, Gpu) else _gpu_of_name(gpu)
+
+
 @cache
-def find_gpu(name: str) -> Gpu:
-    """GPU of that name or alias, case aside; raises CatalogueError with the near names."""
+def _gpu_of_name(name: str) -> Gpu:
+    """Look a GPU up by name or alias."""
     wanted = name.casefold()
     for gpu in _gpus().values():
         if wanted in {alias.casefold() for alias in (gpu.name, *gpu.aliases)}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.model_shape import ModelShape
 
@@ -44,7 +44,7 @@ class Gpu:
     name: str
     aliases: tuple[str, ...]
     architecture: str
-    peak_tflops: Mapping[str, Figure]
+    peak_tflops: Mapping[str, Figure] = field(hash=False)
     memory_gb: Figure
     reported_mib: Figure
     bandwidth_gb_per_s: Figure

@@ -104,5 +104,8 @@ def register() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line."""
+    # Matrices here are small: threads of the linear algebra would only wait for each other, and
+    # on a busy machine for minutes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     register()
     app(arguments)

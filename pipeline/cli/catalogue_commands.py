@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.app import app, guarded, out
+from pipeline.cli.app import app, err, guarded, out
 from pipeline.cli.options import AsJson
 from pipeline.errors import Fault, InputError
+
+if TYPE_CHECKING:
+    from pipeline.measurements import Hardware
+    from pipeline.validation import GivenReport, Report
 
 Measured = Annotated[
     Path,
@@ -20,18 +27,34 @@ Measured = Annotated[
     ),
 ]
 
+OwnHardware = Annotated[
+    Path | None,
+    typer.Option(
+        "--hardware", help="YAML file of GPUs that the catalogue lacks, as performance.hardware."
+    ),
+]
+
 
 @app.command()
-def gpus(as_json: AsJson = False) -> None:
+def gpus(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[GPU]...", help="Show every figure of these; none: list all."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List the GPUs that the roofline model knows, each figure with its source and date."""
 
     def run() -> int:
         from pipeline.catalogue import find_gpu, gpu_names
-        from pipeline.cli.catalogue_views import gpu_view
+        from pipeline.cli.catalogue_views import figure_view, gpu_view
 
-        found = [find_gpu(name) for name in gpu_names()]
+        found = [find_gpu(name) for name in names or gpu_names()]
         if as_json:
             typer.echo(json.dumps([asdict(gpu) for gpu in found], indent=2))
+        elif names:
+            for gpu in found:
+                out().print(figure_view(gpu))
         else:
             out().print(gpu_view(found))
         return 0
@@ -60,23 +83,42 @@ def models(as_json: AsJson = False) -> None:
 @app.command()
 def calibrate(
     measured: Measured,
-    target: Annotated[Path, typer.Option("--out", help="Catalogue file to write.")],
+    target: Annotated[
+        Path, typer.Option("--out", help="File to write, for performance.constants of a config.")
+    ],
+    hardware: OwnHardware = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the constants of the roofline model to measurements and write them to a file."""
+    """Fit the constants of the roofline model to measurements and write them to a file.
+
+    A config uses them as `performance: {model: roofline, constants: FILE}`. Takes about a minute
+    for two thousand rows. Constants that the data cannot determine keep their prior.
+    """
 
     def run() -> int:
         from pipeline.calibration import calibrate as fit
         from pipeline.calibration import calibration_table, summaries
+        from pipeline.cli.progress import counting
 
-        _readable(measured)
-        table = fit(measured, target)
+        _readable(measured, "MEASURED.csv")
+        _writable(target)
+        own = _hardware(hardware)
+        with counting(err(), "fit") as tell:
+            table = fit(measured, target, tell, own)
         if as_json:
-            constants = [asdict(entry) for entry in summaries(table)]
-            report = {"constants": constants, "undetermined": list(table.undetermined())}
+            report = {
+                "provenance": table.provenance,
+                "out": str(target),
+                "prediction_spread": asdict(table.spread),
+                "constants": [asdict(entry) for entry in summaries(table)],
+                "undetermined": list(table.undetermined()),
+            }
             typer.echo(json.dumps(report, indent=2))
         else:
             out().print(calibration_table(table))
+            kept = f"{len(table.undetermined())} of {len(table.effects)} effects"
+            out().print(f"{target}: {kept} could not be determined and keep their prior.")
+            out().print(f"In a config: performance: {{model: roofline, constants: {target}}}")
         return 0
 
     guarded(run)
@@ -88,20 +130,36 @@ def validate(
     kv: Annotated[
         Path | None, typer.Option("--kv", help="Counted KV-cache blocks to score as well.")
     ] = None,
+    constants: Annotated[
+        str | None,
+        typer.Option(
+            "--constants",
+            metavar="shipped|priors|FILE",
+            help="Score these as they are, in seconds, on all rows: those that come with the "
+            "package, those before any fit, or a file of calibrate.",
+        ),
+    ] = None,
+    hardware: OwnHardware = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the roofline model on measurements that its fits had not seen. Takes minutes."""
+    """Score the roofline model on measurements that its fits had not seen. Takes minutes.
+
+    With --constants nothing is fitted: the given constants are scored on every row, rows that
+    their own fit had seen included.
+    """
 
     def run() -> int:
-        from pipeline.validation import validate as score
-        from pipeline.validation.tables import report_tables
+        from pipeline.validation import GivenReport
+        from pipeline.validation.tables import given_tables, report_tables
 
-        _readable(measured)
+        _readable(measured, "MEASURED.csv")
         if kv is not None:
-            _readable(kv)
-        report = score(measured, kv)
+            _readable(kv, "--kv")
+        report = _scored(measured, kv, constants, _hardware(hardware))
         if as_json:
-            typer.echo(json.dumps(asdict(report), indent=2, default=_plain))
+            typer.echo(json.dumps(plain(asdict(report)), indent=2, allow_nan=False))
+        elif isinstance(report, GivenReport):
+            out().print(given_tables(report))
         else:
             out().print(report_tables(report))
         return 0
@@ -109,12 +167,52 @@ def validate(
     guarded(run)
 
 
-def _readable(path: Path) -> None:
+def _scored(
+    measured: Path, kv: Path | None, constants: str | None, hardware: Hardware
+) -> Report | GivenReport:
+    """Score what was asked for; fits are counted on standard error."""
+    from pipeline.cli.progress import counting
+    from pipeline.validation import score_given
+    from pipeline.validation import validate as score
+    from pipeline.validation.given import NAMED
+
+    if constants is not None:
+        if constants not in NAMED and not Path(constants).is_file():
+            reason = f"must be {', '.join(NAMED)} or a file"
+            raise InputError([Fault("command line", "--constants", reason, constants)])
+        return score_given(measured, constants, kv, hardware)
+    with counting(err(), "fit") as tell:
+        return score(measured, kv, tell, hardware)
+
+
+def _hardware(path: Path | None) -> Hardware:
+    """Return the GPUs of a file, none without one. Raises InputError."""
+    from pipeline.config.hardware import read_hardware
+
+    return {} if path is None else read_hardware(path)
+
+
+def _writable(path: Path) -> None:
+    """Raise InputError where no file can be written under a path, before minutes are spent."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise InputError([Fault("command line", "--out", "is a folder", str(path))])
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "must be a file in a folder that exists and can be written to"
+        raise InputError([Fault("command line", "--out", reason, str(path))])
+
+
+def _readable(path: Path, name: str) -> None:
     """Raise InputError where there is no such file."""
     if not path.is_file():
-        raise InputError([Fault("command line", "MEASURED.csv", "is no file", str(path))])
+        raise InputError([Fault("command line", name, "is no file", str(path))])
 
 
-def _plain(value: Any) -> Any:
-    """Return what JSON can hold of a number or array of another library."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+def plain(value: Any) -> Any:
+    """Return what JSON can hold: numbers of other libraries as plain ones, NaN as null."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -42,6 +42,28 @@ def gpu_view(gpus: Iterable[Gpu]) -> RenderableType:
     return table
 
 
+def figure_view(gpu: Gpu) -> RenderableType:
+    """Show every figure of one GPU with its unit, source and date."""
+    also = f", also {', '.join(gpu.aliases)}" if gpu.aliases else ""
+    columns = [("figure", "left"), ("value", "right"), ("source", "left"), ("date", "left")]
+    table = grid(f"{gpu.name}{also}: {gpu.architecture}", columns)
+    peaks = {f"dense peak {kind}, TFLOP/s": peak for kind, peak in gpu.peak_tflops.items()}
+    figures: dict[str, Figure | None] = {
+        **peaks,
+        "memory, GB": gpu.memory_gb,
+        "memory that the driver reports, MiB": gpu.reported_mib,
+        "memory bandwidth, GB/s": gpu.bandwidth_gb_per_s,
+        f"{gpu.link.kind} link, one direction, GB/s": gpu.link.gb_per_s,
+        f"{gpu.link.kind} link, one message, µs": gpu.link.latency_us,
+        "price, $/h": gpu.usd_per_hour,
+    }
+    for name, figure in figures.items():
+        if figure is not None:
+            source = f"{figure.source.title}, {figure.source.url}"
+            table.add_row(name, _value(figure), source, figure.source.date)
+    return table
+
+
 def model_view(models: Iterable[ModelEntry]) -> RenderableType:
     """Show every model: layers, parameters in all and per token, attention, source."""
     table = grid(

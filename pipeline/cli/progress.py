@@ -64,6 +64,33 @@ def _now_and_then(
     return show
 
 
+@contextmanager
+def counting(console: Console, unit: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Yield a function that shows how many units of long work are done, and what comes now.
+
+    A bar on a terminal, elsewhere a line at the start and then every so often.
+    """
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+            task = bar.add_task(unit, total=None)
+            yield lambda done, total, what: bar.update(
+                task, description=f"{unit}: {what}", completed=done, total=total
+            )
+        return
+    started, last = time.monotonic(), -math.inf
+
+    def show(done: int, total: int, what: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            left = f", {duration((now - started) / done * (total - done))} left" if done else ""
+            console.print(f"{unit} {done + 1} of {total}: {what}{left}", markup=False)
+
+    yield show
+
+
 def log(event: str, **values: Any) -> None:
     """Write one JSON object as a line to standard error: the time, the event, and its values."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.config.schema import Config, ModelSection, NetworkSection
+from pipeline.config.hardware import gpus_of
+from pipeline.config.schema import Config, ModelSection, NetworkSection, PerformanceSection
 from pipeline.instance import (
     Baseline,
     GpuFigures,
@@ -17,12 +18,14 @@ from pipeline.instance import (
 )
 from pipeline.model_shape import ModelShape
 from pipeline.network import Network, Override, matrix_network, uniform_network
+from pipeline.roofline.constant_files import table_of
 
 DEFAULT_BASELINES = ("V100", "V100-16G", "V100-32G")
 
 
 def build_instance(config: Config) -> Instance:
     """Build the instance of a config that was checked."""
+    hardware = gpus_of(config.performance.hardware)
     pool = tuple(
         GpuType(
             kind.gpu,
@@ -32,16 +35,13 @@ def build_instance(config: Config) -> Instance:
             kind.max_tp,
             kind.gpus_per_node,
             kind.link_gb_per_s,
+            hardware.get(kind.gpu),
         )
         for kind in config.pool
     )
     limits: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in config.limits.model_dump().items()
-    }
-    figures = {
-        name: GpuFigures(**section.model_dump())
-        for name, section in config.performance.gpus.items()
     }
     return Instance(
         name=config.name,
@@ -50,7 +50,7 @@ def build_instance(config: Config) -> Instance:
         pool=pool,
         network=_network(config.network, sum(kind.count for kind in pool)),
         limits=Limits(**limits),
-        performance=Performance(config.performance.model, figures),
+        performance=_performance(config.performance),
         baseline=_baseline(config),
         serving=_serving(config),
     )
@@ -69,6 +69,13 @@ def _workload(config: Config) -> Workload:
     if section.sequence_length is None or section.batch_size is None:
         return Workload((section.input_tokens or 0) + (section.output_tokens or 0), 1)
     return Workload(section.sequence_length, section.batch_size)
+
+
+def _performance(section: PerformanceSection) -> Performance:
+    """Return the performance model with what the config states beside its catalogue."""
+    figures = {name: GpuFigures(**known.model_dump()) for name, known in section.gpus.items()}
+    constants = None if section.constants is None else table_of(section.constants)
+    return Performance(section.model, figures, constants)
 
 
 def _serving(config: Config) -> Serving | None:

@@ -50,7 +50,7 @@ def gpus_known(
 ) -> Iterator[Fault]:
     """Every GPU of the pool has figures in the performance model."""
     if performance.model == "roofline":
-        yield from _catalogued(document, gpu_names)
+        yield from _catalogued(document, gpu_names, performance)
         return
     known = sorted({*GPU_FIGURES, *performance.gpus})
     for index, name in gpu_names.items():
@@ -63,14 +63,19 @@ def gpus_known(
             yield document.fault(("pool", index, "gpu"), reason, name)
 
 
-def _catalogued(document: Document, gpu_names: dict[int, str]) -> Iterator[Fault]:
-    """Every GPU of the pool is in the catalogue of the roofline model."""
+def _catalogued(
+    document: Document, gpu_names: dict[int, str], performance: PerformanceSection
+) -> Iterator[Fault]:
+    """Every GPU of the pool is in the catalogue of the roofline model, or the config states it."""
     for index, name in gpu_names.items():
+        if name in performance.hardware:
+            continue
         try:
             find_gpu(name)
         except CatalogueError as error:
-            reason = str(error).split(": ", 2)[-1]
-            yield document.fault(("pool", index, "gpu"), reason.rstrip("."), name)
+            near = str(error).split(": ", 2)[-1].partition(" To add one")[0].rstrip(".")
+            reason = f"{near}; add its figures under performance.hardware.{name}"
+            yield document.fault(("pool", index, "gpu"), reason, name)
 
 
 def gpus_listed_once(document: Document, gpu_names: dict[int, str]) -> Iterator[Fault]:
@@ -195,17 +200,23 @@ def hosts_suit_model(
                 reason = "is not known to the flops model"
                 yield document.fault(("pool", index, name), reason, getattr(kind, name))
         elif kind.gpus_per_node is not None:
-            yield from _host_faults(document, index, kind, network)
+            yield from _host_faults(document, index, kind, network, performance)
 
 
 def _host_faults(
-    document: Document, index: int, kind: GpuSection, network: NetworkSection
+    document: Document,
+    index: int,
+    kind: GpuSection,
+    network: NetworkSection,
+    performance: PerformanceSection,
 ) -> Iterator[Fault]:
     size = kind.gpus_per_node or 1
     if size & (size - 1):
         yield document.fault(("pool", index, "gpus_per_node"), "must be a power of two", size)
     with contextlib.suppress(CatalogueError):
-        inside = kind.link_gb_per_s or find_gpu(kind.gpu).link.gb_per_s.value
+        own = performance.hardware.get(kind.gpu)
+        link = find_gpu(kind.gpu).link.gb_per_s.value if own is None else own.link.gb_per_s
+        inside = kind.link_gb_per_s or link
         if network.gb_per_s is not None and network.gb_per_s > inside:
             reason = f"must be at most the link inside hosts of {kind.gpu}, {inside:g} GB/s"
             yield document.fault(("network", "gb_per_s"), reason, network.gb_per_s)
@@ -224,6 +235,19 @@ def network_suits_model(
     if network.gb_per_s == 0:
         reason = "must be greater than 0 for the roofline model"
         yield document.fault(("network", "gb_per_s"), reason, 0)
+
+
+def performance_suits_model(document: Document, performance: PerformanceSection) -> Iterator[Fault]:
+    """What stands beside the catalogue of a performance model is for that model."""
+    if performance.model == "flops" and performance.constants is not None:
+        reason = "must be roofline where performance.constants are given"
+        yield document.fault(("performance", "model"), reason, "flops")
+    if performance.model == "flops" and performance.hardware:
+        reason = "is not known to the flops model; give performance.gpus"
+        yield document.fault(("performance", "hardware"), reason, ", ".join(performance.hardware))
+    if performance.model == "roofline" and performance.gpus:
+        reason = "is not known to the roofline model; give performance.hardware"
+        yield document.fault(("performance", "gpus"), reason, ", ".join(performance.gpus))
 
 
 def formulation_suits_model(
@@ -313,6 +337,7 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (limits_suit_model, ("workload", "limits", "performance")),
     (hosts_suit_model, ("pool", "network", "performance")),
     (network_suits_model, ("network", "performance")),
+    (performance_suits_model, ("performance",)),
     (formulation_suits_model, ("solver", "performance")),
     (network_is_one, ("network",)),
     (network_covers_pool, ("num_gpus", "network")),

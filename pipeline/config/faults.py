@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from pipeline.config.document import Document, Path
 from pipeline.config.schema import Config
 from pipeline.errors import Fault
-
-_PLAIN: Mapping[str, str] = {
-    "missing": "is missing",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "string_type": "must be text",
-    "bool_type": "must be true or false",
-    "list_type": "must be a list",
-    "dict_type": "must hold fields",
-    "model_type": "must hold fields",
-    "model_attributes_type": "must hold fields",
-    "finite_number": "must be a finite number",
-    "greater_than": "must be greater than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be one of {expected}",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
-}
+from pipeline.fault_words import reason
 
 
 def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
@@ -45,17 +24,7 @@ def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
             hint = _hint(path[-1], _known_fields(path[:-1]))
             yield document.fault(path, f"is not a known field{hint}", detail["input"])
         else:
-            yield document.fault(path, _reason(detail), detail["input"])
-
-
-def _reason(detail: ErrorDetails) -> str:
-    """Return the reason as a clause that follows the field's name."""
-    if detail["type"] == "value_error":
-        return str(detail["ctx"]["error"])
-    pattern = _PLAIN.get(detail["type"])
-    if pattern is None:
-        return detail["msg"][:1].lower() + detail["msg"][1:]
-    return pattern.format(**detail.get("ctx", {}))
+            yield document.fault(path, reason(detail), detail["input"])
 
 
 def _known_fields(path: Path) -> list[str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.yaml_file import read_text
 from pipeline.errors import Fault, InputError, missing
-from pipeline.model_shape import ModelConfigError, ModelShape, from_hf_config
+from pipeline.model_config import ModelConfigError, from_hf_config, text_fields
+from pipeline.model_shape import ModelShape
+from pipeline.weight_bytes import UnknownWeightTypeError, bytes_per_weight
 
-COPIED = (
+# Fields whose faults are told by the schema, which names them as a user wrote them.
+PLAIN = (
     "num_hidden_layers",
     "hidden_size",
     "intermediate_size",
@@ -21,13 +23,6 @@ COPIED = (
     "vocab_size",
     "head_dim",
 )
-BYTES_PER_WEIGHT: Mapping[str, float] = {
-    "float32": 4,
-    "float16": 2,
-    "bfloat16": 2,
-    "float8_e4m3fn": 1,
-    "int8": 1,
-}
 
 
 def read_hf_config(path: Path) -> dict[str, Any]:
@@ -39,53 +34,28 @@ def read_hf_config(path: Path) -> dict[str, Any]:
         raise InputError([missing(file, "file", f"is not valid JSON: {error}")]) from None
     if not isinstance(found, dict):
         raise InputError([Fault(file, "file", "must hold an object", found)])
-    field = "dtype" if found.get("dtype") is not None else "torch_dtype"
-    dtype = found.get(field)
-    dtype = "bfloat16" if dtype is None else dtype
-    if not isinstance(dtype, str) or dtype not in BYTES_PER_WEIGHT:
-        known = ", ".join(BYTES_PER_WEIGHT)
-        raise InputError([Fault(file, field, f"must be one of {known}", dtype)])
-    fields = {key: found[key] for key in COPIED if found.get(key) is not None}
-    name = found.get("_name_or_path") or path.resolve().parent.name
-    stated = {"name": str(name), "bytes_per_weight": BYTES_PER_WEIGHT[dtype], **fields}
-    return {**stated, **_particulars(found, str(name), file)}
-
-
-# Fields that say what is particular about a model: experts, latent attention, windows.
-PARTICULAR = (
-    "num_experts",
-    "experts_per_token",
-    "shared_experts",
-    "moe_intermediate_size",
-    "first_dense_layers",
-    "kv_lora_rank",
-    "q_lora_rank",
-    "qk_nope_head_dim",
-    "qk_rope_head_dim",
-    "v_head_dim",
-    "sliding_window",
-    "sliding_window_share",
-    "tie_word_embeddings",
-    "gated_ffn",
-)
-
-
-def _particulars(found: dict[str, Any], name: str, file: str) -> dict[str, Any]:
-    """Return what is particular about a model, where its config says so.
-
-    Faults of the plain fields are left to the schema, which names them as a user wrote them.
-    """
+    text = text_fields(found)
     try:
-        shape = from_hf_config(found, name)
+        size = bytes_per_weight(text)
+    except UnknownWeightTypeError as error:
+        raise InputError([Fault(file, error.field, str(error), error.value)]) from None
+    name = str(found.get("_name_or_path") or path.resolve().parent.name)
+    return {**_shape_fields(found, text, name, file), "bytes_per_weight": size}
+
+
+def _shape_fields(
+    found: dict[str, Any], text: dict[str, Any], name: str, file: str
+) -> dict[str, Any]:
+    """Return what a model's shape says beyond the usual, or the plain fields for the schema."""
+    try:
+        shape = dataclasses.asdict(from_hf_config(found, name))
     except ModelConfigError as error:
-        experts = ("num_experts_per_tok", "kv_lora_rank", "q_lora_rank", "sliding_window")
-        told = [text for text in error.faults if any(key in text for key in experts)]
+        told = [told for told in error.faults if told.split(": ")[1] not in PLAIN]
         if told:
-            raise InputError([_fault(file, text) for text in told]) from None
-        return {}
-    plain = {field.name: field.default for field in dataclasses.fields(ModelShape)}
-    values = {key: getattr(shape, key) for key in PARTICULAR}
-    return {key: value for key, value in values.items() if value != plain[key]}
+            raise InputError([_fault(file, each) for each in told]) from None
+        return {"name": name, **{key: text[key] for key in PLAIN if key in text}}
+    usual = {field.name: field.default for field in dataclasses.fields(ModelShape)}
+    return {key: value for key, value in shape.items() if value != usual[key]}
 
 
 def _fault(file: str, text: str) -> Fault:

@@ -28,7 +28,15 @@ from pipeline.instance import Instance
 
 Assignment = tuple[str, Any]
 # Sections that are no part of the instance, and files, which are read before anything is swept.
-NOT_SWEPT = (["name"], ["solver"], ["sweep"], ["hf_config"], ["network", "matrix"])
+NOT_SWEPT = (
+    ["name"],
+    ["solver"],
+    ["sweep"],
+    ["hf_config"],
+    ["network", "matrix"],
+    ["performance", "constants"],
+    ["performance", "hardware"],
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,8 @@ def _resolve_files(document: Document, base: Path) -> None:
     _resolve_matrix(document, base)
     _resolve_model(document, base)
     _resolve_catalogue(document)
+    for name in ("constants", "hardware"):
+        _resolve_performance(document, base, name)
 
 
 def _resolve_matrix(document: Document, base: Path) -> None:
@@ -170,6 +180,26 @@ def _resolve_model(document: Document, base: Path) -> None:
     else:
         document.faults.append(document.fault(("hf_config",), "must be the name of a file", named))
         document.origins["model",] = document.where(("hf_config",))
+
+
+def _resolve_performance(document: Document, base: Path, name: str) -> None:
+    """Read the file under `performance.constants` or `performance.hardware` into its place."""
+    performance = document.data.get("performance")
+    named = performance.get(name) if isinstance(performance, dict) else None
+    if not isinstance(performance, dict) or named is None or isinstance(named, dict):
+        return
+    path, read = ("performance", name), {}
+    if isinstance(named, str):
+        file = base / named
+        try:
+            read = {name: read_yaml(file).data}
+            document.origins[path] = (str(file), "")
+        except InputError as error:
+            document.note_unread(error)
+    else:
+        document.faults.append(document.fault(path, "must be the name of a file", named))
+    others = {key: value for key, value in performance.items() if key != name}
+    document.data = {**document.data, "performance": {**others, **read}}
 
 
 def _validated(document: Document) -> Config:

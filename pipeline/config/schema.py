@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    field_validator,
+)
 
 from pipeline.budgets import PRESETS as BUDGET_PRESETS
 from pipeline.config.ids import parse_gpu_ids
 from pipeline.granularity import parse_granularity
+from pipeline.roofline.constant_files import FittedConstants
 
 GpuIds = Annotated[frozenset[int], PlainValidator(parse_gpu_ids), PlainSerializer(sorted)]
 MAX_LAYERS = 10_000
@@ -23,6 +31,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Degree = Annotated[int, Field(ge=1, le=1024)]
 NotNegativeCount = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
+ComputeType = Literal["fp16", "bf16", "fp8", "int8", "int4", "fp4"]
 
 
 def granularity_name(value: object) -> str:
@@ -151,7 +160,7 @@ class WorkloadSection(Section):
     """Requests at once: a number, a list to choose from, or auto: the best that fits."""
     micro_batches: Choice = "auto"
     """Micro-batches in flight: a number, a list to choose from, or auto: 1 to `max_stages`."""
-    compute_type: Literal["fp16", "bf16", "fp8", "int8", "int4", "fp4"] = "fp16"
+    compute_type: ComputeType = "fp16"
     """Type in which matrices are multiplied; weights take `model.bytes_per_weight`."""
     kv_bytes: Annotated[float, Field(gt=0, le=4)] = 2.0
     """Bytes of an element of the KV cache."""
@@ -246,6 +255,42 @@ class GpuFiguresSection(Section):
     """Share of the peak that is reached."""
 
 
+class LinkSection(Section):
+    """Link between GPUs of one host."""
+
+    kind: Literal["nvlink", "pcie"]
+    """`nvlink`: through a switch that every pair has to itself; `pcie`: a bus that all share."""
+    gb_per_s: Positive
+    """Bandwidth in one direction, GB/s."""
+    latency_us: Positive = 10.0
+    """Time of one message, µs."""
+
+
+class HardwareSection(Section):
+    """What the `roofline` model needs to know of a GPU; its datasheet has it."""
+
+    architecture: Annotated[str, Field(min_length=1)]
+    """As `placement gpus --json` names it, so that constants fitted on its relatives hold; one that
+    no fit has seen runs on what all GPUs have in common."""
+    tflops: dict[ComputeType, Positive]
+    """Dense peak by compute type, TFLOP/s; `fp16` must be among them, absent types run in it."""
+    memory_gb: Positive
+    """Nominal memory, GB."""
+    reported_mib: Positive | None = None
+    """Memory as its driver reports it, MiB; absent: `memory_gb` as 10⁹ bytes each."""
+    gb_per_s: Positive
+    """Memory bandwidth, GB/s."""
+    link: LinkSection
+    """Link between GPUs of one host."""
+
+    @field_validator("tflops")
+    @classmethod
+    def _has_fp16(cls, peaks: dict[str, float]) -> dict[str, float]:
+        if "fp16" not in peaks:
+            raise ValueError("must hold fp16")
+        return peaks
+
+
 class PerformanceSection(Section):
     """Which performance model to believe."""
 
@@ -253,6 +298,12 @@ class PerformanceSection(Section):
     """`flops`: the published formula; `roofline`: scored on measurements, for decisions."""
     gpus: dict[str, GpuFiguresSection] = Field(default_factory=dict)
     """Figures of GPUs that the `flops` model lacks, or that should replace its own."""
+    hardware: dict[str, HardwareSection] = Field(default_factory=dict)
+    """GPUs that the catalogue of the `roofline` model lacks, or that should replace its own; or the
+    name of a YAML file of them, relative to the config."""
+    constants: FittedConstants | None = None
+    """File of `placement calibrate` with the constants to believe, relative to the config; absent:
+    those that come with the package. `roofline` only. `run.json` holds its content."""
 
 
 class SolverSection(Section):

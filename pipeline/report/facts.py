@@ -90,16 +90,29 @@ def provenance(results: Results) -> list[tuple[str, str]]:
         ("hash of the instance", str(run["instance_hash"])),
         ("results schema", str(run["schema_version"])),
         ("performance model", str(run["config"]["performance"]["model"])),
+        *_constants(run["config"]["performance"]),
     ]
 
 
 def shown_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config without what is too long to read: a bandwidth matrix as its size."""
+    """Return the config without what is too long to read.
+
+    A bandwidth matrix is shown as its size, fitted constants as where they come from.
+    """
+    shown = dict(config)
     rows = config["network"].get("rows")
-    if not rows or len(rows) <= 16:
-        return dict(config)
-    size = f"{len(rows)} × {len(rows)} matrix"
-    return {**config, "network": {**config["network"], "rows": size}}
+    if rows and len(rows) > 16:
+        size = f"{len(rows)} × {len(rows)} matrix"
+        shown["network"] = {**config["network"], "rows": size}
+    for _, provenance in _constants(config.get("performance", {})):
+        shown["performance"] = {**config["performance"], "constants": provenance}
+    return shown
+
+
+def _constants(performance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say where the constants come from, where a run was given its own."""
+    given = performance.get("constants")
+    return [("constants", str(given["provenance"]))] if given else []
 
 
 def _which_placement(results: Results, advice: Advice) -> Fact:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ResultsError
+from pipeline.results.json_text import readable_json
 from pipeline.results.parts import (
     POINTS,
     SEGMENTS,
@@ -133,7 +134,7 @@ class Store:
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         """Write `run.json`."""
-        text = json.dumps({"schema_version": SCHEMA_VERSION, **run}, indent=2, allow_nan=False)
+        text = readable_json({"schema_version": SCHEMA_VERSION, **run})
         temporary = self.directory / f".{RUN_FILE}.{uuid.uuid4().hex}"
         temporary.write_text(text + "\n", encoding="utf-8")
         os.replace(temporary, self.directory / RUN_FILE)

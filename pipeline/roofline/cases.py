@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.catalogue import find_engine, find_gpu
+from pipeline.catalogue import Gpu, find_engine, find_gpu
 from pipeline.catalogue.records import peak_tflops
 from pipeline.model_shape import (
     ModelShape,
@@ -39,10 +39,11 @@ class Case:
     phase: `prefill` (prompts only), `decode` (one step at context input_len + output_len/2),
     `static` (one batch from start to end), `offline` (all requests queued), `online` (closed
     loop of so many users). layers: how many the figure is for; fewer than the model's leave
-    out LM head and host time. memory_gb, link_gb_per_s: None for the catalogue's.
+    out LM head and host time. memory_gb, link_gb_per_s: None for the catalogue's. gpu: a name of
+    the catalogue, or a GPU that it lacks.
     """
 
-    gpu: str
+    gpu: str | Gpu
     shape: ModelShape
     phase: str
     requests: float
@@ -84,13 +85,13 @@ def _column(values: Sequence[float]) -> Numbers:
 
 @cache
 def hardware_row(
-    gpu_name: str, compute_type: str, memory_gb: float | None, link_gb_per_s: float | None
+    named: str | Gpu, compute_type: str, memory_gb: float | None, link_gb_per_s: float | None
 ) -> tuple[float, ...]:
     """Figures of one GPU in the order of `Hardware`, in base units.
 
     Memory is what the driver reports, scaled where the pool states another nominal size.
     """
-    gpu = find_gpu(gpu_name)
+    gpu = find_gpu(named)
     return (
         peak_tflops(gpu, compute_type) * 1e12,
         peak_tflops(gpu, "fp16") * 1e12,
@@ -124,9 +125,9 @@ def work_row(shape: ModelShape, tp: int, bytes_per_kv_element: float) -> tuple[f
 
 
 @cache
-def level_members(gpu_name: str, engine_name: str, compute_type: str) -> tuple[str, ...]:
+def level_members(named: str | Gpu, engine_name: str, compute_type: str) -> tuple[str, ...]:
     """Member of each of `LEVELS` that a case belongs to."""
-    gpu, engine = find_gpu(gpu_name), find_engine(engine_name)
+    gpu, engine = find_gpu(named), find_engine(engine_name)
     return (
         "all",
         gpu.architecture,

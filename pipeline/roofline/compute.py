@@ -12,14 +12,13 @@ def smooth_max(first: Numbers, second: Numbers, sharpness: Numbers) -> Numbers:
     """Larger of two times, rounded where they meet: (a^p + b^p)^(1/p).
 
     p → ∞ is the plain roofline; a finite p says how badly compute and memory traffic overlap
-    near the ridge point. Scaled by the larger, so it cannot overflow. Source: Williams,
-    Waterman and Patterson, "Roofline" (CACM 2009), with the corner smoothed.
+    near the ridge point. Scaled by the larger, a·(1 + (b/a)^p)^(1/p) for a ≥ b, so it cannot
+    overflow. Source: Williams, Waterman and Patterson, "Roofline" (CACM 2009), with the corner
+    smoothed.
     """
-    largest = np.maximum(np.maximum(first, second), 1e-30)
-    return np.asarray(
-        largest
-        * ((first / largest) ** sharpness + (second / largest) ** sharpness) ** (1 / sharpness)
-    )
+    largest = np.maximum(first, second)
+    share = np.minimum(first, second) / np.maximum(largest, 1e-30)
+    return np.asarray(largest * (1.0 + share**sharpness) ** (1.0 / sharpness))
 
 
 def touched_experts(tokens: Numbers, experts: Numbers, per_token: Numbers) -> Numbers:

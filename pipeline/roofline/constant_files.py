@@ -6,19 +6,20 @@ import os
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.catalogue.errors import CatalogueError
+from pipeline.fault_words import told
 from pipeline.roofline.constants import CONSTANT_NAMES, LEVELS, ConstantTable, Effect, Prior, Spread
 
 FORMAT = "roofline-constants/1"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class _PriorText(_Strict):
@@ -33,26 +34,63 @@ class _PriorFile(_Strict):
     constants: dict[str, _PriorText]
 
 
+def _one_of(names: tuple[str, ...]) -> AfterValidator:
+    """Check that a text is one of some names."""
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _about_one(bounds: list[float]) -> list[float]:
+    """Check that a range of measured over predicted holds the prediction itself."""
+    if not 0 < bounds[0] <= 1 <= bounds[1]:
+        raise ValueError("must be a share of at most 1, and one of at least 1")
+    return bounds
+
+
+Range = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_about_one)]
+
+
 class _EffectText(_Strict):
-    constant: str
-    level: str
-    member: str
+    constant: Annotated[str, _one_of(CONSTANT_NAMES)]
+    level: Annotated[str, _one_of(LEVELS)]
+    member: str = Field(min_length=1)
     mean: float
     deviation: float = Field(ge=0)
     determined: float = Field(ge=0, le=1)
 
 
 class _SpreadText(_Strict):
-    known: list[float] = Field(min_length=2, max_length=2)
-    unknown: list[float] = Field(min_length=2, max_length=2)
+    known: Range
+    unknown: Range
 
 
-class _FittedFile(_Strict):
-    format: str
+def _sound(effects: list[_EffectText]) -> list[_EffectText]:
+    """Check that every effect is one that the model has, and stands there once."""
+    seen: set[tuple[str, str, str]] = set()
+    for effect in effects:
+        name = f"{effect.constant} / {effect.level} {effect.member}"
+        levels = _priors()[effect.constant].spread
+        if effect.level not in levels:
+            raise ValueError(f"{name}: {effect.constant} differs by {', '.join(levels)} alone")
+        if (effect.constant, effect.level, effect.member) in seen:
+            raise ValueError(f"{name}: stands here twice")
+        seen.add((effect.constant, effect.level, effect.member))
+    return effects
+
+
+class FittedConstants(_Strict):
+    """What a file of fitted constants holds; `undetermined` is for readers and follows from it."""
+
+    format: Annotated[str, _one_of((FORMAT,))]
     provenance: str
     prediction_spread: _SpreadText
-    undetermined: list[str]
-    effects: list[_EffectText]
+    undetermined: list[str] = Field(default_factory=list, exclude=True)
+    effects: Annotated[list[_EffectText], AfterValidator(_sound)]
 
 
 def _validated(model: type[Any], contents: object, file: str) -> Any:
@@ -60,11 +98,7 @@ def _validated(model: type[Any], contents: object, file: str) -> Any:
     try:
         return model.model_validate(contents)
     except ValidationError as error:
-        lines = [
-            f"{file}: {'.'.join(map(str, fault['loc']))}: {fault['msg']} (got {fault['input']!r})"
-            for fault in error.errors()
-        ]
-        raise CatalogueError("\n".join(lines)) from error
+        raise CatalogueError("\n".join(told(file, fault) for fault in error.errors())) from error
 
 
 @cache
@@ -95,21 +129,18 @@ def read_constants(path: str | os.PathLike[str]) -> ConstantTable:
         contents = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CatalogueError(f"{name}: file: cannot be read as YAML (got {error})") from error
-    file: _FittedFile = _validated(_FittedFile, contents, name)
-    faults = [
-        f"{name}: effects.{index}: constant or level is unknown"
-        f" (got {effect.constant!r}, {effect.level!r})"
-        for index, effect in enumerate(file.effects)
-        if effect.constant not in CONSTANT_NAMES or effect.level not in LEVELS
-    ]
-    if file.format != FORMAT:
-        faults.append(f"{name}: format: must be {FORMAT} (got {file.format!r})")
-    if faults:
-        raise CatalogueError("\n".join(faults))
-    effects = tuple(Effect(**effect.model_dump()) for effect in file.effects)
-    known, unknown = file.prediction_spread.known, file.prediction_spread.unknown
-    spread = Spread((known[0], known[1]), (unknown[0], unknown[1]))
-    return ConstantTable(_priors(), effects, file.provenance, spread)
+    return table_of(_validated(FittedConstants, contents, name))
+
+
+def table_of(fitted: FittedConstants) -> ConstantTable:
+    """Return the table of constants that the contents of a file make with the package's priors."""
+    effects = tuple(Effect(**effect.model_dump()) for effect in fitted.effects)
+    (low, high), (lowest, highest) = (
+        fitted.prediction_spread.known,
+        fitted.prediction_spread.unknown,
+    )
+    spread = Spread((low, high), (lowest, highest))
+    return ConstantTable(_priors(), effects, fitted.provenance, spread)
 
 
 def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -136,6 +138,17 @@ class ConstantTable:
     def means(self) -> Mapping[tuple[str, str, str], float]:
         """Fitted shift of each (constant, level, member)."""
         return {(item.constant, item.level, item.member): item.mean for item in self.effects}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """20 hexadecimal digits that stand for all in the table that decides a prediction."""
+        priors = {
+            name: (prior.value, prior.fraction, dict(prior.spread), dict(prior.offsets))
+            for name, prior in self.priors.items()
+        }
+        decisive = [priors, [astuple(effect) for effect in self.effects], astuple(self.spread)]
+        text = json.dumps(decisive, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def undetermined(self) -> tuple[str, ...]:
         """Effects that the data could not determine: they keep their prior."""

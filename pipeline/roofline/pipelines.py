@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.catalogue import find_engine, find_gpu
+from pipeline.catalogue import Gpu, find_engine, find_gpu
 from pipeline.roofline.cases import level_members
 from pipeline.roofline.compute import Numbers
 from pipeline.roofline.constants import LEVELS, Constants, ConstantTable, resolve
@@ -71,25 +71,25 @@ def pipeline_figures(
     return PipelineFigures(rate, ttft_s, tpot_s)
 
 
-def request_overhead(engine: str, gpu: str, table: ConstantTable) -> float:
+def request_overhead(engine: str, gpu: str | Gpu, table: ConstantTable) -> float:
     """Time of one request outside the GPUs, s."""
     return float(_constants(engine, gpu, table).request_overhead_s[0])
 
 
-def round_inefficiency(engine: str, gpu: str, table: ConstantTable) -> float:
+def round_inefficiency(engine: str, gpu: str | Gpu, table: ConstantTable) -> float:
     """Return the time of a round of several micro-batches over that of the ideal round."""
     return float(_constants(engine, gpu, table).pipeline_inefficiency[0])
 
 
-def _constants(engine: str, gpu: str, table: ConstantTable) -> Constants:
+def _constants(engine: str, gpu: str | Gpu, table: ConstantTable) -> Constants:
     """Resolve the constants of an engine on a GPU."""
-    members = level_members(find_gpu(gpu).name, engine, "fp16")
+    members = level_members(gpu, engine, "fp16")
     labels = {level: (member,) for level, member in zip(LEVELS, members, strict=True)}
     return resolve(table, labels)
 
 
 def throughput_range(
-    tokens_per_s: float, gpus: frozenset[str], engine: str, table: ConstantTable
+    tokens_per_s: float, gpus: frozenset[str | Gpu], engine: str, table: ConstantTable
 ) -> tuple[float, float]:
     """Range that holds four of five measurements of such a prediction, tokens/s.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.catalogue import find_gpu
+from pipeline.catalogue import Gpu
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import Case, CaseArrays, case_arrays
 from pipeline.roofline.communication import hop_seconds
@@ -64,7 +64,7 @@ class StageFigures:
 
 
 def _one_case(
-    gpu: str,
+    gpu: str | Gpu,
     tp: int,
     shape: ModelShape,
     workload: Workload,
@@ -152,7 +152,7 @@ def _memory(
 
 
 def stage_figures(
-    gpu: str,
+    gpu: str | Gpu,
     tp: int,
     sizes: Sequence[int] | Numbers,
     shape: ModelShape,
@@ -194,14 +194,19 @@ def stage_figures(
 
 
 def stage_hop_seconds(
-    tokens: Numbers, shape: ModelShape, gb_per_s: float, gpu: str, engine: str, table: ConstantTable
+    tokens: Numbers,
+    shape: ModelShape,
+    gb_per_s: float,
+    gpu: str | Gpu,
+    engine: str,
+    table: ConstantTable,
 ) -> Numbers:
     """Time to hand the activations of some tokens to the next stage over a link, s.
 
     gb_per_s: the network's bandwidth between the two groups, one direction.
     """
     workload = Workload("decode", 1.0, 1.0)
-    cases = _one_case(find_gpu(gpu).name, 1, shape, workload, engine, None)
+    cases = _one_case(gpu, 1, shape, workload, engine, None)
     constants = resolve(table, cases.labels)
     message = 2.0 * np.asarray(tokens, dtype=float) * shape.hidden_size
     return hop_seconds(message, constants.hop_latency_s, np.array(gb_per_s * 1e9))

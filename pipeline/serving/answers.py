@@ -15,7 +15,6 @@ from pipeline.instance import Instance
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.options import Option, stage_options
 from pipeline.placement import Placement, usd_per_token
-from pipeline.roofline.constant_files import shipped_table
 from pipeline.roofline.pipelines import throughput_range
 from pipeline.serving import methods
 from pipeline.serving.placement import ServedPlacement
@@ -27,8 +26,8 @@ from pipeline.settings import SolverSettings
 def serving_search(
     instance: Instance, sizes: Granularity, settings: SolverSettings
 ) -> ServingSearch:
-    """Return the search of an instance under the constants that come with the package."""
-    return ServingSearch(instance, sizes, settings, shipped_table())
+    """Return the search of an instance under its own constants."""
+    return ServingSearch(instance, sizes, settings, instance.performance.constant_table)
 
 
 def all_options(instance: Instance, sizes: Granularity) -> tuple[Option, ...]:
@@ -81,11 +80,13 @@ def _range(instance: Instance, placement: Placement) -> tuple[float, float]:
 
     Of experts, latent attention and sliding windows there is no measurement (docs/accuracy.md).
     """
-    shape, table, rate = instance.model, shipped_table(), placement.tokens_per_s
+    shape, rate = instance.model, placement.tokens_per_s
+    table = instance.performance.constant_table
     if shape.num_experts or shape.kv_lora_rank or shape.sliding_window:
         low, high = table.spread.unknown
         return rate * low, rate * high
-    gpus = frozenset(stage.gpu for stage in placement.stages)
+    used = {stage.gpu for stage in placement.stages}
+    gpus = frozenset(kind.hardware for kind in instance.pool if kind.name in used)
     return throughput_range(rate, gpus, serving_of(instance).engine, table)
 
 
@@ -149,7 +150,7 @@ def single_stage(instance: Instance, gpu: int, degree: int) -> tuple[float, floa
     )
     layers = instance.num_layers
     whole = Granularity("whole", (layers,))
-    search = ServingSearch(alone, whole, SolverSettings(), shipped_table())
+    search = ServingSearch(alone, whole, SolverSettings(), instance.performance.constant_table)
     fewest = int(np.argmin(search.tables.concurrency))
     needed_gb = search.tables.memory_gb(0, fewest, layers)
     picks = search.dealt({0: 1}).values()

@@ -133,7 +133,7 @@ def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
         hops=_hops(instance, step_tokens[serving.phase], table),
         prefill_hops=_hops(instance, step_tokens["prefill"], table),
         step_factor=_step_factor(instance, m, table),
-        overhead_s=request_overhead(serving.engine, instance.pool[0].name, table),
+        overhead_s=request_overhead(serving.engine, instance.pool[0].hardware, table),
     )
 
 
@@ -143,7 +143,7 @@ def _figures(
     """Return the roofline figures of all sizes of one group class."""
     kind, serving = instance.pool[gpu], serving_of(instance)
     return stage_figures(
-        kind.name,
+        kind.hardware,
         degree,
         np.arange(1, instance.num_layers + 1, dtype=np.float64),
         instance.model,
@@ -193,7 +193,7 @@ def _hops(instance: Instance, tokens: FloatArray, table: ConstantTable) -> Hops:
     serving, network = serving_of(instance), float(instance.network.bandwidth.max())
 
     def seconds(gb_per_s: float) -> FloatArray:
-        gpu = instance.pool[0].name
+        gpu = instance.pool[0].hardware
         return np.asarray(
             stage_hop_seconds(tokens, instance.model, gb_per_s, gpu, serving.engine, table)
         )
@@ -206,7 +206,7 @@ def _hops(instance: Instance, tokens: FloatArray, table: ConstantTable) -> Hops:
 
 def inside_gb_per_s(kind: GpuType) -> float:
     """Return the bandwidth between two GPUs of one host, one direction, GB/s."""
-    return kind.link_gb_per_s or find_gpu(kind.name).link.gb_per_s.value
+    return kind.link_gb_per_s or find_gpu(kind.hardware).link.gb_per_s.value
 
 
 def _step_factor(instance: Instance, micro_batches: FloatArray, table: ConstantTable) -> FloatArray:
@@ -214,5 +214,5 @@ def _step_factor(instance: Instance, micro_batches: FloatArray, table: ConstantT
     serving = serving_of(instance)
     if serving.phase == "prefill":
         return np.ones_like(micro_batches)
-    factor = round_inefficiency(serving.engine, instance.pool[0].name, table)
+    factor = round_inefficiency(serving.engine, instance.pool[0].hardware, table)
     return np.where(micro_batches > 1, factor, 1.0)

@@ -12,13 +12,19 @@ import numpy as np
 from pipeline.catalogue import find_gpu
 from pipeline.constant_fit import fit_constants, predicted_tokens_per_s
 from pipeline.held_out import (
-    Mask,
+    HALF,
+    Predicted,
+    Split,
+    Tell,
     configuration_half,
-    held_out_prediction,
+    held_out_predictions,
     left_out,
     random_half,
+    tell_nobody,
 )
 from pipeline.measurements import (
+    NONE,
+    Hardware,
     KvBlocks,
     Measurement,
     group_labels,
@@ -34,12 +40,14 @@ from pipeline.roofline.requests import room_tokens
 from pipeline.scores import (
     ChoiceScores,
     ErrorScores,
+    GroupScores,
     choice_scores,
     error_scores,
     scores_by_group,
 )
 
 SEEDS = (1, 2, 3, 4, 5)
+WHOLE = "half of the configurations"
 LEFT_OUT_DIMENSIONS = ("source", "gpu", "model", "engine")
 LENGTH_STEP = 1.25
 
@@ -63,7 +71,7 @@ class Report:
     """All scores of one measurement file.
 
     no_fit: priors alone; halves, configuration_halves: one entry per seed, scored on the other
-    half; by_group: errors of the unseen rows of all random halves, by dimension and member;
+    half; by_group: scores of the unseen rows of all random halves, by dimension and member;
     left_out: by dimension and member left out; kv, kv_no_fit: KV-block counts, where a file was
     given, with constants fitted on the throughput rows and with priors alone.
     """
@@ -72,8 +80,8 @@ class Report:
     no_fit: SplitScores
     halves: tuple[SplitScores, ...]
     configuration_halves: tuple[SplitScores, ...]
-    by_group: Mapping[str, Mapping[str, ErrorScores]]
-    left_out: Mapping[str, Mapping[str, ErrorScores]]
+    by_group: Mapping[str, Mapping[str, GroupScores]]
+    left_out: Mapping[str, Mapping[str, GroupScores]]
     kv: ErrorScores | None
     kv_no_fit: ErrorScores | None
 
@@ -95,6 +103,11 @@ def workload_key(entry: Measurement) -> tuple[Hashable, ...]:
     return (case.shape.name, case.shape.num_hidden_layers, case.layers, case.phase, *lengths)
 
 
+def _num_gpus(rows: Sequence[Measurement]) -> Numbers:
+    """Count the GPUs of every row."""
+    return np.array([float(entry.case.tp * entry.case.pp) for entry in rows])
+
+
 def usd_per_hour(entry: Measurement) -> float:
     """Price of the GPUs of a row, $/h; NaN where the catalogue states none."""
     price = find_gpu(entry.case.gpu).usd_per_hour
@@ -104,7 +117,7 @@ def usd_per_hour(entry: Measurement) -> float:
 def split_scores(rows: Sequence[Measurement], predicted: Numbers) -> SplitScores:
     """Scores of predictions for some rows."""
     measured = measured_tokens_per_s(rows)
-    gpus = np.array([float(entry.case.tp * entry.case.pp) for entry in rows])
+    gpus = _num_gpus(rows)
     dollars = np.array([usd_per_hour(entry) for entry in rows])
     keys = [workload_key(entry) for entry in rows]
     batch_keys = [(*key, entry.case.requests) for key, entry in zip(keys, rows, strict=True)]
@@ -128,55 +141,84 @@ def kv_scores(entries: Sequence[KvBlocks], table: ConstantTable) -> ErrorScores:
     return error_scores(predicted, np.array([entry.blocks for entry in entries]))
 
 
-def _pooled_groups(
-    parts: Sequence[tuple[list[Measurement], Numbers]],
-) -> dict[str, Mapping[str, ErrorScores]]:
-    """Errors by dimension over the unseen rows of all splits together."""
+def group_scores(
+    parts: Sequence[Predicted], only: str | None = None
+) -> dict[str, Mapping[str, GroupScores]]:
+    """Scores by dimension over the rows of all parts; only rows of one part are alternatives.
+
+    only: the one dimension to score, where not all are asked for.
+    """
     rows = [entry for part, _ in parts for entry in part]
     predicted = np.concatenate([values for _, values in parts])
-    measured = measured_tokens_per_s(rows)
+    keys = [(index, *workload_key(e)) for index, (part, _) in enumerate(parts) for e in part]
+    measured, gpus = measured_tokens_per_s(rows), _num_gpus(rows)
     return {
-        dimension: scores_by_group(predicted, measured, labels)
+        dimension: scores_by_group(predicted, measured, gpus, keys, labels)
         for dimension, labels in group_labels(rows).items()
+        if only in (None, dimension)
     }
 
 
-def _left_out_scores(measurements: Sequence[Measurement], dimension: str) -> dict[str, ErrorScores]:
-    """Errors on each member of a dimension, fitted on all the others."""
-    scores = {}
-    for member, training in left_out(measurements, dimension).items():
-        rows, predicted = held_out_prediction(measurements, training)
-        scores[member] = error_scores(predicted, measured_tokens_per_s(rows))
-    return scores
+def planned_splits(measurements: Sequence[Measurement]) -> list[Split]:
+    """List the splits of a report, each with at least two rows (left out: one) on either side."""
+    halves = [Split(HALF, str(seed), random_half(len(measurements), seed)) for seed in SEEDS]
+    whole = [Split(WHOLE, str(seed), configuration_half(measurements, seed)) for seed in SEEDS]
+    usable = [s for s in (*halves, *whole) if 2 <= s.training.sum() <= s.training.size - 2]
+    outs = [
+        Split(dimension, member, mask)
+        for dimension in LEFT_OUT_DIMENSIONS
+        for member, mask in left_out(measurements, dimension).items()
+    ]
+    return [*usable, *outs]
 
 
-def _usable(masks: Sequence[Mask]) -> list[Mask]:
-    """Keep the splits with at least two rows on each side."""
-    return [mask for mask in masks if 2 <= mask.sum() <= mask.size - 2]
+def _left_out_scores(split: Split, part: Predicted) -> GroupScores:
+    """Scores of the member that a split left out."""
+    return group_scores([part], split.kind)[split.kind][split.member]
 
 
-def report(measurements: Sequence[Measurement], kv: Sequence[KvBlocks] = ()) -> Report:
-    """All scores of some measurements."""
-    halves = _usable([random_half(len(measurements), seed) for seed in SEEDS])
-    configuration_halves = _usable([configuration_half(measurements, seed) for seed in SEEDS])
-    parts = [held_out_prediction(measurements, mask) for mask in halves]
-    whole = [held_out_prediction(measurements, mask) for mask in configuration_halves]
+def report(
+    measurements: Sequence[Measurement], kv: Sequence[KvBlocks] = (), tell: Tell = tell_nobody
+) -> Report:
+    """All scores of some measurements. tell: told before each of the fits what it is of."""
+    splits = planned_splits(measurements)
+    parts = list(held_out_predictions(measurements, splits, tell, following=1 if kv else 0))
+    pairs = list(zip(splits, parts, strict=True))
+    halves = [part for split, part in pairs if split.kind == HALF]
+    whole = [part for split, part in pairs if split.kind == WHOLE]
     return Report(
         rows=len(measurements),
         no_fit=split_scores(measurements, predicted_tokens_per_s(prior_table(), measurements)),
-        halves=tuple(split_scores(*part) for part in parts),
+        halves=tuple(split_scores(*part) for part in halves),
         configuration_halves=tuple(split_scores(*part) for part in whole),
-        by_group=_pooled_groups(parts) if parts else {},
+        by_group=group_scores(halves) if halves else {},
         left_out={
-            dimension: _left_out_scores(measurements, dimension)
+            dimension: {
+                split.member: _left_out_scores(split, part)
+                for split, part in pairs
+                if split.kind == dimension
+            }
             for dimension in LEFT_OUT_DIMENSIONS
         },
-        kv=kv_scores(kv, fit_constants(measurements, "all rows")) if kv else None,
+        kv=_fitted_kv_scores(measurements, kv, tell, len(splits)) if kv else None,
         kv_no_fit=kv_scores(kv, prior_table()) if kv else None,
     )
 
 
-def validate(csv_path: str | Path, kv_path: str | Path | None = None) -> Report:
+def _fitted_kv_scores(
+    measurements: Sequence[Measurement], kv: Sequence[KvBlocks], tell: Tell, made: int
+) -> ErrorScores:
+    """Score the block counts, which are never part of a fit, with constants of all rows."""
+    tell(made, made + 1, "all rows, for the block counts")
+    return kv_scores(kv, fit_constants(measurements, "all rows"))
+
+
+def validate(
+    csv_path: str | Path,
+    kv_path: str | Path | None = None,
+    tell: Tell = tell_nobody,
+    hardware: Hardware = NONE,
+) -> Report:
     """Score the model on a CSV of the documented form; raises MeasurementError for one at fault."""
-    kv = read_kv_blocks(kv_path) if kv_path else ()
-    return report(read_measurements(csv_path), kv)
+    kv = read_kv_blocks(kv_path, hardware) if kv_path else ()
+    return report(read_measurements(csv_path, hardware), kv, tell)

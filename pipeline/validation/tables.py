@@ -8,7 +8,8 @@ import numpy as np
 from rich.console import Group
 from rich.table import Table
 
-from pipeline.scores import ErrorScores
+from pipeline.scores import ErrorScores, GroupScores
+from pipeline.validation.given import GivenReport
 from pipeline.validation.report import Report, SplitScores
 
 TARGETS = {
@@ -27,12 +28,14 @@ def percent(share: float) -> str:
     return f"{100.0 * share:.2f} %" if np.isfinite(share) else "-"
 
 
-def mean_and_range(splits: Sequence[SplitScores], read: Callable[[SplitScores], float]) -> str:
-    """Mean over the splits, with the smallest and largest beside it."""
-    values = [read(split) for split in splits]
+def mean_and_range(name: str, splits: Sequence[SplitScores]) -> str:
+    """Mean of a figure over the splits, with the smallest and largest beside it."""
+    found = [FIGURES[name](split) for split in splits]
+    values = [value for value in found if np.isfinite(value)]
     if not values:
         return "-"
-    return f"{percent(float(np.mean(values)))} ({percent(min(values))} to {percent(max(values))})"
+    mean, low, high = (_shown(name, v) for v in (float(np.mean(values)), min(values), max(values)))
+    return f"{mean} ({low} to {high})"
 
 
 FIGURES: Mapping[str, Callable[[SplitScores], float]] = {
@@ -57,9 +60,9 @@ def headline_table(report: Report) -> Table:
     for name, read in FIGURES.items():
         table.add_row(
             name,
-            mean_and_range(report.halves, read),
-            mean_and_range(report.configuration_halves, read),
-            percent(read(report.no_fit)),
+            mean_and_range(name, report.halves),
+            mean_and_range(name, report.configuration_halves),
+            _shown(name, read(report.no_fit)),
         )
     return table
 
@@ -95,22 +98,50 @@ def target_table(report: Report) -> Table:
     return table
 
 
-def error_table(title: str, scores: Mapping[str, ErrorScores]) -> Table:
-    """Error figures per member of one dimension."""
+def error_table(title: str, scores: Mapping[str, GroupScores]) -> Table:
+    """Scores per member of one dimension."""
     table = Table(title=title)
-    for heading in ("", "rows", "median", "mean", "p90", "bias", "Spearman"):
+    headings = ("", "rows", "median", "mean", "p90", "bias", "Spearman", "pairs right", "regret")
+    for heading in headings:
         table.add_column(heading)
     for name, entry in scores.items():
-        table.add_row(
-            name,
-            str(entry.rows),
-            percent(entry.median),
-            percent(entry.mean),
-            percent(entry.p90),
-            percent(entry.bias),
-            f"{entry.spearman:.3f}",
-        )
+        choice = percent(entry.pairs_right), percent(entry.regret)
+        table.add_row(name, str(entry.rows), *_errors(entry), *choice)
     return table
+
+
+def _errors(entry: ErrorScores) -> tuple[str, ...]:
+    """Format the error figures of some rows."""
+    shares = (entry.median, entry.mean, entry.p90, entry.bias)
+    rank = f"{entry.spearman:.3f}" if np.isfinite(entry.spearman) else "-"
+    return (*map(percent, shares), rank)
+
+
+def given_tables(report: GivenReport) -> Group:
+    """Lay out the scores of given constants, with what must be kept in mind beside them."""
+    table = Table(title=f"{report.rows} rows under given constants")
+    for heading in ("figure", "reached"):
+        table.add_column(heading)
+    for name, read in FIGURES.items():
+        table.add_row(name, _shown(name, read(report.scores)))
+    if report.kv is not None:
+        table.add_row(f"KV blocks ({report.kv.rows}), median error", percent(report.kv.median))
+        table.add_row("KV blocks, 90th percentile of error", percent(report.kv.p90))
+    groups = [error_table(f"By {name}", scores) for name, scores in report.by_group.items()]
+    return Group(table, *groups, seen_sentence(report))
+
+
+def seen_sentence(report: GivenReport) -> str:
+    """Say that a fit may have seen what its constants are scored on here."""
+    return (
+        f"Constants: {report.provenance}. Rows that this fit had seen may be among those scored "
+        "here; without --constants every figure is on rows that its fit had not seen."
+    )
+
+
+def _shown(name: str, value: float) -> str:
+    """Format a figure: a rank correlation is no share."""
+    return f"{value:.3f}" if name == "Spearman" and np.isfinite(value) else percent(value)
 
 
 def report_tables(report: Report) -> Group:
@@ -127,4 +158,5 @@ def report_tables(report: Report) -> Group:
         for dimension, scores in report.left_out.items()
         if scores
     ]
-    return Group(target_table(report), headline_table(report), *groups, *outs)
+    few = [] if report.halves else ["Too few rows to fit on some and score the others."]
+    return Group(target_table(report), headline_table(report), *groups, *outs, *few)

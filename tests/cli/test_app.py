@@ -1,5 +1,6 @@
 """What every command has in common: help, exit codes, and errors that are messages."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import __version__
-from pipeline.cli.app import err, guarded, out
+from pipeline.cli.app import err, guarded, main, out
 from pipeline.errors import SolverError
 from tests.cli.runner import run
 from tests.sweeps import write_config, write_published_directory
@@ -28,6 +29,18 @@ def test_every_command_explains_itself(command: str) -> None:
 def test_the_help_of_all_names_every_command() -> None:
     text = run("--help").stdout
     assert all(f" {command} " in text for command in COMMANDS)
+
+
+def test_linear_algebra_keeps_to_one_thread_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for told, expected in ((None, "1"), ("3", "3")):
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+        if told is not None:
+            monkeypatch.setenv("OPENBLAS_NUM_THREADS", told)
+        with pytest.raises(SystemExit):
+            main(["--version"])
+        assert os.environ["OPENBLAS_NUM_THREADS"] == expected
 
 
 def test_the_version_is_printed() -> None:

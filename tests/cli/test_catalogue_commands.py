@@ -1,11 +1,14 @@
 """The commands around the roofline model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.roofline.constant_files import shipped_table, write_constants
+from pipeline.roofline.constants import Spread
 from tests.cli.runner import run, run_json
-from tests.roofline_helpers import ROW, write_csv
+from tests.roofline_helpers import BLOCK_ROW, ROW, write_csv
 
 CONFIG = Path(__file__).parent.parent.parent / "configs" / "llama-3.1-8b-workstation.yaml"
 FEW = ("--set", "workload.concurrency=8", "--set", "workload.micro_batches=[1, 2]")
@@ -16,6 +19,25 @@ def test_gpus_are_listed_with_source_and_date() -> None:
     assert listed["H100"]["memory_gb"]["value"] == 80
     assert listed["H100"]["memory_gb"]["source"]["date"]
     assert "RTX-4090" in run("gpus").stdout
+
+
+def test_a_gpu_is_shown_with_the_source_of_every_figure() -> None:
+    told = run("gpus", "h100", "A10G").stdout
+    lines = [line.rstrip() for line in told.splitlines()]
+    assert lines[0] == "H100, also H100-SXM, H100-SXM5-80G, H100-80G: hopper"
+    bandwidth = next(line for line in lines if line.startswith("memory bandwidth"))
+    assert bandwidth.split()[3:6] == ["3350", "NVIDIA", "H100"]
+    assert bandwidth.endswith("2023-03")
+    # of an A10G no price is known
+    assert [line.startswith("price") for line in lines].count(True) == 1
+    assert [gpu["name"] for gpu in run_json("gpus", "RTX4090")] == ["RTX-4090"]
+
+
+def test_an_unknown_gpu_lists_the_near_names_and_how_to_add_one() -> None:
+    result = run("gpus", "H101")
+    assert result.exit_code == 2
+    assert "near names: H100" in result.stderr
+    assert "pipeline/catalogue/gpus.yaml" in result.stderr
 
 
 def test_models_are_listed_with_total_and_active_parameters() -> None:
@@ -40,6 +62,126 @@ def test_faults_of_a_measurement_file_are_bad_input(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "H1000" in result.stderr
     assert not (tmp_path / "out.yaml").exists()
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Path:
+    """Return a file of six rows of one source."""
+    rows = [
+        {**ROW, "batch_or_concurrency": str(batch), "tokens_per_s_total": str(1000 * batch**0.7)}
+        for batch in (1, 2, 4, 8, 16, 32)
+    ]
+    return write_csv(tmp_path / "m.csv", rows)
+
+
+def test_calibrate_says_how_far_it_is_and_how_to_use_what_it_wrote(measured: Path) -> None:
+    target = measured.parent / "mine.yaml"
+    result = run("calibrate", measured, "--out", target)
+    assert result.exit_code == 0
+    # two halves of the rows and all rows: one source alone cannot be left out
+    assert result.stderr.startswith("fit 1 of 3: random half 101")
+    told = " ".join(result.stdout.split())
+    assert "could not be determined and keep their prior." in told
+    assert "performance: {model: roofline, constants:" in told
+    found = run_json("solve", CONFIG, *FEW, "--set", f"performance.constants={target}")
+    assert found["throughput_tokens_per_s"] > 0
+
+
+def test_calibrate_gives_machines_the_same(measured: Path) -> None:
+    told = run_json("calibrate", measured, "--out", measured.parent / "mine.yaml")
+    assert told["provenance"] == "fitted on 6 rows of m.csv: lab"
+    assert told["prediction_spread"]["known"][0] < 1
+    assert "hop_latency_s / all all" in told["undetermined"]
+
+
+@pytest.mark.parametrize("target", [".", "absent/mine.yaml"])
+def test_where_nothing_can_be_written_nothing_is_fitted(measured: Path, target: str) -> None:
+    result = run("calibrate", measured, "--out", measured.parent / target)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("command line: --out: ")
+
+
+def test_validate_counts_its_fits_and_scores_unseen_rows(measured: Path) -> None:
+    result = run("validate", measured)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("fit 1 of ")
+    assert "Unseen rows of 6" in result.stdout
+
+
+@pytest.mark.parametrize("rows", [1, 6])
+def test_validate_gives_machines_json_without_nan(measured: Path, rows: int) -> None:
+    lines = measured.read_text(encoding="utf-8").splitlines()[: rows + 1]
+    measured.write_text("\n".join(lines), encoding="utf-8")
+    told = run_json("validate", measured)
+    assert told["rows"] == rows
+    # of one row there is neither a half to fit on nor a rank
+    assert (told["halves"] == []) == (rows == 1)
+    assert (told["no_fit"]["errors"]["spearman"] is None) == (rows == 1)
+
+
+@pytest.mark.parametrize("name", ["shipped", "priors"])
+def test_validate_scores_given_constants_and_says_what_they_may_have_seen(
+    measured: Path, name: str
+) -> None:
+    blocks = write_csv(measured.parent / "kv.csv", [BLOCK_ROW])
+    result = run("validate", measured, "--constants", name, "--kv", blocks)
+    assert (result.exit_code, result.stderr) == (0, "")
+    told = " ".join(result.stdout.split())
+    assert "KV blocks (1), median error" in told
+    assert "By tp x pp" in told
+    assert "Rows that this fit had seen may be among those scored here" in told
+    assert run_json("validate", measured, "--constants", name)["scores"]["errors"]["rows"] == 6
+
+
+def test_validate_scores_a_file_of_calibrate(measured: Path) -> None:
+    target = measured.parent / "mine.yaml"
+    run("calibrate", measured, "--out", target)
+    fitted = run_json("validate", measured, "--constants", target)
+    before = run_json("validate", measured, "--constants", "priors")
+    assert fitted["provenance"] == "fitted on 6 rows of m.csv: lab"
+    assert fitted["scores"]["errors"]["median"] < before["scores"]["errors"]["median"]
+
+
+def test_constants_that_are_no_file_are_bad_input(measured: Path) -> None:
+    result = run("validate", measured, "--constants", "shiped")
+    assert result.exit_code == 2
+    assert "--constants: must be shipped, priors or a file (got 'shiped')" in result.stderr
+    target = measured.parent / "mine.yaml"
+    target.write_text("effects: 3", encoding="utf-8")
+    result = run("validate", measured, "--constants", target)
+    assert result.exit_code == 2
+    assert "mine.yaml: effects: " in result.stderr
+
+
+def test_a_gpu_of_ones_own_is_measured_fitted_and_placed(measured: Path) -> None:
+    folder = measured.parent
+    text = measured.read_text(encoding="utf-8").replace("H100", "Mine")
+    measured.write_text(text, encoding="utf-8")
+    refused = run("validate", measured)
+    assert refused.exit_code == 2
+    assert "or state it in a file for --hardware (got 'Mine')" in refused.stderr
+
+    card = """Mine:
+  {architecture: ada, tflops: {fp16: 165}, memory_gb: 80, gb_per_s: 1008,
+   link: {kind: pcie, gb_per_s: 32}}
+"""
+    own, target = folder / "gpus.yaml", folder / "mine.yaml"
+    own.write_text(card, encoding="utf-8")
+    told = run_json("calibrate", measured, "--hardware", own, "--out", target)
+    assert "link_efficiency / gpu Mine" in told["undetermined"]
+    flags = ("--hardware", own, "--constants", target)
+    assert set(run_json("validate", measured, *flags)["by_group"]["gpu"]) == {"Mine"}
+    config = CONFIG.read_text(encoding="utf-8").replace("RTX-4090", "Mine")
+    config = config.replace("RTX-3090, count: 2", "RTX-3090, count: 1")
+    (folder / "c.yaml").write_text(config, encoding="utf-8")
+    files = ("--set", f"performance.hardware={own}", "--set", f"performance.constants={target}")
+    found = run_json("solve", folder / "c.yaml", *FEW, *files, "--set", "limits.exclude=[RTX-3090]")
+    # the constants have seen the card and its engine, so the range is that of known ones;
+    # the file has four digits of it
+    low, high = told["prediction_spread"]["known"]
+    price = found["cost_usd_per_token"]
+    assert found["cost_low_usd_per_token"] == pytest.approx(price / high, rel=1e-3)
+    assert found["cost_high_usd_per_token"] == pytest.approx(price / low, rel=1e-3)
 
 
 def test_solve_draws_load_latency_and_what_takes_over() -> None:
@@ -87,3 +229,28 @@ def test_a_real_config_sweeps_end_to_end_and_every_row_holds(tmp_path: Path) -> 
     assert swept.exit_code == 0, swept.stderr
     audited = run_json("verify", tmp_path / "run")
     assert (audited["points"], audited["mismatches"]) == (3, [])
+
+
+def test_a_sweep_with_constants_of_its_own_holds_without_their_file(tmp_path: Path) -> None:
+    target, folder = tmp_path / "mine.yaml", tmp_path / "run"
+    spread = Spread((0.8, 1.25), (0.5, 2.0))
+    given = ("--set", f"performance.constants={target}", "--out", folder)
+    asked = ("--granularity", "coarse", "--budget", "0.4", "--method", "enumeration")
+    write_constants(replace(shipped_table(), provenance="mine", spread=spread), target)
+    swept = run("sweep", CONFIG, *FEW, *given, *asked)
+    assert swept.exit_code == 0, swept.stderr
+
+    # constants that differ in what they hold are another instance
+    write_constants(shipped_table(), target)
+    resumed = run("sweep", CONFIG, *FEW, *given, *asked)
+    assert resumed.exit_code == 2
+    assert "performance.constants.provenance: mine there, fitted on" in resumed.stderr
+
+    target.unlink()
+    audited = run_json("verify", folder)
+    assert (audited["points"], audited["mismatches"]) == (1, [])
+    stored = (folder / "run.json").read_text(encoding="utf-8")
+    assert stored.count("\n") < 600  # one line for each of the effects, not eight
+    changed = stored.replace('"known": [0.8, 1.25]', '"known": [0.7, 1.25]')
+    (folder / "run.json").write_text(changed, encoding="utf-8")
+    assert run("verify", folder).exit_code == 1

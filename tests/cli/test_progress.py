@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from pipeline.cli.progress import describe, line, watching
+from pipeline.cli.progress import counting, describe, line, watching
 from pipeline.driver import Tally
 
 TALLY = Tally(
@@ -24,6 +24,29 @@ def test_a_line_says_done_failed_infeasible_rate_time_left_and_best_price() -> N
         "30/50 points: 2.0 points/s, 3 infeasible, 2 error, best $0.1000/M tokens, 10 s left"
     )
     assert describe(Tally()) == "0.0 points/s"
+
+
+def test_long_work_is_counted_with_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    # started at 0; one of four done after 12 s leaves 36 s; at 15 s nothing new is told
+    clock = iter([0.0, 0.0, 12.0, 15.0])
+    monkeypatch.setattr("pipeline.cli.progress.time.monotonic", lambda: next(clock))
+    console = Console(file=io.StringIO(), width=200)
+    with counting(console, "fit") as tell:
+        for done, what in enumerate(["[half] 1", "half 2", "source a"]):
+            tell(done, 4, what)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "fit 1 of 4: [half] 1",
+        "fit 2 of 4: half 2, 36 s left",
+    ]
+
+
+def test_on_a_terminal_long_work_is_a_bar_that_goes_away() -> None:
+    console = Console(file=io.StringIO(), width=100, force_terminal=True)
+    with counting(console, "fit") as tell:
+        tell(3, 4, "source a")
+    assert isinstance(console.file, io.StringIO)
+    assert "3/4" in console.file.getvalue()
 
 
 def test_lines_come_now_and_then_and_texts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
 """Models given by a Hugging Face `config.json`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.catalogue import find_model
 from pipeline.config import load_config
+from pipeline.model_shape import total_parameters
 from tests.config.builders import faults_of, write_yaml
+from tests.hf_configs import CATALOGUED, OTHERS
 
 # Source: https://huggingface.co/meta-llama/Llama-2-70b-hf, config.json.
 LLAMA_70B = {
@@ -144,4 +148,27 @@ def test_experts_without_how_many_are_active_are_a_fault(tmp_path: Path) -> None
     [fault] = faults_of(with_hf_config(tmp_path, content))
     assert fault.endswith(
         "config.json: num_experts_per_tok: is required with experts (got nothing)"
+    )
+
+
+@pytest.mark.parametrize("name", CATALOGUED)
+def test_real_configs_give_the_instance_that_the_catalogue_gives(tmp_path: Path, name: str) -> None:
+    model = load_config(with_hf_config(tmp_path, CATALOGUED[name])).instance.model
+    known = find_model(name).shape
+    stored = {"Gemma-2-27B": 4.0}  # published in float32, served in 16 bits
+    size = stored.get(name, known.bytes_per_weight)
+    assert model == replace(known, name="hf", bytes_per_weight=size)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_real_configs_of_other_models_are_read(tmp_path: Path, name: str) -> None:
+    model = load_config(with_hf_config(tmp_path, OTHERS[name][0])).instance.model
+    assert total_parameters(model) / 1e9 == pytest.approx(OTHERS[name][1], rel=5e-3)
+
+
+def test_a_weight_of_unknown_size_is_told_by_its_own_file(tmp_path: Path) -> None:
+    content = {**LLAMA_70B, "quantization_config": {"quant_method": "magic"}}
+    [fault] = faults_of(with_hf_config(tmp_path, content))
+    assert fault.startswith(
+        "hf/config.json: quantization_config.quant_method: must be one of fp8, fbgemm_fp8, mxfp4,"
     )

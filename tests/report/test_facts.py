@@ -86,3 +86,13 @@ def test_a_large_bandwidth_matrix_is_shown_by_its_size() -> None:
     shown = shown_config({"network": {"rows": rows}})
     assert shown["network"]["rows"] == "20 × 20 matrix"
     assert shown_config({"network": {"rows": None}}) == {"network": {"rows": None}}
+
+
+def test_fitted_constants_are_shown_by_where_they_come_from(tmp_path: Path) -> None:
+    results = write_run(tmp_path, [point("e")])
+    assert "constants" not in dict(provenance(results))
+    performance = results.run["config"]["performance"]
+    performance["constants"] = {"provenance": "fitted on my rows", "effects": [{}] * 300}
+    assert dict(provenance(results))["constants"] == "fitted on my rows"
+    shown = shown_config(results.run["config"])
+    assert shown["performance"] == {**performance, "constants": "fitted on my rows"}

@@ -1,0 +1,236 @@
+"""A model's Hugging Face `config.json` in, its shape and the bytes of its weights out.
+
+Field names and what an absent field means: the configuration classes of `transformers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipeline.errors import SourceError
+from pipeline.model_shape import ModelShape
+
+Fields = Mapping[str, Any]
+
+
+class ModelConfigError(SourceError, ValueError):
+    """A model config that cannot be read; carries every fault found, not only the first."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+
+
+_REQUIRED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
+# Names that older families have for the same figure.
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
+    "hidden_size": ("n_embd", "d_model"),
+    "num_attention_heads": ("n_head", "n_heads"),
+    "num_key_value_heads": ("num_kv_heads",),
+    "intermediate_size": ("ffn_dim", "ff_intermediate_size", "n_inner"),
+    "num_experts": ("num_local_experts", "n_routed_experts"),
+    "num_experts_per_tok": ("num_experts_per_token", "experts_per_token"),
+}
+_TIED: Fields = {"tie_word_embeddings": True}
+_QWEN: Fields = {"use_sliding_window": False}
+_GEMMA_3: Fields = {
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "vocab_size": 262208,
+    "sliding_window_pattern": 6,
+}
+# What an absent field means, where a family's class says something else than zero or no.
+_DEFAULTS: Mapping[str, Fields] = {
+    "gpt2": _TIED,
+    "gpt_bigcode": _TIED,
+    "opt": _TIED,
+    "bloom": _TIED,
+    "falcon": _TIED,
+    "mpt": _TIED,
+    "cohere": _TIED,
+    "cohere2": {**_TIED, "sliding_window_pattern": 4},
+    "gemma": _TIED,
+    "gemma2": {**_TIED, "sliding_window_pattern": 2},
+    "gemma3": {**_TIED, **_GEMMA_3},
+    "gemma3_text": {**_TIED, **_GEMMA_3},
+    "qwen2": _QWEN,
+    "qwen2_moe": _QWEN,
+    "qwen3": _QWEN,
+    "qwen3_moe": _QWEN,
+}
+_PLAIN_FFN = (
+    "gpt2",
+    "gpt_neo",
+    "gpt_neox",
+    "gptj",
+    "opt",
+    "bloom",
+    "mpt",
+    "falcon",
+    "gpt_bigcode",
+    "codegen",
+    "phi",
+    "starcoder2",
+    "nemotron",
+)
+_COUNTS = (
+    "intermediate_size",
+    "num_key_value_heads",
+    "head_dim",
+    "moe_intermediate_size",
+    "kv_lora_rank",
+    "q_lora_rank",
+    "num_experts",
+    "num_experts_per_tok",
+    "sliding_window",
+    "qk_nope_head_dim",
+    "qk_rope_head_dim",
+    "v_head_dim",
+    "n_shared_experts",
+    "shared_expert_intermediate_size",
+    "first_k_dense_replace",
+    "decoder_sparse_step",
+    "interleave_moe_layer_step",
+    "intermediate_size_mlp",
+    "max_window_layers",
+)
+_MAY_BE_ZERO = _COUNTS[4:]
+
+
+def text_fields(config: Fields) -> dict[str, Any]:
+    """Return the fields of the language model, each under its present name.
+
+    Those of a `text_config` go before those beside it; absent ones take what the family's class
+    assumes.
+    """
+    nested = config.get("text_config")
+    given = {**config, **nested} if isinstance(nested, Mapping) else dict(config)
+    stated = {key: value for key, value in given.items() if value is not None}
+    fields = {**_DEFAULTS.get(str(stated.get("model_type")), {}), **stated}
+    for name, aliases in _ALIASES.items():
+        known = [fields[alias] for alias in aliases if alias in fields]
+        if known:
+            fields.setdefault(name, known[0])
+    if fields.get("multi_query") is True and not fields.get("new_decoder_architecture"):
+        fields["num_key_value_heads"] = 1
+    return fields
+
+
+def from_hf_config(config: Fields, name: str, bytes_per_weight: float = 2.0) -> ModelShape:
+    """Shape of a model from the contents of its Hugging Face `config.json`.
+
+    Raises ModelConfigError, which lists every fault as `name: field: reason (got value)`.
+    """
+    text = text_fields(config)
+    faults = _faults(name, text)
+    if faults:
+        raise ModelConfigError(faults)
+    layers, share = text["num_hidden_layers"], _window_share(text)
+    width = text.get("intermediate_size", 4 * text["hidden_size"])
+    mla = text.get("kv_lora_rank", 0)
+    shape = ModelShape(
+        name=name,
+        num_hidden_layers=layers,
+        hidden_size=text["hidden_size"],
+        intermediate_size=text.get("intermediate_size_mlp", width),
+        num_attention_heads=text["num_attention_heads"],
+        num_key_value_heads=text.get("num_key_value_heads", text["num_attention_heads"]),
+        vocab_size=text["vocab_size"],
+        bytes_per_weight=bytes_per_weight,
+        head_dim=text.get("head_dim"),
+        gated_ffn=text.get("model_type") not in _PLAIN_FFN,
+        kv_lora_rank=mla,
+        q_lora_rank=text.get("q_lora_rank", 0) if mla else 0,
+        qk_nope_head_dim=text.get("qk_nope_head_dim", 0) if mla else 0,
+        qk_rope_head_dim=text.get("qk_rope_head_dim", 0) if mla else 0,
+        v_head_dim=text.get("v_head_dim", 0) if mla else 0,
+        sliding_window=text.get("sliding_window", 0) if share else 0,
+        sliding_window_share=share,
+        tie_word_embeddings=bool(text.get("tie_word_embeddings", False)),
+    )
+    return _with_experts(shape, text, width) if text.get("num_experts") else shape
+
+
+def _with_experts(shape: ModelShape, text: Fields, width: int) -> ModelShape:
+    """Add the experts of a model that has some; width: what `intermediate_size` says.
+
+    Experts that every token takes are stated as a number, or as one wide expert of so many
+    widths. Layers without experts count wherever they stand.
+    """
+    expert_width = text.get("moe_intermediate_size", width)
+    shared_width = text.get("shared_expert_intermediate_size", 0)
+    shared = text.get("n_shared_experts", -(-shared_width // expert_width))
+    if "intermediate_size_mlp" in text:  # Llama 4: one shared expert, as wide as the others
+        shared = 1
+    return replace(
+        shape,
+        num_experts=text["num_experts"],
+        experts_per_token=text["num_experts_per_tok"],
+        shared_experts=shared,
+        moe_intermediate_size=expert_width,
+        first_dense_layers=_dense_layers(text),
+    )
+
+
+def _dense_layers(text: Fields) -> int:
+    """Count the layers without experts: the first ones, those listed, and those between steps."""
+    layers = range(text["num_hidden_layers"])
+    first = text.get("first_k_dense_replace", 0)
+    listed = text.get("mlp_only_layers")
+    dense = listed if isinstance(listed, list) else []
+    step = text.get("decoder_sparse_step", text.get("interleave_moe_layer_step", 1)) or 1
+    return sum(i < first or i in dense or (i + 1) % step != 0 for i in layers)
+
+
+def _window_share(text: Fields) -> float:
+    """Share of the layers that attend over a sliding window only."""
+    if not text.get("sliding_window") or text.get("use_sliding_window") is False:
+        return 0.0
+    kinds, pattern = text.get("layer_types"), text.get("sliding_window_pattern")
+    if isinstance(kinds, list) and kinds:
+        return float(sum(kind == "sliding_attention" for kind in kinds) / len(kinds))
+    if text.get("use_sliding_window") and "max_window_layers" in text:
+        layers = text["num_hidden_layers"]
+        return float(max(layers - text["max_window_layers"], 0) / layers)
+    if isinstance(pattern, str) and pattern:  # L for a local layer, G for a global one
+        return pattern.count("L") / len(pattern)
+    return 1.0 - 1.0 / pattern if isinstance(pattern, int) and pattern > 0 else 1.0
+
+
+def _faults(name: str, text: Fields) -> list[str]:
+    """Every fault of a config: `name: field: reason (got value)`."""
+    faults = [f"{name}: {key}: is required (got nothing)" for key in _REQUIRED if key not in text]
+    for key in (*_REQUIRED, *_COUNTS):
+        value = text.get(key)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+            continue
+        if not (value == 0 and key in _MAY_BE_ZERO):
+            faults.append(f"{name}: {key}: must be a positive whole number (got {value!r})")
+    return faults or _contradictions(name, text)
+
+
+def _contradictions(name: str, text: Fields) -> list[str]:
+    """Faults of figures that are sound each by itself and do not go together."""
+    faults = []
+    heads, kv_heads = text["num_attention_heads"], text.get("num_key_value_heads")
+    if kv_heads and heads % kv_heads:
+        faults.append(
+            f"{name}: num_key_value_heads: must divide num_attention_heads {heads} (got {kv_heads})"
+        )
+    if not text.get("head_dim") and text["hidden_size"] % heads:
+        faults.append(
+            f"{name}: hidden_size: must be a multiple of num_attention_heads {heads}"
+            f" where head_dim is absent (got {text['hidden_size']})"
+        )
+    experts, active = text.get("num_experts"), text.get("num_experts_per_tok")
+    if experts and not active:
+        faults.append(f"{name}: num_experts_per_tok: is required with experts (got nothing)")
+    if experts and active and active > experts:
+        faults.append(
+            f"{name}: num_experts_per_tok: must be at most {experts} experts (got {active})"
+        )
+    return faults

@@ -1,0 +1,70 @@
+"""Measurements and constants in, scores out at once: nothing is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.constant_fit import predicted_tokens_per_s
+from pipeline.measurements import (
+    NONE,
+    Hardware,
+    KvBlocks,
+    Measurement,
+    read_kv_blocks,
+    read_measurements,
+)
+from pipeline.roofline.constant_files import prior_table, read_constants, shipped_table
+from pipeline.roofline.constants import ConstantTable
+from pipeline.scores import ErrorScores, GroupScores
+from pipeline.validation.report import SplitScores, group_scores, kv_scores, split_scores
+
+NAMED: Mapping[str, Callable[[], ConstantTable]] = {"shipped": shipped_table, "priors": prior_table}
+"""Constants that have a name: those that come with the package, and those before any fit."""
+
+
+@dataclass(frozen=True)
+class GivenReport:
+    """Scores of given constants on a measurement file.
+
+    provenance: what the constants were fitted on; rows of that may be among those scored.
+    by_group: by dimension and member. kv: KV-block counts, where a file was given.
+    """
+
+    rows: int
+    provenance: str
+    scores: SplitScores
+    by_group: Mapping[str, Mapping[str, GroupScores]]
+    kv: ErrorScores | None
+
+
+def given_constants(name: str) -> ConstantTable:
+    """Return the constants of a name in `NAMED` or of a file. Raises CatalogueError."""
+    return NAMED[name]() if name in NAMED else read_constants(name)
+
+
+def score(
+    table: ConstantTable, measurements: Sequence[Measurement], kv: Sequence[KvBlocks] = ()
+) -> GivenReport:
+    """Score constants on measurements as they are."""
+    part = list(measurements), predicted_tokens_per_s(table, measurements)
+    return GivenReport(
+        rows=len(measurements),
+        provenance=table.provenance,
+        scores=split_scores(*part),
+        by_group=group_scores([part]),
+        kv=kv_scores(kv, table) if kv else None,
+    )
+
+
+def score_given(
+    csv_path: str | Path,
+    constants: str,
+    kv_path: str | Path | None = None,
+    hardware: Hardware = NONE,
+) -> GivenReport:
+    """Score constants by name or file on a CSV. Raises MeasurementError and CatalogueError."""
+    table = given_constants(constants)
+    kv = read_kv_blocks(kv_path, hardware) if kv_path else ()
+    return score(table, read_measurements(csv_path, hardware), kv)

@@ -1,0 +1,80 @@
+"""What a `config.json` says of the weights' type, turned into bytes of one weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Fields = Mapping[str, Any]
+
+BYTES_OF_DTYPE: Mapping[str, float] = {
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "float8_e4m3fn": 1,
+    "int8": 1,
+}
+# Methods whose name says all. mxfp4: a scale of one byte for each 32 weights (OCP MX 1.0).
+BYTES_OF_METHOD: Mapping[str, float] = {
+    "fp8": 1,
+    "fbgemm_fp8": 1,
+    "mxfp4": 0.5 + 1 / 32,
+}
+# Methods that say how many bits, and how many weights share a scale.
+BITS_METHODS = ("gptq", "awq", "auto-round", "compressed-tensors", "modelopt", "bitsandbytes")
+METHODS = (*BYTES_OF_METHOD, *BITS_METHODS)
+
+
+class UnknownWeightTypeError(ValueError):
+    """A type that has no known size; `field` names it, `known` the ones that have."""
+
+    def __init__(self, field: str, value: object, known: tuple[str, ...]) -> None:
+        super().__init__(f"must be one of {', '.join(known)}")
+        self.field, self.value = field, value
+
+
+def bytes_per_weight(text: Fields) -> float:
+    """Return the bytes of one weight with its share of the scales.
+
+    A quantized model states its type apart from `dtype`, which is then that of the activations.
+    Raises UnknownWeightTypeError.
+    """
+    quantization = text.get("quantization_config")
+    if isinstance(quantization, Mapping):
+        return _quantized(quantization)
+    field = "dtype" if text.get("dtype") is not None else "torch_dtype"
+    dtype = text.get(field)
+    dtype = "bfloat16" if dtype is None else dtype
+    if not isinstance(dtype, str) or dtype.removeprefix("torch.") not in BYTES_OF_DTYPE:
+        raise UnknownWeightTypeError(field, dtype, tuple(BYTES_OF_DTYPE))
+    return BYTES_OF_DTYPE[dtype.removeprefix("torch.")]
+
+
+def _quantized(quantization: Fields) -> float:
+    """Return the bytes of a quantized weight: bits/8 + (16 bits of scale)/8 for each group."""
+    method = quantization.get("quant_method")
+    if isinstance(method, str) and method in BYTES_OF_METHOD:
+        return BYTES_OF_METHOD[method]
+    if method not in BITS_METHODS:
+        raise UnknownWeightTypeError("quantization_config.quant_method", method, METHODS)
+    bits, group = _bits_and_group(str(method), quantization)
+    if not isinstance(bits, int | float) or isinstance(bits, bool) or not 1 <= bits <= 16:
+        raise UnknownWeightTypeError("quantization_config.bits", bits, ("2", "3", "4", "8"))
+    shared = group if isinstance(group, int) and group > 0 else 0
+    return bits / 8 + (2 / shared if shared else 0)
+
+
+def _bits_and_group(method: str, quantization: Fields) -> tuple[Any, Any]:
+    """Return the bits of a weight and how many weights share a scale, as each method has them."""
+    if method == "bitsandbytes":  # blocks of 64 weights in 4 bits, rows of them in 8
+        return (4, 64) if quantization.get("load_in_4bit") else (8, None)
+    groups = quantization.get("config_groups")
+    if isinstance(groups, Mapping) and groups:
+        first = next(iter(groups.values()))
+        weights = first.get("weights") or {}
+        return weights.get("num_bits"), weights.get("group_size")
+    if method == "modelopt":  # NVFP4: a scale of one byte for each 16 weights, as 2 for each 32
+        return {"FP8": (8, None), "NVFP4": (4, 32)}.get(
+            str(quantization.get("quant_algo")), (None, None)
+        )
+    return quantization.get("bits"), quantization.get("group_size")

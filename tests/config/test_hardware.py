@@ -1,0 +1,162 @@
+"""GPUs that a config describes itself, under the roofline model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.catalogue import find_gpu
+from pipeline.config import LoadedConfig, load_config
+from pipeline.config.hardware import read_hardware
+from pipeline.config.load import stored_config
+from pipeline.errors import InputError
+from pipeline.points import make_point
+from pipeline.run import run_point
+from pipeline.sweep import problem_id, problem_of, run_record
+
+CONFIG = Path(__file__).parent.parent.parent / "configs" / "llama-3.1-8b-workstation.yaml"
+FEW = [
+    ("workload.concurrency", 8),
+    ("workload.micro_batches", 1),
+    ("limits.exclude", ["RTX-3090"]),
+]
+# As the catalogue has the RTX 4090, of which there is no measurement.
+CARD: dict[str, Any] = {
+    "architecture": "ada",
+    "tflops": {"fp16": 165.2, "fp8": 330.3, "int8": 660.6},
+    "memory_gb": 24,
+    "reported_mib": 24564,
+    "gb_per_s": 1008,
+    "link": {"kind": "pcie", "gb_per_s": 32},
+}
+
+
+def config_with(folder: Path, hardware: Any, gpu: str = "Mine") -> LoadedConfig:
+    """Write the workstation with its RTX 4090 under another name, and load it."""
+    data = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    data["performance"] = {"model": "roofline", "hardware": hardware}
+    data["pool"][0]["gpu"] = data["baseline"]["gpu"] = gpu
+    (folder / "c.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    return load_config(folder / "c.yaml", FEW)
+
+
+def faults(folder: Path, hardware: Any, gpu: str = "Mine") -> str:
+    with pytest.raises(InputError) as caught:
+        config_with(folder, hardware, gpu)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def lowest(loaded: LoadedConfig) -> dict[str, Any]:
+    problem = problem_of(loaded, {})
+    return dict(run_point(problem, make_point(problem, "coarse", "ratio")).points[0].values)
+
+
+def test_a_card_of_the_same_figures_gives_the_same_answer(tmp_path: Path) -> None:
+    own, known = lowest(config_with(tmp_path, {"Mine": CARD})), lowest(load_config(CONFIG, FEW))
+    for name in ("throughput_tokens_per_s", "cost_usd_per_token", "ttft_s", "tpot_s"):
+        assert own[name] == known[name]
+    for name in ("throughput_low_tokens_per_s", "baseline_throughput_tokens_per_s"):
+        assert own[name] == known[name]
+
+
+def test_a_faster_memory_gives_a_higher_throughput(tmp_path: Path) -> None:
+    faster = {"Mine": {**CARD, "gb_per_s": 2016}}
+    slow, fast = (
+        lowest(config_with(tmp_path, cards))["throughput_tokens_per_s"]
+        for cards in ({"Mine": CARD}, faster)
+    )
+    assert fast > 1.2 * slow
+
+
+def test_figures_of_a_config_go_before_those_of_the_catalogue(tmp_path: Path) -> None:
+    loaded = config_with(tmp_path, {"RTX-4090": {**CARD, "gb_per_s": 2016}}, "RTX-4090")
+    hardware = loaded.instance.pool[0].hardware
+    assert not isinstance(hardware, str)
+    assert find_gpu(hardware).bandwidth_gb_per_s.value == 2016
+    assert loaded.instance.pool[1].hardware == "RTX-3090"
+
+
+def test_memory_that_the_driver_reports_may_be_left_out(tmp_path: Path) -> None:
+    stated = {key: value for key, value in CARD.items() if key != "reported_mib"}
+    (tmp_path / "gpus.yaml").write_text(yaml.safe_dump({"Mine": stated}), encoding="utf-8")
+    gpu = read_hardware(tmp_path / "gpus.yaml")["Mine"]
+    assert gpu.reported_mib.value * 1024**2 == pytest.approx(24e9)
+    assert (gpu.link.latency_us.value, gpu.usd_per_hour) == (10.0, None)
+
+
+def test_a_file_of_hardware_is_the_same_as_its_content(tmp_path: Path) -> None:
+    (tmp_path / "gpus.yaml").write_text(yaml.safe_dump({"Mine": CARD}), encoding="utf-8")
+    named, inside = (config_with(tmp_path, h) for h in ("gpus.yaml", {"Mine": CARD}))
+    assert named.config == inside.config
+    (tmp_path / "gpus.yaml").unlink()
+    again = stored_config(json.loads(json.dumps(run_record(named))))
+    assert problem_id(again.config) == problem_id(inside.config)
+    assert again.instance == inside.instance
+
+
+def test_ids_follow_the_figures_of_hardware(tmp_path: Path) -> None:
+    faster = {"Mine": {**CARD, "gb_per_s": 1009}}
+    ids = {problem_id(config_with(tmp_path, h).config) for h in ({"Mine": CARD}, faster)}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda c: c.pop("link"), "link: is missing"),
+        (lambda c: c.update(tflops={"fp8": 1.0}), "tflops: must hold fp16 (got {'fp8': 1.0})"),
+        (lambda c: c["tflops"].update(fp12=1.0), "fp12"),
+        (lambda c: c.update(gb_per_s=0), "gb_per_s: must be greater than 0.0 (got 0)"),
+        (lambda c: c["link"].update(kind="wifi"), "link.kind: must be one of 'nvlink' or 'pcie'"),
+        (lambda c: c.update(efficiency=0.5), "efficiency: is not a known field"),
+    ],
+)
+def test_a_fault_of_hardware_is_told_where_it_stands(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], told: str
+) -> None:
+    card = json.loads(json.dumps(CARD))
+    change(card)
+    inside = faults(tmp_path, {"Mine": card})
+    assert inside.startswith("c.yaml: performance.hardware.Mine.")
+    assert told in inside
+    (tmp_path / "gpus.yaml").write_text(yaml.safe_dump({"Mine": card}), encoding="utf-8")
+    for text in (faults(tmp_path, "gpus.yaml"), _faults_of_file(tmp_path / "gpus.yaml")):
+        assert text.startswith("gpus.yaml: Mine.")
+        assert told in text
+
+
+def _faults_of_file(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_hardware(path)
+    return str(caught.value).replace(f"{path.parent}/", "")
+
+
+def test_an_unknown_gpu_says_how_to_describe_it(tmp_path: Path) -> None:
+    told = faults(tmp_path, {}, "RTX5090")
+    assert "pool[0].gpu: is not in the catalogue; near names: RTX" in told
+    assert "add its figures under performance.hardware.RTX5090 (got 'RTX5090')" in told
+
+
+def test_a_network_faster_than_the_stated_link_is_a_fault(tmp_path: Path) -> None:
+    data = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    data["performance"] = {"model": "roofline", "hardware": {"Mine": CARD}}
+    data["pool"] = [{**data["pool"][0], "gpu": "Mine", "gpus_per_node": 2}]
+    data["network"], data["baseline"] = {"gb_per_s": 33}, None
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    with pytest.raises(InputError, match="must be at most the link inside hosts of Mine, 32 GB/s"):
+        load_config(tmp_path / "c.yaml", FEW)
+
+
+def test_the_flops_model_has_no_use_for_hardware() -> None:
+    with pytest.raises(InputError, match=r"hardware: is not known to the flops model; give perf"):
+        load_config(CONFIG.parent / "medium.yaml", [("performance.hardware", {"Mine": CARD})])
+
+
+def test_hardware_that_is_no_mapping_is_a_fault(tmp_path: Path) -> None:
+    assert "performance.hardware: must be the name of a file (got [1])" in faults(tmp_path, [1])
+    assert "absent.yaml: file: does not exist" in faults(tmp_path, "absent.yaml")

@@ -1,0 +1,224 @@
+"""Shapes from the `config.json` of many families, odd keys and all."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.catalogue import find_model
+from pipeline.model_config import ModelConfigError, from_hf_config
+from pipeline.model_shape import ModelShape, total_parameters
+from pipeline.weight_bytes import UnknownWeightTypeError, bytes_per_weight
+from tests.hf_configs import CATALOGUED, OTHERS
+
+DENSE = ModelShape("dense", 4, 64, 256, 8, 2, 1000)
+CONFIG = {
+    "model_type": "llama",
+    "num_hidden_layers": 4,
+    "hidden_size": 64,
+    "intermediate_size": 256,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "vocab_size": 1000,
+}
+
+
+def test_a_config_is_read_with_the_names_of_hugging_face() -> None:
+    assert from_hf_config(CONFIG, "dense") == replace(DENSE, name="dense")
+
+
+def test_absent_fields_take_their_usual_meaning() -> None:
+    config = {"num_hidden_layers": 2, "hidden_size": 8, "num_attention_heads": 2, "vocab_size": 10}
+    shape = from_hf_config({**config, "model_type": "gpt2"}, "tiny")
+    assert shape.num_key_value_heads == 2
+    assert shape.intermediate_size == 32
+    assert not shape.gated_ffn
+
+
+def test_a_multimodal_config_is_read_from_its_text_part() -> None:
+    shape = from_hf_config({"model_type": "gemma3", "text_config": CONFIG}, "dense")
+    assert shape.hidden_size == 64
+
+
+@pytest.mark.parametrize(
+    ("fields", "share"),
+    [
+        ({"layer_types": ["sliding_attention", "full_attention"] * 2}, 0.5),
+        ({"sliding_window_pattern": 6}, 5 / 6),
+        ({}, 1.0),
+        ({"use_sliding_window": False}, 0.0),
+    ],
+)
+def test_the_share_of_windowed_layers_is_read(fields: dict[str, object], share: float) -> None:
+    shape = from_hf_config({**CONFIG, "sliding_window": 128, **fields}, "windowed")
+    assert shape.sliding_window_share == pytest.approx(share)
+    assert shape.sliding_window == (128 if share else 0)
+
+
+def test_all_faults_of_a_config_are_listed_at_once() -> None:
+    config = {**CONFIG, "hidden_size": -1, "head_dim": 0.5}
+    del config["vocab_size"]
+    with pytest.raises(ModelConfigError) as caught:
+        from_hf_config(config, "bad")
+    assert caught.value.faults == (
+        "bad: vocab_size: is required (got nothing)",
+        "bad: hidden_size: must be a positive whole number (got -1)",
+        "bad: head_dim: must be a positive whole number (got 0.5)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"num_key_value_heads": 3}, "num_key_value_heads"),
+        ({"hidden_size": 65}, "hidden_size"),
+        ({"num_experts": 8}, "num_experts_per_tok"),
+        ({"num_experts": 8, "num_experts_per_tok": 9}, "num_experts_per_tok"),
+        ({"hidden_size": True}, "hidden_size"),
+    ],
+)
+def test_figures_that_contradict_each_other_are_faults(
+    change: dict[str, object], field: str
+) -> None:
+    with pytest.raises(ModelConfigError, match=f"bad: {field}:"):
+        from_hf_config({**CONFIG, **change}, "bad")
+
+
+@pytest.mark.parametrize("name", CATALOGUED)
+def test_a_real_config_gives_the_shape_that_the_catalogue_holds(name: str) -> None:
+    known = find_model(name).shape
+    assert from_hf_config(CATALOGUED[name], name, known.bytes_per_weight) == known
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_real_config_adds_up_to_the_published_parameter_count(name: str) -> None:
+    config, billions = OTHERS[name]
+    assert total_parameters(from_hf_config(config, name)) / 1e9 == pytest.approx(billions, rel=5e-3)
+
+
+def test_layers_without_experts_count_wherever_they_stand() -> None:
+    experts = {"num_experts": 4, "num_experts_per_tok": 1, "moe_intermediate_size": 8}
+    dense: list[tuple[dict[str, Any], int]] = [
+        ({}, 0),
+        ({"first_k_dense_replace": 1}, 1),
+        ({"decoder_sparse_step": 2}, 2),  # layers 0 and 2 of 4
+        ({"mlp_only_layers": [3]}, 1),
+        ({"decoder_sparse_step": 2, "mlp_only_layers": [0, 1]}, 3),
+        ({"decoder_sparse_step": 0, "mlp_only_layers": None}, 0),
+    ]
+    for fields, count in dense:
+        shape = from_hf_config({**CONFIG, **experts, **fields}, "mixed")
+        assert shape.first_dense_layers == count
+
+
+def test_a_wide_shared_expert_counts_as_several() -> None:
+    experts = {"num_experts": 4, "num_experts_per_tok": 1, "moe_intermediate_size": 8}
+    for width, count in ((0, 0), (8, 1), (24, 3), (25, 4)):
+        fields = {**experts, "shared_expert_intermediate_size": width}
+        assert from_hf_config({**CONFIG, **fields}, "shared").shared_experts == count
+
+
+@pytest.mark.parametrize(
+    ("fields", "share"),
+    [
+        # the first 3 of 4 layers look at everything, where windows are in use at all
+        ({"model_type": "qwen2", "use_sliding_window": True, "max_window_layers": 3}, 0.25),
+        ({"model_type": "qwen2", "max_window_layers": 3}, 0.0),
+        ({"model_type": "gemma2"}, 0.5),
+        ({"model_type": "gemma3_text", "sliding_window_pattern": None}, 5 / 6),
+        ({"model_type": "mistral"}, 1.0),
+        ({"sliding_window_pattern": "LLLG"}, 0.75),
+        ({"layer_types": ["full_attention"] * 4}, 0.0),
+    ],
+)
+def test_families_place_their_windows_as_their_classes_do(
+    fields: dict[str, Any], share: float
+) -> None:
+    shape = from_hf_config({**CONFIG, "sliding_window": 128, **fields}, "windowed")
+    assert shape.sliding_window_share == pytest.approx(share)
+
+
+def test_one_key_value_head_may_be_called_multi_query() -> None:
+    config = {key: value for key, value in CONFIG.items() if key != "num_key_value_heads"}
+    falcon = {**config, "model_type": "falcon", "multi_query": True}
+    assert from_hf_config(falcon, "f").num_key_value_heads == 1
+    newer = {**falcon, "new_decoder_architecture": True, "num_kv_heads": 4}
+    assert from_hf_config(newer, "f").num_key_value_heads == 4
+
+
+def test_the_two_tables_of_words_are_one_where_the_family_says_so() -> None:
+    for family, tied in (("gemma2", True), ("llama", False), ("gpt2", True)):
+        assert from_hf_config({**CONFIG, "model_type": family}, "t").tie_word_embeddings is tied
+    untied = {**CONFIG, "model_type": "gemma2", "tie_word_embeddings": False}
+    assert not from_hf_config(untied, "t").tie_word_embeddings
+
+
+QUANTIZED = [
+    ({"quant_method": "fp8", "weight_block_size": [128, 128]}, 1.0),
+    ({"quant_method": "mxfp4"}, 0.53125),  # 4 bits, and 8 for each 32 weights
+    ({"quant_method": "gptq", "bits": 4, "group_size": 128}, 0.5 + 2 / 128),
+    ({"quant_method": "gptq", "bits": 8, "group_size": -1}, 1.0),
+    ({"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}, 0.5 + 2 / 128),
+    ({"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False}, 0.5 + 2 / 64),
+    ({"quant_method": "bitsandbytes", "load_in_8bit": True}, 1.0),
+    ({"quant_method": "modelopt", "quant_algo": "FP8"}, 1.0),
+    ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, 0.5 + 1 / 16),
+    (
+        {
+            "quant_method": "compressed-tensors",
+            "config_groups": {"group_0": {"weights": {"num_bits": 8, "group_size": None}}},
+        },
+        1.0,
+    ),
+    (
+        {
+            "quant_method": "compressed-tensors",
+            "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 128}}},
+        },
+        0.5 + 2 / 128,
+    ),
+]
+
+
+@pytest.mark.parametrize(("quantization", "size"), QUANTIZED)
+def test_a_quantized_weight_takes_its_bits_and_its_share_of_a_scale(
+    quantization: dict[str, Any], size: float
+) -> None:
+    stated = {"torch_dtype": "bfloat16", "quantization_config": quantization}
+    assert bytes_per_weight(stated) == pytest.approx(size)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"dtype": "int3"}, "dtype"),
+        ({"torch_dtype": 16}, "torch_dtype"),
+        ({"quantization_config": {"quant_method": "magic"}}, "quantization_config.quant_method"),
+        ({"quantization_config": {}}, "quantization_config.quant_method"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config.bits"),
+        (
+            {"quantization_config": {"quant_method": "awq", "bits": True}},
+            "quantization_config.bits",
+        ),
+        ({"quantization_config": {"quant_method": "modelopt"}}, "quantization_config.bits"),
+    ],
+)
+def test_a_weight_of_unknown_size_is_a_fault(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(UnknownWeightTypeError, match="must be one of") as caught:
+        bytes_per_weight(fields)
+    assert caught.value.field == field
+
+
+ODD = st.none() | st.booleans() | st.integers(-2, 9) | st.text(max_size=3) | st.lists(st.integers())
+
+
+@given(st.dictionaries(st.sampled_from([*CATALOGUED["DeepSeek-V3"], *OTHERS["gpt2"][0]]), ODD))
+def test_whatever_a_config_holds_it_is_a_shape_or_faults(changes: dict[str, Any]) -> None:
+    for base in (CATALOGUED["DeepSeek-V3"], CATALOGUED["Qwen3-30B-A3B"], OTHERS["gpt2"][0]):
+        with contextlib.suppress(ModelConfigError):
+            assert total_parameters(from_hf_config({**base, **changes}, "odd")) > 0
