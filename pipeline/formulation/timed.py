@@ -16,8 +16,9 @@ each other, so Σ N_g − 1 hops are between hosts and all others inside; blocks
 pack without gaps, so the least N_g of that row is the least there is. Where hosts are not told
 apart, N_g = n_g. A second pass row with the times of prefill holds the time to the first token.
 
-No big-M: P is fixed by the throughput asked for. ℓ is continuous where the pass is the only row
-on it: a box, one sum and one limit have whole corners; with a second limit it is an integer.
+No big-M: P is fixed by the throughput asked for. ℓ may be continuous where the pass is the only
+row on it: filling the fastest groups first needs no parts of a layer. With a second limit it must
+be whole, unless the layers of the groups chosen are dealt anew and found to be in time.
 """
 
 from __future__ import annotations
@@ -59,11 +60,14 @@ class TimedProblem:
     """What the timed model needs: the compact problem, hosts by type and limits on passes.
 
     gpus_per_node: GPUs of one host by type, where hosts of this type are told apart.
+    whole_layers: whether the layers of a run must be whole; without, the model is a relaxation
+    unless there is one limit alone.
     """
 
     compact: CompactProblem
     gpus_per_node: Mapping[int, int]
     passes: tuple[PassLimit, ...]
+    whole_layers: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def build(
     runs = compact.runs
     model = pyo.ConcreteModel()
     model.groups_used = pyo.Var(range(len(runs)), domain=pyo.NonNegativeIntegers)
-    whole = pyo.NonNegativeIntegers if len(problem.passes) > 1 else pyo.NonNegativeReals
+    whole = pyo.NonNegativeIntegers if problem.whole_layers else pyo.NonNegativeReals
     model.layers_of = pyo.Var(range(len(runs)), domain=whole)
     used, layers = list(model.groups_used.values()), list(model.layers_of.values())
     for variable, run in zip(used, runs, strict=True):

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.instance import Instance
+from pipeline.serving.cells import Cells
 from pipeline.serving.tables import FloatArray, IntArray, ServingTables, serving_of
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What a placement may take at most to reach a throughput; one entry per load, s.
+    """What a placement may take at most to reach a throughput; one entry per cell, s.
 
     pass_s: longest pass. slowest_s: longest stage. whole_s: longest round or fill.
     """
@@ -86,25 +87,30 @@ class Rates:
         times = np.array([stage_s])
         return float(self.tokens_per_s(decision, times, times)[0])
 
-    def reach(self, tokens_per_s: float) -> Reach:
+    def reach(self, tokens_per_s: float | FloatArray, cells: Cells) -> Reach:
         """Return what the throughput and the limits on latency leave for pass and stages.
 
-        In a fill, P + (m − 1)·M ≤ F with P ≥ M, P ≥ `_shortest_s` and M ≥ `least_slowest_s`.
+        In a fill, P + (m − 1)·M ≤ F with P ≥ M, P ≥ `_shortest_s` and M ≥ `least_slowest_s`,
+        and M within the range of the cell.
         """
-        n, m = self._tables.concurrency, self._tables.micro_batches
+        n, m = self._load(cells.decision)
         with np.errstate(divide="ignore", invalid="ignore"):
+            longest = n / np.asarray(tokens_per_s, dtype=np.float64)
             if self.fills:
-                fill_s = n * self._input / np.float64(tokens_per_s)
-                slowest_s = np.minimum(fill_s / m, (fill_s - self._shortest_s) / (m - 1))
-                slowest_s = np.where(m > 1, slowest_s, fill_s)
-                return Reach(fill_s - (m - 1) * self.least_slowest_s, slowest_s, fill_s)
-            longest = n / np.float64(tokens_per_s)
+                return self._fill_reach(longest * self._input, m, cells)
         if self.phase == "mixed":
             whole = longest * (self._input + self._output)
             longest = (whole - self._tables.overhead_s) / self._output
         longest = np.minimum(longest, self.longest_round_s)
-        ideal = longest / self._tables.step_factor
+        ideal = longest / self._tables.step_factor[cells.decision]
         return Reach(ideal, ideal / m, longest)
+
+    def _fill_reach(self, fill_s: FloatArray, m: FloatArray, cells: Cells) -> Reach:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            beside = (fill_s - self._shortest_s[cells.decision]) / (m - 1)
+        slowest_s = np.where(m > 1, np.minimum(fill_s / m, beside), fill_s)
+        least_s = np.maximum(self.least_slowest_s[cells.decision], cells.low_s)
+        return Reach(fill_s - (m - 1) * least_s, np.minimum(slowest_s, cells.high_s), fill_s)
 
     def _load(self, decision: int | IntArray) -> tuple[FloatArray, FloatArray]:
         """Return requests at once and micro-batches."""
