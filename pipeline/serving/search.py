@@ -30,6 +30,7 @@ from pipeline.runs import Run, gapless
 from pipeline.serving.bounds import LeastCosts, largest_within
 from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each
 from pipeline.serving.deal import even
+from pipeline.serving.dominance import Dominance
 from pipeline.serving.picks import Pick, Picks
 from pipeline.serving.rates import Rates, Reach
 from pipeline.serving.tables import FloatArray, IntArray, serving_tables
@@ -56,6 +57,7 @@ class ServingSearch:
         self.tables = serving_tables(instance, table)
         self.rates = Rates(instance, self.tables)
         self._least = LeastCosts(instance, granularity, self.tables, self.rates)
+        self._dominance = Dominance(self.tables, self.rates, self._least)
         self._begin(settings)
 
     def fresh(self, settings: SolverSettings) -> ServingSearch:
@@ -107,9 +109,32 @@ class ServingSearch:
     ) -> Pick | None:
         """Raise the bound on a cell's cost of a throughput: by prices, then by a model.
 
-        No model is built where prices show that the cost is `enough`, $/h. Returns the model's
-        answer, None where none was built or it has none of at most a cost.
+        No model is built where prices show that the cost is `enough`, $/h. Where another load is
+        no worse, its cells are asked instead. Returns the model's answer where it is the cheapest
+        of the load; None where none was built, or it has none of at most a cost.
         """
+        best = self._dominance.best_of(int(self.cells.decision[index]), tokens_per_s)
+        if best == self.cells.decision[index]:
+            return self._raise_own(index, tokens_per_s, enough, at_most)
+        bounds = self._bounds_of(best, tokens_per_s)
+        found = None
+        if bounds.min() < enough:
+            weakest = int(self._cells_of(best)[np.argmin(bounds)])
+            found = self._raise_own(weakest, tokens_per_s, enough, at_most)
+        least = float(self._bounds_of(best, tokens_per_s).min())
+        self._proofs.add(index, tokens_per_s, least)
+        settled = found is not None and least >= found.usd_per_hour * (1 - self.gap) * (1 - 1e-9)
+        return found if settled else None
+
+    def _cells_of(self, decision: int) -> IntArray:
+        return np.flatnonzero(self.cells.decision == decision)
+
+    def _bounds_of(self, decision: int, tokens_per_s: float) -> FloatArray:
+        return self.bounds(tokens_per_s, self._cells_of(decision))
+
+    def _raise_own(
+        self, index: int, tokens_per_s: float, enough: float, at_most: float
+    ) -> Pick | None:
         asked = tokens_per_s * (1 - SLACK)
         if self._least.sharpen(asked, self.cells.at(np.array([index]))) > enough * (1 + 1e-12):
             return None
