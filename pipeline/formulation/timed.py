@@ -61,13 +61,15 @@ class TimedProblem:
 
     gpus_per_node: GPUs of one host by type, where hosts of this type are told apart.
     whole_layers: whether the layers of a run must be whole; without, the model is a relaxation
-    unless there is one limit alone.
+    unless there is one limit alone. too_few: groups by class that are known not to be enough,
+    at any sizes.
     """
 
     compact: CompactProblem
     gpus_per_node: Mapping[int, int]
     passes: tuple[PassLimit, ...]
     whole_layers: bool = True
+    too_few: tuple[Mapping[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def build(
     add_groups(model, compact, used)
     if compact.alternatives:
         add_alternatives(model, compact, used)
+    if problem.too_few:
+        add_more_groups(model, problem, used)
     scale = cost_scale(run.usd_per_hour for run in runs)
     if math.isfinite(max_usd_per_hour):
         add_budget(model, compact, used, max_usd_per_hour, scale)
@@ -136,6 +140,36 @@ def add_layers(
             continue
         model.layers_within.add(fewest >= 0)
         model.layers_within.add(weighted_sum([1.0, -float(run.largest)], [ell, n]) <= 0)
+
+
+def add_more_groups(model: pyo.ConcreteModel, problem: TimedProblem, used: list[pyo.Var]) -> None:
+    """Use more groups of some class than each set that is too few: Σ_c y_c ≥ 1, k·y_c ≤ n_c.
+
+    y_c binary: whether class c has k groups at least, one more than in the set. Each class has
+    one run.
+    """
+    of_class = {run.group_class: n for n, run in zip(used, problem.compact.runs, strict=True)}
+    model.has_more = pyo.VarList(domain=pyo.Binary)
+    model.more_groups = pyo.ConstraintList()
+    more: dict[tuple[int, int], pyo.Var] = {}
+    for groups in problem.too_few:
+        thresholds = [(c, groups.get(c, 0) + 1) for c in of_class]
+        possible = [(c, k) for c, k in thresholds if k <= of_class[c].ub]
+        for c, k in possible:
+            if (c, k) not in more:
+                more[c, k] = model.has_more.add()
+                model.more_groups.add(
+                    weighted_sum([float(k), -1.0], [more[c, k], of_class[c]]) <= 0
+                )
+        if not possible:
+            raise NoMoreGroups
+        model.more_groups.add(
+            weighted_sum([1.0] * len(possible), [more[key] for key in possible]) >= 1
+        )
+
+
+class NoMoreGroups(Exception):
+    """Some set of groups that is too few holds all groups that there are."""
 
 
 def add_hosts(model: pyo.ConcreteModel, problem: TimedProblem, used: list[pyo.Var]) -> None:

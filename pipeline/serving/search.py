@@ -11,7 +11,8 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -31,7 +32,7 @@ from pipeline.serving.bounds import LeastCosts, largest_within
 from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each
 from pipeline.serving.deal import even
 from pipeline.serving.dominance import Dominance
-from pipeline.serving.picks import Pick, Picks
+from pipeline.serving.picks import Pick, Picks, Sizes
 from pipeline.serving.rates import Rates, Reach
 from pipeline.serving.tables import FloatArray, IntArray, serving_tables
 from pipeline.settings import SolverSettings
@@ -41,6 +42,8 @@ from pipeline.solver import Solution, solve
 RATE_TOLERANCE = 1e-8
 # A throughput is asked for with this much less, so that a placement reaches its own.
 SLACK = 1e-10
+# A cell whose models' answers were too slow this often is divided.
+FAILURES_TO_DIVIDE = 4
 
 
 class ServingSearch:
@@ -72,6 +75,8 @@ class ServingSearch:
         self.known = Picks(self.instance, self.granularity, self.tables, self.rates)
         self.cells = one_cell_each(len(self.tables.decisions))
         self._proofs = Proofs()
+        self._failures: Counter[int] = Counter()
+        self._failed: dict[Sizes, Mapping[int, int]] = {}
         self._settings = settings
         self._deadline = time.monotonic() + settings.time_limit_s
 
@@ -154,6 +159,12 @@ class ServingSearch:
         self._proofs.add(index, tokens_per_s, least)
         if pick is None or pick.tokens_per_s >= asked * (1 - SLACK):
             return pick
+        self._failures[index] += 1
+        if self.known.sizes_are_free:
+            counts = Counter(c for c, _ in pick.groups)
+            self._failed[tuple(sorted(counts.items()))] = counts
+            if self._failures[index] % FAILURES_TO_DIVIDE:
+                return None
         self.cells = self.cells.divided(index, self._between(pick, asked))
         self._proofs.inherit(len(self.cells) - 1, index)
         return None
@@ -220,6 +231,8 @@ class ServingSearch:
         problem = self._problem(decision, reach, max_stages or self.instance.limits.max_stages)
         if problem is None:
             return math.inf, None
+        if self.rates.fills:
+            problem = replace(problem, too_few=tuple(self._too_few(decision, tokens_per_s)))
         for whole in self._whether_whole():
             if self.out_of_time:
                 return 0.0, None
@@ -236,6 +249,12 @@ class ServingSearch:
                 break
         return bound, better
 
+    def _too_few(self, decision: int, tokens_per_s: float) -> Iterator[Mapping[int, int]]:
+        """Yield the groups that answered a model once and are too slow under a load at any sizes."""
+        for key, counts in self._failed.items():
+            if self.known.dealt_groups[key].tokens_per_s[decision] < tokens_per_s * (1 - SLACK):
+                yield counts
+
     def _whether_whole(self) -> tuple[bool, ...]:
         """Return whether to ask for whole layers, at once or after a try without."""
         if math.isinf(self.rates.longest_first_s):
@@ -247,7 +266,10 @@ class ServingSearch:
     ) -> tuple[float, Pick | None]:
         """Build and solve one model. Returns its bound and its answer, not yet kept."""
         started = time.perf_counter()
-        built = timed.build(problem, goal, at_most)
+        try:
+            built = timed.build(problem, goal, at_most)
+        except timed.NoMoreGroups:
+            return math.inf, None
         settings = replace(self._settings, time_limit_s=self.remaining_seconds)
         build_seconds = time.perf_counter() - started
         solution = solve(built.model, settings)
