@@ -39,6 +39,7 @@ from pipeline.formulation.compact import (
     cost_scale,
     scaled_prices,
     weighted_sum,
+    within,
 )
 
 # Rows on time are kept at this right-hand side, far above the solver's tolerances.
@@ -62,7 +63,7 @@ class TimedProblem:
     gpus_per_node: GPUs of one host by type, where hosts of this type are told apart.
     whole_layers: whether the layers of a run must be whole; without, the model is a relaxation
     unless there is one limit alone. too_few: groups by class that are known not to be enough,
-    at any sizes.
+    at any sizes. min_stages: fewest stages.
     """
 
     compact: CompactProblem
@@ -70,6 +71,7 @@ class TimedProblem:
     passes: tuple[PassLimit, ...]
     whole_layers: bool = True
     too_few: tuple[Mapping[int, int], ...] = ()
+    min_stages: int = 1
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,15 @@ def build(
     used, layers = list(model.groups_used.values()), list(model.layers_of.values())
     for variable, run in zip(used, runs, strict=True):
         members = len(compact.groups.classes[run.group_class].first_gpu_ids)
-        variable.setub(min(members, compact.max_stages, compact.num_layers // run.smallest))
+        most = min(members, compact.max_stages, compact.num_layers // run.smallest)
+        if math.isfinite(max_usd_per_hour) and run.usd_per_hour > 0:
+            most = min(most, int(within(max_usd_per_hour) / run.usd_per_hour))
+        variable.setub(most)
     add_layers(model, compact, used, layers)
     add_stages(model, compact, used)
+    if problem.min_stages > 1:
+        every = weighted_sum([1.0] * len(used), used)
+        model.fewest_stages = pyo.Constraint(expr=every >= problem.min_stages)
     add_groups(model, compact, used)
     if compact.alternatives:
         add_alternatives(model, compact, used)
@@ -162,13 +170,13 @@ def add_more_groups(model: pyo.ConcreteModel, problem: TimedProblem, used: list[
                     weighted_sum([float(k), -1.0], [more[c, k], of_class[c]]) <= 0
                 )
         if not possible:
-            raise NoMoreGroups
+            raise NoMoreGroupsError
         model.more_groups.add(
             weighted_sum([1.0] * len(possible), [more[key] for key in possible]) >= 1
         )
 
 
-class NoMoreGroups(Exception):
+class NoMoreGroupsError(Exception):
     """Some set of groups that is too few holds all groups that there are."""
 
 

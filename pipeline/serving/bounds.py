@@ -40,12 +40,13 @@ class _Offers:
     groups: groups per layer, `NO_SIZE` where the class has no size, shape (classes, cells). times:
     share of each limit on time that a layer takes, its share of a hop included, shape (limits,
     classes, cells). spare: what each limit allows in all, shape (limits, cells): 1, and the hop
-    that n groups do not make.
+    that n groups do not make. stages: the most stages, by cell.
     """
 
     groups: FloatArray
     times: FloatArray
     spare: FloatArray
+    stages: IntArray
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,23 @@ class _Prices:
     """Prices under which bounds are bought, one row each.
 
     times: of the whole of each limit on time, $/h, shape (rows, limits). groups: of a group with
-    the stage and the blocks that it takes, $/h, shape (rows, classes). fixed: of all stages and
-    blocks that there are, $/h, shape (rows,).
+    the stage and the blocks that it takes, $/h, shape (rows, classes). stage: of a stage; blocks:
+    of all blocks that there are, $/h, shape (rows,).
     """
 
     times: FloatArray
     groups: FloatArray
-    fixed: FloatArray
+    stage: FloatArray
+    blocks: FloatArray
 
     def and_also(self, other: _Prices) -> _Prices:
         """Return the rows of both, the latest `MOST_PRICES` where there are more."""
-        parts = (self.times, other.times), (self.groups, other.groups), (self.fixed, other.fixed)
-        return _Prices(*(np.concatenate(pair)[-MOST_PRICES:] for pair in parts))
+        return _Prices(
+            np.concatenate([self.times, other.times])[-MOST_PRICES:],
+            np.concatenate([self.groups, other.groups])[-MOST_PRICES:],
+            np.concatenate([self.stage, other.stage])[-MOST_PRICES:],
+            np.concatenate([self.blocks, other.blocks])[-MOST_PRICES:],
+        )
 
 
 class LeastCosts:
@@ -75,7 +81,6 @@ class LeastCosts:
     ) -> None:
         self._tables, self._rates = tables, rates
         self._layers = instance.num_layers
-        self._stages = float(instance.limits.max_stages)
         self._allowed_upto = _allowed_upto(granularity, instance.num_layers)
         self._members = np.array([len(c.first_gpu_ids) for c in tables.groups], dtype=np.float64)
         self._inside = _blocks_inside(tables)
@@ -86,7 +91,9 @@ class LeastCosts:
         self._pool = sum(kind.count * kind.usd_per_hour for kind in instance.pool)
         self._has_first = bool(np.isfinite(rates.longest_first_s))
         limits = 1 + self._has_first + rates.fills
-        self._prices = _Prices(np.zeros((1, limits)), tables.usd_per_hour[None, :], np.zeros(1))
+        self._prices = _Prices(
+            np.zeros((1, limits)), tables.usd_per_hour[None, :], np.zeros(1), np.zeros(1)
+        )
 
     def fresh(self) -> LeastCosts:
         """Return these bounds with the same prices; what is added to one is not to the other."""
@@ -140,14 +147,14 @@ class LeastCosts:
         prices = shadow_prices(
             np.append(self._tables.usd_per_hour[usable] * of_group, unplaced),
             np.column_stack([rows, np.zeros(len(rows))]),
-            np.concatenate([offers.spare[:, 0], [self._stages], self._members]),
+            np.concatenate([offers.spare[:, 0], offers.stages, self._members]),
             float(self._layers),
         )
         limits = len(offers.times)
         times, stage, groups = np.split(prices, [limits, limits + 1])
         of_groups = self._tables.usd_per_hour + stage + groups @ self._inside
-        fixed = stage * self._stages + groups @ self._members
-        return _Prices(times[None, :], of_groups[None, :], fixed)
+        blocks = np.array([groups @ self._members])
+        return _Prices(times[None, :], of_groups[None, :], stage, blocks)
 
     def _least(self, offers: _Offers, prices: _Prices) -> FloatArray:
         """Return the highest bound that any of the prices gives, by cell."""
@@ -156,7 +163,8 @@ class LeastCosts:
         score += prices.groups[:, :, None] * offers.groups
         bought = self._layers * score.min(axis=1, initial=np.inf)
         with np.errstate(invalid="ignore"):
-            given = prices.times @ offers.spare + prices.fixed[:, None]
+            given = prices.times @ offers.spare + prices.blocks[:, None]
+            given += np.outer(prices.stage, offers.stages)
             cost = np.max(bought - given - 1e-12 * (bought + given), axis=0)
         late = np.isinf(offers.spare).any(axis=0) | (
             offers.groups.min(axis=0, initial=NO_SIZE) == NO_SIZE
@@ -171,7 +179,7 @@ class LeastCosts:
         groups = np.where(largest > 0, 1.0 / np.maximum(largest, 1), NO_SIZE)
         limits = [(tables.pass_s[:, load], self._hops[:, load], tables.hops, reach.pass_s)]
         if rates.fills:
-            spread = 1 + (tables.micro_batches[load] - 1) / self._stages
+            spread = 1 + (tables.micro_batches[load] - 1) / cells.most_stages
             limits.append((spread * limits[0][0], limits[0][1], tables.hops, reach.whole_s))
         if self._has_first:
             first_s = np.full(len(load), rates.longest_first_s - tables.overhead_s)
@@ -186,6 +194,7 @@ class LeastCosts:
             groups,
             np.where(np.array(in_time)[:, None], np.array(times), 0.0),
             np.where(np.array(in_time), np.array(spare), np.inf),
+            cells.most_stages,
         )
 
 

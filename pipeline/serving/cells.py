@@ -1,7 +1,7 @@
-"""From loads to cells: a load with a range of its slowest stage, and what was proven of each.
+"""From loads to cells: a load with ranges of its slowest stage and stages, and what is proven.
 
 A round needs one cell per load. A fill, P + (m − 1)·M, trades the pass P against the slowest
-stage M; its cells are divided at some M where the bounds of the whole range do not suffice.
+stage M, which is at least P over the stages; its cells are cut where their bounds do not suffice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.serving.tables import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells in columns: the load's index, and the range of the slowest stage, s.
+    """Cells in columns: the load's index, the range of the slowest stage, s, and of stages.
 
     parents: the cell that a cell was cut from, its own index for the first ones.
     """
@@ -23,6 +23,8 @@ class Cells:
     decision: IntArray
     low_s: FloatArray
     high_s: FloatArray
+    fewest_stages: IntArray
+    most_stages: IntArray
     parents: IntArray
 
     def __len__(self) -> int:
@@ -31,30 +33,43 @@ class Cells:
     def at(self, indices: IntArray) -> Cells:
         """Return some of the cells."""
         return Cells(
-            self.decision[indices], self.low_s[indices], self.high_s[indices], self.parents[indices]
+            self.decision[indices],
+            self.low_s[indices],
+            self.high_s[indices],
+            self.fewest_stages[indices],
+            self.most_stages[indices],
+            self.parents[indices],
         )
 
-    def divided(self, index: int, middle_s: float) -> Cells:
-        """Cut a cell at a time: it keeps the range below, a new last cell gets that above."""
-        high_s = self.high_s.copy()
-        high_s[index] = middle_s
-        return Cells(
-            np.append(self.decision, self.decision[index]),
-            np.append(self.low_s, middle_s),
-            np.append(high_s, self.high_s[index]),
-            np.append(self.parents, index),
-        )
+    def cut_at_time(self, index: int, middle_s: float) -> Cells:
+        """Cut a cell at a slowest stage: it keeps what is below, a new last cell gets the rest."""
+        cells = self._with_copy(index)
+        cells.high_s[index] = cells.low_s[-1] = middle_s
+        return cells
+
+    def cut_at_stages(self, index: int, stages: int) -> Cells:
+        """Cut a cell behind a number of stages: it keeps up to so many, a new last cell more."""
+        cells = self._with_copy(index)
+        cells.most_stages[index] = stages
+        cells.fewest_stages[-1] = stages + 1
+        return cells
+
+    def _with_copy(self, index: int) -> Cells:
+        """Return cells of their own with a copy of one behind the last."""
+        cells = self.at(np.append(np.arange(len(self)), index))
+        cells.parents[-1] = index
+        return cells
 
 
-def one_cell_each(loads: int) -> Cells:
-    """Return a cell with the whole range of the slowest stage for every load."""
-    every = np.arange(loads)
-    return Cells(every, np.zeros(loads), np.full(loads, np.inf), every)
+def one_cell_each(loads: int, max_stages: int) -> Cells:
+    """Return a cell for every load: any slowest stage, up to so many stages."""
+    every, ones = np.arange(loads), np.ones(loads, dtype=np.int64)
+    return Cells(every, np.zeros(loads), np.full(loads, np.inf), ones, max_stages * ones, every)
 
 
-def one_cell(decision: int) -> Cells:
-    """Return the cell of one load with the whole range of the slowest stage."""
-    return one_cell_each(decision + 1).at(np.array([decision]))
+def one_cell(decision: int, max_stages: int) -> Cells:
+    """Return the cell of one load: any slowest stage, up to so many stages."""
+    return one_cell_each(decision + 1, max_stages).at(np.array([decision]))
 
 
 class Proofs:

@@ -18,9 +18,11 @@ from pipeline.serving.tables import FloatArray, IntArray, ServingTables
 class Dominance:
     """Compares the loads of one instance."""
 
-    def __init__(self, tables: ServingTables, rates: Rates, least: LeastCosts) -> None:
+    def __init__(
+        self, tables: ServingTables, rates: Rates, least: LeastCosts, max_stages: int
+    ) -> None:
         self._tables, self._rates, self._least = tables, rates, least
-        self._cells = one_cell_each(len(tables.decisions))
+        self._cells = one_cell_each(len(tables.decisions), max_stages)
 
     def best_of(self, decision: int, tokens_per_s: float) -> int:
         """Return a load that is no worse than a given one and has none that is better."""

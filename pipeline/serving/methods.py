@@ -32,6 +32,8 @@ CLOSE = 1.01
 BISECTIONS = 8
 # A cell whose bound takes it on by less than this, relative, has its bound raised.
 STEP = 0.001
+# Models ask for costs up to this much above what is enough: the bound then leaps, if it does.
+JUMP = 0.1
 # Throughputs closer than this are the same: a model is asked for one with a little slack.
 SAME = 2 * SLACK
 
@@ -238,7 +240,8 @@ def _lowest(search: ServingSearch, loss: Loss) -> Answer:
             continue
         index = int(left[np.argmin(loss.of(costs[left], rates[left]))])
         rate = float(rates[index])
-        found = search.raise_bound(index, rate, loss.cost_for(rate * (1 + 2 * STEP), target))
+        enough = loss.cost_for(rate * (1 + 2 * STEP), target)
+        found = search.raise_bound(index, rate, enough, enough * (1 + JUMP))
         if found is not None:
             rates[index] = found.tokens_per_s * (1 + RATE_TOLERANCE)
             least = np.array(found.usd_per_hour * (1 - search.gap))

@@ -70,6 +70,10 @@ class Picks:
         cost = math.fsum(float(self._tables.usd_per_hour[c]) for c, _ in groups)
         return Pick(tuple(sorted(groups)), decision, cost, float(rate))
 
+    def usd_per_hour(self, counts: Mapping[int, int]) -> float:
+        """Return the price of groups by class, $/h."""
+        return math.fsum(n * float(self._tables.usd_per_hour[c]) for c, n in counts.items())
+
     def pass_seconds(self, groups: Sequence[tuple[int, int]], decision: int) -> tuple[float, float]:
         """Return the time of a pass and of a prefill pass, hops included, s."""
         hops = self._hop_seconds(Counter(c for c, _ in groups))

@@ -46,9 +46,8 @@ class Rates:
         self._input, self._output = float(serving.input_tokens), float(serving.output_tokens)
         self.longest_round_s = np.inf if limits.max_tpot_s is None else limits.max_tpot_s
         self.longest_first_s = np.inf if limits.max_ttft_s is None else limits.max_ttft_s
-        # No placement has a shorter pass, nor, with S stages at most, a shorter slowest stage.
+        # No placement has a shorter pass, nor, with s stages, a slowest stage below an s-th of it.
         self._shortest_s = instance.num_layers * tables.pass_s.min(axis=0, initial=np.inf)
-        self.least_slowest_s = self._shortest_s / limits.max_stages
 
     @property
     def fills(self) -> bool:
@@ -90,8 +89,8 @@ class Rates:
     def reach(self, tokens_per_s: float | FloatArray, cells: Cells) -> Reach:
         """Return what the throughput and the limits on latency leave for pass and stages.
 
-        In a fill, P + (m − 1)·M ≤ F with P ≥ M, P ≥ `_shortest_s` and M ≥ `least_slowest_s`,
-        and M within the range of the cell.
+        In a fill, P + (m − 1)·M ≤ F with P ≥ M, P no shorter than any pass, M ≥ P over the most
+        stages of the cell, and M within its range.
         """
         n, m = self._load(cells.decision)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -109,7 +108,7 @@ class Rates:
         with np.errstate(divide="ignore", invalid="ignore"):
             beside = (fill_s - self._shortest_s[cells.decision]) / (m - 1)
         slowest_s = np.where(m > 1, np.minimum(fill_s / m, beside), fill_s)
-        least_s = np.maximum(self.least_slowest_s[cells.decision], cells.low_s)
+        least_s = np.maximum(self._shortest_s[cells.decision] / cells.most_stages, cells.low_s)
         return Reach(fill_s - (m - 1) * least_s, np.minimum(slowest_s, cells.high_s), fill_s)
 
     def _load(self, decision: int | IntArray) -> tuple[FloatArray, FloatArray]:

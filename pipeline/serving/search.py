@@ -42,8 +42,6 @@ from pipeline.solver import Solution, solve
 RATE_TOLERANCE = 1e-8
 # A throughput is asked for with this much less, so that a placement reaches its own.
 SLACK = 1e-10
-# A cell whose models' answers were too slow this often is divided.
-FAILURES_TO_DIVIDE = 4
 
 
 class ServingSearch:
@@ -60,7 +58,9 @@ class ServingSearch:
         self.tables = serving_tables(instance, table)
         self.rates = Rates(instance, self.tables)
         self._least = LeastCosts(instance, granularity, self.tables, self.rates)
-        self._dominance = Dominance(self.tables, self.rates, self._least)
+        self._dominance = Dominance(
+            self.tables, self.rates, self._least, instance.limits.max_stages
+        )
         self._begin(settings)
 
     def fresh(self, settings: SolverSettings) -> ServingSearch:
@@ -73,10 +73,9 @@ class ServingSearch:
     def _begin(self, settings: SolverSettings) -> None:
         self.effort = Effort()
         self.known = Picks(self.instance, self.granularity, self.tables, self.rates)
-        self.cells = one_cell_each(len(self.tables.decisions))
+        self.cells = one_cell_each(len(self.tables.decisions), self.instance.limits.max_stages)
         self._proofs = Proofs()
-        self._failures: Counter[int] = Counter()
-        self._failed: dict[Sizes, Mapping[int, int]] = {}
+        self._failed: dict[Sizes, Counter[int]] = {}
         self._settings = settings
         self._deadline = time.monotonic() + settings.time_limit_s
 
@@ -159,13 +158,10 @@ class ServingSearch:
         self._proofs.add(index, tokens_per_s, least)
         if pick is None or pick.tokens_per_s >= asked * (1 - SLACK):
             return pick
-        self._failures[index] += 1
         if self.known.sizes_are_free:
             counts = Counter(c for c, _ in pick.groups)
             self._failed[tuple(sorted(counts.items()))] = counts
-            if self._failures[index] % FAILURES_TO_DIVIDE:
-                return None
-        self.cells = self.cells.divided(index, self._between(pick, asked))
+        self.cells = self._cut(self.cells, index, pick, asked)
         self._proofs.inherit(len(self.cells) - 1, index)
         return None
 
@@ -174,23 +170,23 @@ class ServingSearch:
 
         A fill is branched on the slowest stage as in `cheapest`.
         """
-        asked = pick.tokens_per_s * (1 - SLACK)
-        whole = one_cell(pick.decision)
-        cells: list[tuple[float, int, Cells]] = [(self._fewest_stages(asked, whole), 0, whole)]
-        best, count = pick, 0
+        if len(pick.groups) == 1:
+            return pick
+        asked, best, count = pick.tokens_per_s * (1 - SLACK), pick, 0
+        whole = one_cell(pick.decision, len(pick.groups) - 1)
+        cells = [(self._fewest_stages(asked, whole), count, whole)]
         while cells and not self.out_of_time:
             bound, _, cell = heapq.heappop(cells)
             if bound > len(best.groups) - 1 + 1e-6:
                 break
-            most = len(best.groups) - 1
-            bound, found = self._solved(cell, asked, Goal.STAGES, pick.usd_per_hour, most)
+            bound, found = self._solved(cell, asked, Goal.STAGES, pick.usd_per_hour)
             if found is None:
                 continue
             if found.tokens_per_s >= asked * (1 - SLACK):
-                best = found
+                best = found if len(found.groups) < len(best.groups) else best
                 continue
-            parts = cell.divided(0, self._between(found, asked))
-            for part in range(2):
+            parts = self._cut(cell, 0, found, asked)
+            for part in range(len(parts)):
                 count += 1
                 heapq.heappush(cells, (bound, count, parts.at(np.array([part]))))
         return best
@@ -201,17 +197,23 @@ class ServingSearch:
         largest = self._least.largest_sizes(reach.slowest_s, cell.decision).max(initial=1)
         return float(-(-self.instance.num_layers // max(int(largest), 1)))
 
-    def _between(self, pick: Pick, tokens_per_s: float) -> float:
-        """Return the slowest stage that best divides what an answer too slow leaves open, s.
+    def _cut(self, cells: Cells, index: int, pick: Pick, tokens_per_s: float) -> Cells:
+        """Cut a cell so that an answer which is too slow is in neither part.
 
-        An answer (P', M') that takes longer than F in all is cut off by any c with
-        (F − P')/(m−1) < c < M': its stage is too long below c, and its pass from c on.
+        Of s stages with (1 + (m−1)/s)·P' > F: behind s stages, where that row holds it off. Else
+        an answer (P', M') is cut off at any c with (F − P')/(m−1) < c < M': its stage is too long
+        below c, and its pass from c on.
         """
-        reach = self.rates.reach(tokens_per_s, one_cell(pick.decision))
+        whole = one_cell(pick.decision, self.instance.limits.max_stages)
+        fill_s = float(self.rates.reach(tokens_per_s, whole).whole_s[0])
         others = float(self.tables.micro_batches[pick.decision]) - 1
         pass_s, _ = self.known.pass_seconds(pick.groups, pick.decision)
+        stages, layer_s = len(pick.groups), self.tables.pass_s[:, pick.decision]
+        held_s = sum(size * float(layer_s[c]) for c, size in pick.groups)
+        if stages < cells.most_stages[index] and pass_s + others / stages * held_s > fill_s:
+            return cells.cut_at_stages(index, stages)
         slowest_s = self.known.slowest_s(pick.groups, pick.decision)
-        return ((float(reach.whole_s[0]) - pass_s) / others + slowest_s) / 2
+        return cells.cut_at_time(index, ((fill_s - pass_s) / others + slowest_s) / 2)
 
     def _solved(
         self,
@@ -219,7 +221,6 @@ class ServingSearch:
         tokens_per_s: float,
         goal: Goal,
         at_most: float = math.inf,
-        max_stages: int | None = None,
     ) -> tuple[float, Pick | None]:
         """Build and solve the model of a cell; keep its answer. Returns bound and answer.
 
@@ -228,11 +229,11 @@ class ServingSearch:
         """
         decision = int(cell.decision[0])
         reach = self.rates.reach(tokens_per_s, cell)
-        problem = self._problem(decision, reach, max_stages or self.instance.limits.max_stages)
+        problem = self._problem(cell, reach)
         if problem is None:
             return math.inf, None
         if self.rates.fills:
-            problem = replace(problem, too_few=tuple(self._too_few(decision, tokens_per_s)))
+            problem = replace(problem, too_few=self._too_few(decision, tokens_per_s, at_most))
         for whole in self._whether_whole():
             if self.out_of_time:
                 return 0.0, None
@@ -249,11 +250,20 @@ class ServingSearch:
                 break
         return bound, better
 
-    def _too_few(self, decision: int, tokens_per_s: float) -> Iterator[Mapping[int, int]]:
-        """Yield the groups that answered a model once and are too slow under a load at any sizes."""
-        for key, counts in self._failed.items():
-            if self.known.dealt_groups[key].tokens_per_s[decision] < tokens_per_s * (1 - SLACK):
-                yield counts
+    def _too_few(
+        self, decision: int, tokens_per_s: float, at_most: float
+    ) -> tuple[Mapping[int, int], ...]:
+        """Return groups that answered a model once and are too slow under a load at any sizes.
+
+        Those that others hold are left out, as are those that cost more than is asked for.
+        """
+        slow = [
+            counts
+            for key, counts in self._failed.items()
+            if self.known.dealt_groups[key].tokens_per_s[decision] < tokens_per_s * (1 - SLACK)
+            and self.known.usd_per_hour(counts) <= within(at_most)
+        ]
+        return tuple(counts for counts in slow if not any(counts < other for other in slow))
 
     def _whether_whole(self) -> tuple[bool, ...]:
         """Return whether to ask for whole layers, at once or after a try without."""
@@ -268,7 +278,7 @@ class ServingSearch:
         started = time.perf_counter()
         try:
             built = timed.build(problem, goal, at_most)
-        except timed.NoMoreGroups:
+        except timed.NoMoreGroupsError:
             return math.inf, None
         settings = replace(self._settings, time_limit_s=self.remaining_seconds)
         build_seconds = time.perf_counter() - started
@@ -283,9 +293,10 @@ class ServingSearch:
         groups = tuple((runs[r].group_class, size) for r, n in pairs for size in even(held[r], n))
         return bound, self.known.pick(groups, decision)
 
-    def _problem(self, decision: int, reach: Reach, max_stages: int) -> TimedProblem | None:
+    def _problem(self, cell: Cells, reach: Reach) -> TimedProblem | None:
         """Return what the model needs; None where no option or no time is left."""
         limits, tables = self.instance.limits, self.tables
+        decision, max_stages = int(cell.decision[0]), int(cell.most_stages[0])
         pass_s = float(reach.pass_s[0])
         runs = tuple(self._runs(decision, float(reach.slowest_s[0])))
         if not runs or pass_s <= 0 or not max_stages:
@@ -295,14 +306,15 @@ class ServingSearch:
         compact = CompactProblem(tables.groups, runs, layers, max_stages, choices)
         passes = [self._pass_limit(decision, runs, pass_s)]
         if self.rates.fills:
-            spread = 1 + (float(tables.micro_batches[decision]) - 1) / limits.max_stages
+            spread = 1 + (float(tables.micro_batches[decision]) - 1) / max_stages
             passes.append(self._pass_limit(decision, runs, float(reach.whole_s[0]), spread))
         if math.isfinite(self.rates.longest_first_s):
             first_s = self.rates.longest_first_s - tables.overhead_s
             if first_s <= 0:
                 return None
             passes.append(self._pass_limit(decision, runs, first_s, prefill=True))
-        return TimedProblem(compact, self.known.gpus_per_node, tuple(passes))
+        fewest = int(cell.fewest_stages[0])
+        return TimedProblem(compact, self.known.gpus_per_node, tuple(passes), min_stages=fewest)
 
     def _pass_limit(
         self,
