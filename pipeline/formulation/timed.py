@@ -44,6 +44,8 @@ from pipeline.formulation.compact import (
 
 # Rows on time are kept at this right-hand side, far above the solver's tolerances.
 TIME_SCALE = 1000.0
+# In place of a class: all groups together.
+FEWER = -1
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,28 @@ class PassLimit:
 
 
 @dataclass(frozen=True)
+class SlowGroups:
+    """Groups by class that are too slow at any sizes; fewer_too: and so are any part of them."""
+
+    groups: Mapping[int, int]
+    fewer_too: bool
+
+
+@dataclass(frozen=True)
 class TimedProblem:
     """What the timed model needs: the compact problem, hosts by type and limits on passes.
 
     gpus_per_node: GPUs of one host by type, where hosts of this type are told apart.
     whole_layers: whether the layers of a run must be whole; without, the model is a relaxation
-    unless there is one limit alone. too_few: groups by class that are known not to be enough,
-    at any sizes. min_stages: fewest stages.
+    unless there is one limit alone. too_slow: groups that are known to be too slow at any sizes.
+    min_stages: fewest stages.
     """
 
     compact: CompactProblem
     gpus_per_node: Mapping[int, int]
     passes: tuple[PassLimit, ...]
     whole_layers: bool = True
-    too_few: tuple[Mapping[int, int], ...] = ()
+    too_slow: tuple[SlowGroups, ...] = ()
     min_stages: int = 1
 
 
@@ -115,7 +125,7 @@ def build(
     add_groups(model, compact, used)
     if compact.alternatives:
         add_alternatives(model, compact, used)
-    if problem.too_few:
+    if problem.too_slow:
         add_more_groups(model, problem, used)
     scale = cost_scale(run.usd_per_hour for run in runs)
     if math.isfinite(max_usd_per_hour):
@@ -151,29 +161,40 @@ def add_layers(
 
 
 def add_more_groups(model: pyo.ConcreteModel, problem: TimedProblem, used: list[pyo.Var]) -> None:
-    """Use more groups of some class than each set that is too few: Σ_c y_c ≥ 1, k·y_c ≤ n_c.
+    """Differ from each set that is too slow: Σ_c y_c + z ≥ 1, k·y_c ≤ n_c, Σ n ≤ s − 1 + u·(1 − z).
 
-    y_c binary: whether class c has k groups at least, one more than in the set. Each class has
-    one run.
+    y_c binary: whether class c has k groups at least, one more than in the set. z binary, only
+    where fewer groups could be faster: whether there are less than the set's s. u: as many more
+    stages as there may be. Each class has one run.
     """
     of_class = {run.group_class: n for n, run in zip(used, problem.compact.runs, strict=True)}
-    model.has_more = pyo.VarList(domain=pyo.Binary)
+    model.choices = pyo.VarList(domain=pyo.Binary)
     model.more_groups = pyo.ConstraintList()
-    more: dict[tuple[int, int], pyo.Var] = {}
-    for groups in problem.too_few:
-        thresholds = [(c, groups.get(c, 0) + 1) for c in of_class]
-        possible = [(c, k) for c, k in thresholds if k <= of_class[c].ub]
-        for c, k in possible:
-            if (c, k) not in more:
-                more[c, k] = model.has_more.add()
-                model.more_groups.add(
-                    weighted_sum([float(k), -1.0], [more[c, k], of_class[c]]) <= 0
-                )
-        if not possible:
+    chosen: dict[tuple[int, int], pyo.Var] = {}
+
+    def choice(key: tuple[int, int], factors: list[float], most: float) -> pyo.Var:
+        if key not in chosen:
+            chosen[key] = model.choices.add()
+            variables = used if key[0] == FEWER else [of_class[key[0]]]
+            row = weighted_sum(factors, [chosen[key], *variables])
+            model.more_groups.add(row <= most)
+        return chosen[key]
+
+    for slow in problem.too_slow:
+        thresholds = [(c, slow.groups.get(c, 0) + 1) for c in of_class]
+        ways = [
+            choice(key, [float(key[1]), -1.0], 0.0)
+            for key in thresholds
+            if key[1] <= of_class[key[0]].ub
+        ]
+        stages = sum(slow.groups.values())
+        if not slow.fewer_too and stages > problem.min_stages:
+            more = float(problem.compact.max_stages - stages + 1)
+            factors = [more] + [1.0] * len(used)
+            ways.append(choice((FEWER, stages), factors, stages - 1 + more))
+        if not ways:
             raise NoMoreGroupsError
-        model.more_groups.add(
-            weighted_sum([1.0] * len(possible), [more[key] for key in possible]) >= 1
-        )
+        model.more_groups.add(weighted_sum([1.0] * len(ways), ways) >= 1)
 
 
 class NoMoreGroupsError(Exception):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -21,12 +22,14 @@ from pipeline.serving.tables import FloatArray, IntArray, ServingTables
 class Dealt:
     """What groups make of every load. tokens_per_s: by load, 0 where they cannot serve it.
 
-    classes, layers: classes and the layers that their groups hold together, shape (classes,
-    loads), each column in its own order. counts: groups by class.
+    most_tokens_per_s: no part of the groups is faster, by load. classes, layers: classes and the
+    layers that their groups hold together, shape (classes, loads), each column in its own order.
+    counts: groups by class.
     """
 
     counts: Mapping[int, int]
     tokens_per_s: FloatArray
+    most_tokens_per_s: FloatArray
     classes: IntArray
     layers: IntArray
 
@@ -84,12 +87,35 @@ def best_dealt(
     classes = np.array(sorted(counts))
     order = np.argsort(tables.pass_s[classes], axis=0, kind="stable")
     ordered, load = classes[order], np.arange(len(tables.decisions))
-    layer_s = tables.pass_s[ordered, load][:, :, None]
-    smallest = np.maximum(tables.smallest[ordered, load], sizes[0])[:, :, None]
-    largest = np.minimum(tables.largest[ordered, load], sizes[1])[:, :, None]
     number = np.array([counts[int(c)] for c in classes])[order][:, :, None]
+    least = np.maximum(tables.smallest[ordered, load], sizes[0])[:, :, None]
+    deal = partial(_fastest, tables, rates, ordered, number, sizes[1], layers)
+    speed, held = deal(least, hops_s)
+    # A part of the groups leaves some without layers, and makes no more hops.
+    most, _ = deal(np.zeros_like(least), (0 * hops_s[0], 0 * hops_s[1]))
+    return Dealt(counts, speed, most, ordered, held)
+
+
+def _fastest(
+    tables: ServingTables,
+    rates: Rates,
+    ordered: IntArray,
+    number: IntArray,
+    most: int,
+    layers: int,
+    smallest: IntArray,
+    hops_s: tuple[FloatArray, FloatArray],
+) -> tuple[FloatArray, IntArray]:
+    """Return the highest throughput and what the groups of each class hold, by load.
+
+    ordered: classes, the fastest first, shape (classes, loads). number: groups of each. most,
+    smallest: layers that a group may hold.
+    """
+    load = np.arange(len(tables.decisions))
+    layer_s = tables.pass_s[ordered, load][:, :, None]
+    largest = np.minimum(tables.largest[ordered, load], most)[:, :, None]
     # Shape (loads, candidates): every time that a stage of some size may take.
-    longest_s = (layer_s * np.arange(1, sizes[1] + 1)).transpose(1, 0, 2).reshape(len(load), -1)
+    longest_s = (layer_s * np.arange(1, most + 1)).transpose(1, 0, 2).reshape(len(load), -1)
     caps = np.minimum(largest, largest_within(longest_s, layer_s, layers))
     room = np.maximum(number * (caps - smallest), 0)
     spare = layers - (number * smallest).sum(axis=0)
@@ -100,7 +126,7 @@ def best_dealt(
     first_s = prefill_s + hops_s[1][:, None]
     speed = np.where(holds, _speed(rates, load[:, None], pass_s, longest_s, first_s), 0.0)
     best = speed.argmax(axis=1)
-    return Dealt(counts, speed[load, best], ordered, held[:, load, best])
+    return speed[load, best], held[:, load, best]
 
 
 def under_every_load(

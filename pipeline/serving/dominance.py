@@ -22,6 +22,7 @@ class Dominance:
         self, tables: ServingTables, rates: Rates, least: LeastCosts, max_stages: int
     ) -> None:
         self._tables, self._rates, self._least = tables, rates, least
+        self._max_stages = max_stages
         self._cells = one_cell_each(len(tables.decisions), max_stages)
 
     def best_of(self, decision: int, tokens_per_s: float) -> int:
@@ -52,7 +53,7 @@ class Dominance:
             (hops, 1),
             (fits, -1),
             (tables.smallest, 1),
-            (self._first_s(whole_s), 1),
+            (self._first_s(unit_s, m[decision]), 1),
         ):
             own = (fast if values is fits else values)[:, [decision]]
             no_worse &= (sign * values <= sign * own).all(axis=0)
@@ -61,12 +62,17 @@ class Dominance:
         index = np.arange(len(m))
         return np.flatnonzero(no_worse & (index != decision) & (~equal | (index < decision)))
 
-    def _first_s(self, whole_s: FloatArray) -> FloatArray:
-        """Return what the first token waits for, s; no more than 0 where it cannot be too late."""
+    def _first_s(self, unit_s: FloatArray, micro_batches: float) -> FloatArray:
+        """Return what the first token waits for, s; no more than 0 where it cannot be too late.
+
+        A fill of m micro-batches within m·unit takes M ≥ P/S, hence P ≤ m·unit/(1 + (m−1)/S);
+        so does, in its own unit, the same placement under a load that is no worse.
+        """
         tables, rates = self._tables, self._rates
         hops = tables.prefill_hops
         parts = np.vstack([tables.prefill_s, hops.between_s, hops.inside_s])
         if np.isinf(rates.longest_first_s):
             return np.zeros_like(parts)
-        never_late = rates.fills & (rates.first_token_s(whole_s) <= rates.longest_first_s)
+        pass_s = unit_s * micro_batches / (1 + (micro_batches - 1) / self._max_stages)
+        never_late = rates.fills & (rates.first_token_s(pass_s) <= rates.longest_first_s)
         return np.where(never_late, 0.0, parts)

@@ -12,7 +12,7 @@ import heapq
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.cheapest import Effort
 from pipeline.formulation import timed
 from pipeline.formulation.compact import CompactProblem, Goal, within
-from pipeline.formulation.timed import PassLimit, TimedProblem
+from pipeline.formulation.timed import PassLimit, SlowGroups, TimedProblem
 from pipeline.granularity import Granularity
 from pipeline.instance import Instance
 from pipeline.options import Option
@@ -30,7 +30,7 @@ from pipeline.roofline.constants import ConstantTable
 from pipeline.runs import Run, gapless
 from pipeline.serving.bounds import LeastCosts, largest_within
 from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each
-from pipeline.serving.deal import even
+from pipeline.serving.deal import Dealt, even
 from pipeline.serving.dominance import Dominance
 from pipeline.serving.picks import Pick, Picks, Sizes
 from pipeline.serving.rates import Rates, Reach
@@ -75,7 +75,7 @@ class ServingSearch:
         self.known = Picks(self.instance, self.granularity, self.tables, self.rates)
         self.cells = one_cell_each(len(self.tables.decisions), self.instance.limits.max_stages)
         self._proofs = Proofs()
-        self._failed: dict[Sizes, Counter[int]] = {}
+        self._failed: dict[Sizes, Dealt] = {}
         self._settings = settings
         self._deadline = time.monotonic() + settings.time_limit_s
 
@@ -159,8 +159,7 @@ class ServingSearch:
         if pick is None or pick.tokens_per_s >= asked * (1 - SLACK):
             return pick
         if self.known.sizes_are_free:
-            counts = Counter(c for c, _ in pick.groups)
-            self._failed[tuple(sorted(counts.items()))] = counts
+            self._failed[pick.groups] = self.known.deal(Counter(c for c, _ in pick.groups))
         self.cells = self._cut(self.cells, index, pick, asked)
         self._proofs.inherit(len(self.cells) - 1, index)
         return None
@@ -233,7 +232,7 @@ class ServingSearch:
         if problem is None:
             return math.inf, None
         if self.rates.fills:
-            problem = replace(problem, too_few=self._too_few(decision, tokens_per_s, at_most))
+            problem = replace(problem, too_slow=self._too_slow(decision, tokens_per_s, at_most))
         for whole in self._whether_whole():
             if self.out_of_time:
                 return 0.0, None
@@ -250,20 +249,20 @@ class ServingSearch:
                 break
         return bound, better
 
-    def _too_few(
+    def _too_slow(
         self, decision: int, tokens_per_s: float, at_most: float
-    ) -> tuple[Mapping[int, int], ...]:
+    ) -> tuple[SlowGroups, ...]:
         """Return groups that answered a model once and are too slow under a load at any sizes.
 
-        Those that others hold are left out, as are those that cost more than is asked for.
+        Those that cost more than is asked for are left out.
         """
-        slow = [
-            counts
-            for key, counts in self._failed.items()
-            if self.known.dealt_groups[key].tokens_per_s[decision] < tokens_per_s * (1 - SLACK)
-            and self.known.usd_per_hour(counts) <= within(at_most)
-        ]
-        return tuple(counts for counts in slow if not any(counts < other for other in slow))
+        limit = tokens_per_s * (1 - SLACK)
+        return tuple(
+            SlowGroups(dealt.counts, bool(dealt.most_tokens_per_s[decision] < limit))
+            for dealt in self._failed.values()
+            if dealt.tokens_per_s[decision] < limit
+            and self.known.usd_per_hour(dealt.counts) <= within(at_most)
+        )
 
     def _whether_whole(self) -> tuple[bool, ...]:
         """Return whether to ask for whole layers, at once or after a try without."""
