@@ -13,10 +13,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import highspy
 import numpy as np
 import pyomo.environ as pyo
+from numpy.typing import NDArray
 from pyomo.common import dependencies
 from pyomo.common.errors import InfeasibleConstraintException
 from pyomo.repn.plugins import standard_form
@@ -24,6 +26,8 @@ from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler, LinearS
 
 from pipeline.errors import SolverError
 from pipeline.settings import SolverSettings
+
+FloatArray = NDArray[np.float64]
 
 
 def _import_sparse_matrices() -> None:
@@ -112,6 +116,42 @@ def solve(model: pyo.ConcreteModel, settings: SolverSettings) -> Solution:
     handed_over = time.perf_counter()
     _check(highs.run(), "run")
     return _answer(highs, form, settings, handed_over - started)
+
+
+def shadow_prices(
+    costs: FloatArray, rows: FloatArray, limits: FloatArray, total: float
+) -> FloatArray:
+    """Return what one unit more of every limit would save, never below 0.
+
+    Of the linear program: minimise c·x over x ≥ 0 with A·x ≤ b and Σ x = total. costs: c; rows:
+    A, shape (limits, columns); limits: b. Raises SolverError where it has no optimum.
+    """
+    highs = _linear_solver()
+    count, columns = rows.shape
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = columns, count + 1
+    lp.col_cost_ = costs
+    lp.col_lower_, lp.col_upper_ = np.zeros(columns), np.full(columns, math.inf)
+    lp.row_lower_ = np.append(np.full(count, -math.inf), total)
+    lp.row_upper_ = np.append(limits, total)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_ = np.arange(count + 2) * columns
+    lp.a_matrix_.index_ = np.tile(np.arange(columns), count + 1)
+    lp.a_matrix_.value_ = np.append(rows.ravel(), np.ones(columns))
+    _check(highs.passModel(lp), "passModel")
+    _check(highs.run(), "run")
+    reached = highs.getModelStatus()
+    if reached != highspy.HighsModelStatus.kOptimal:
+        raise SolverError(f"HiGHS stopped with {highs.modelStatusToString(reached)}")
+    duals = np.array(highs.getSolution().row_dual[:count])
+    prices: FloatArray = np.maximum(-duals, 0.0)
+    return prices
+
+
+@cache
+def _linear_solver() -> highspy.Highs:
+    """Return the HiGHS instance of all linear programs: small ones, without a time limit."""
+    return _configured(SolverSettings(time_limit_s=math.inf))
 
 
 class _QuietHighs(highspy.Highs):

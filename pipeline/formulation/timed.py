@@ -16,8 +16,9 @@ each other, so Σ N_g − 1 hops are between hosts and all others inside; blocks
 pack without gaps, so the least N_g of that row is the least there is. Where hosts are not told
 apart, N_g = n_g. A second pass row with the times of prefill holds the time to the first token.
 
-No big-M: P is fixed by the throughput asked for. ℓ is continuous where the pass is the only row
-on it: a box, one sum and one limit have whole corners; with a second limit it is an integer.
+No big-M: P is fixed by the throughput asked for. ℓ may be continuous where the pass is the only
+row on it: filling the fastest groups first needs no parts of a layer. With a second limit it must
+be whole, unless the layers of the groups chosen are dealt anew and found to be in time.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ from pipeline.formulation.compact import (
     cost_scale,
     scaled_prices,
     weighted_sum,
+    within,
 )
 
 # Rows on time are kept at this right-hand side, far above the solver's tolerances.
 TIME_SCALE = 1000.0
+# In place of a class: all groups together.
+FEWER = -1
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,29 @@ class PassLimit:
 
 
 @dataclass(frozen=True)
+class SlowGroups:
+    """Groups by class that are too slow at any sizes; fewer_too: and so are any part of them."""
+
+    groups: Mapping[int, int]
+    fewer_too: bool
+
+
+@dataclass(frozen=True)
 class TimedProblem:
     """What the timed model needs: the compact problem, hosts by type and limits on passes.
 
     gpus_per_node: GPUs of one host by type, where hosts of this type are told apart.
+    whole_layers: whether the layers of a run must be whole; without, the model is a relaxation
+    unless there is one limit alone. too_slow: groups that are known to be too slow at any sizes.
+    min_stages: fewest stages.
     """
 
     compact: CompactProblem
     gpus_per_node: Mapping[int, int]
     passes: tuple[PassLimit, ...]
+    whole_layers: bool = True
+    too_slow: tuple[SlowGroups, ...] = ()
+    min_stages: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,17 +108,25 @@ def build(
     runs = compact.runs
     model = pyo.ConcreteModel()
     model.groups_used = pyo.Var(range(len(runs)), domain=pyo.NonNegativeIntegers)
-    whole = pyo.NonNegativeIntegers if len(problem.passes) > 1 else pyo.NonNegativeReals
+    whole = pyo.NonNegativeIntegers if problem.whole_layers else pyo.NonNegativeReals
     model.layers_of = pyo.Var(range(len(runs)), domain=whole)
     used, layers = list(model.groups_used.values()), list(model.layers_of.values())
     for variable, run in zip(used, runs, strict=True):
         members = len(compact.groups.classes[run.group_class].first_gpu_ids)
-        variable.setub(min(members, compact.max_stages, compact.num_layers // run.smallest))
+        most = min(members, compact.max_stages, compact.num_layers // run.smallest)
+        if math.isfinite(max_usd_per_hour) and run.usd_per_hour > 0:
+            most = min(most, int(within(max_usd_per_hour) / run.usd_per_hour))
+        variable.setub(most)
     add_layers(model, compact, used, layers)
     add_stages(model, compact, used)
+    if problem.min_stages > 1:
+        every = weighted_sum([1.0] * len(used), used)
+        model.fewest_stages = pyo.Constraint(expr=every >= problem.min_stages)
     add_groups(model, compact, used)
     if compact.alternatives:
         add_alternatives(model, compact, used)
+    if problem.too_slow:
+        add_more_groups(model, problem, used)
     scale = cost_scale(run.usd_per_hour for run in runs)
     if math.isfinite(max_usd_per_hour):
         add_budget(model, compact, used, max_usd_per_hour, scale)
@@ -132,6 +158,47 @@ def add_layers(
             continue
         model.layers_within.add(fewest >= 0)
         model.layers_within.add(weighted_sum([1.0, -float(run.largest)], [ell, n]) <= 0)
+
+
+def add_more_groups(model: pyo.ConcreteModel, problem: TimedProblem, used: list[pyo.Var]) -> None:
+    """Differ from each set that is too slow: Σ_c y_c + z ≥ 1, k·y_c ≤ n_c, Σ n ≤ s − 1 + u·(1 − z).
+
+    y_c binary: whether class c has k groups at least, one more than in the set. z binary, only
+    where fewer groups could be faster: whether there are less than the set's s. u: as many more
+    stages as there may be. Each class has one run.
+    """
+    of_class = {run.group_class: n for n, run in zip(used, problem.compact.runs, strict=True)}
+    model.choices = pyo.VarList(domain=pyo.Binary)
+    model.more_groups = pyo.ConstraintList()
+    chosen: dict[tuple[int, int], pyo.Var] = {}
+
+    def choice(key: tuple[int, int], factors: list[float], most: float) -> pyo.Var:
+        if key not in chosen:
+            chosen[key] = model.choices.add()
+            variables = used if key[0] == FEWER else [of_class[key[0]]]
+            row = weighted_sum(factors, [chosen[key], *variables])
+            model.more_groups.add(row <= most)
+        return chosen[key]
+
+    for slow in problem.too_slow:
+        thresholds = [(c, slow.groups.get(c, 0) + 1) for c in of_class]
+        ways = [
+            choice(key, [float(key[1]), -1.0], 0.0)
+            for key in thresholds
+            if key[1] <= of_class[key[0]].ub
+        ]
+        stages = sum(slow.groups.values())
+        if not slow.fewer_too and stages > problem.min_stages:
+            more = float(problem.compact.max_stages - stages + 1)
+            factors = [more] + [1.0] * len(used)
+            ways.append(choice((FEWER, stages), factors, stages - 1 + more))
+        if not ways:
+            raise NoMoreGroupsError
+        model.more_groups.add(weighted_sum([1.0] * len(ways), ways) >= 1)
+
+
+class NoMoreGroupsError(Exception):
+    """Some set of groups that is too few holds all groups that there are."""
 
 
 def add_hosts(model: pyo.ConcreteModel, problem: TimedProblem, used: list[pyo.Var]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline import methods as common
 from pipeline.granularity import Granularity, can_sum_to
 from pipeline.instance import Instance
-from pipeline.methods import Answer, AnswerStatus
+from pipeline.methods import Answer
 from pipeline.options import Option, stage_options
 from pipeline.placement import Placement, usd_per_token
 from pipeline.roofline.pipelines import throughput_range
@@ -55,7 +55,7 @@ def answers(
         yield common.iterative(partial(methods.enumeration, search), target_usd_per_token)
     else:
         found = list(methods.frontier(search))
-        yield from found or [Answer(AnswerStatus.INFEASIBLE, None, None, None)]
+        yield from found or [methods.no_answer(search, None)]
 
 
 def served_columns(instance: Instance, placement: Placement | None) -> dict[str, Any]:
@@ -153,5 +153,5 @@ def single_stage(instance: Instance, gpu: int, degree: int) -> tuple[float, floa
     search = ServingSearch(alone, whole, SolverSettings(), instance.performance.constant_table)
     fewest = int(np.argmin(search.tables.concurrency))
     needed_gb = search.tables.memory_gb(0, fewest, layers)
-    picks = search.dealt({0: 1}).values()
-    return max((p.tokens_per_s for p in picks), default=0.0), needed_gb
+    rates = search.known.deal({0: 1}).tokens_per_s
+    return float(rates.max(initial=0.0)), needed_gb

@@ -1,28 +1,46 @@
-"""From chosen groups to the sizes at which they are fastest under every load, without a model.
+"""From chosen groups to the throughput they reach under every load, without a model.
 
 With the slowest stage at most c, a group of class r holds at most floor(c/a_r) layers, and the
 shortest pass fills the fastest classes first. One vector operation tries every c = a_r·k of
-every load.
+every load. Where sizes are not free, those chosen are tried under every load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from pipeline.serving.bounds import largest_within
 from pipeline.serving.rates import Rates
-from pipeline.serving.tables import FloatArray, ServingTables
+from pipeline.serving.tables import FloatArray, IntArray, ServingTables
 
 
 @dataclass(frozen=True)
 class Dealt:
-    """Layers held by the groups of each class, for one load."""
+    """What groups make of every load. tokens_per_s: by load, 0 where they cannot serve it.
 
-    decision: int
-    held: Mapping[int, int]
+    most_tokens_per_s: no part of the groups is faster, by load. classes, layers: classes and the
+    layers that their groups hold together, shape (classes, loads), each column in its own order.
+    counts: groups by class.
+    """
+
+    counts: Mapping[int, int]
+    tokens_per_s: FloatArray
+    most_tokens_per_s: FloatArray
+    classes: IntArray
+    layers: IntArray
+
+    def groups(self, decision: int) -> tuple[tuple[int, int], ...]:
+        """Return the groups under a load as pairs of class and size."""
+        held = zip(
+            self.classes[:, decision].tolist(), self.layers[:, decision].tolist(), strict=True
+        )
+        return tuple(
+            sorted((c, size) for c, layers in held for size in even(layers, self.counts[c]))
+        )
 
 
 def hop_seconds(
@@ -59,22 +77,45 @@ def best_dealt(
     hops_s: tuple[FloatArray, FloatArray],
     sizes: tuple[int, int],
     layers: int,
-) -> Iterator[Dealt]:
-    """Yield for every load the dealing of L layers that gives the highest throughput.
+) -> Dealt:
+    """Deal L layers under every load so that the throughput is highest.
 
     Every size from the first to the second of `sizes` is allowed. hops_s: of a pass and of a
-    prefill pass, by load. Loads under which the groups cannot hold the layers, or not within
-    the limits on latency, are left out.
+    prefill pass, by load. A load under which the groups cannot hold the layers, or not within
+    the limits on latency, has throughput 0.
     """
     classes = np.array(sorted(counts))
     order = np.argsort(tables.pass_s[classes], axis=0, kind="stable")
     ordered, load = classes[order], np.arange(len(tables.decisions))
-    layer_s = tables.pass_s[ordered, load][:, :, None]
-    smallest = np.maximum(tables.smallest[ordered, load], sizes[0])[:, :, None]
-    largest = np.minimum(tables.largest[ordered, load], sizes[1])[:, :, None]
     number = np.array([counts[int(c)] for c in classes])[order][:, :, None]
+    least = np.maximum(tables.smallest[ordered, load], sizes[0])[:, :, None]
+    deal = partial(_fastest, tables, rates, ordered, number, sizes[1], layers)
+    speed, held = deal(least, hops_s)
+    # A part of the groups leaves some without layers, and makes no more hops.
+    most, _ = deal(np.zeros_like(least), (0 * hops_s[0], 0 * hops_s[1]))
+    return Dealt(counts, speed, most, ordered, held)
+
+
+def _fastest(
+    tables: ServingTables,
+    rates: Rates,
+    ordered: IntArray,
+    number: IntArray,
+    most: int,
+    layers: int,
+    smallest: IntArray,
+    hops_s: tuple[FloatArray, FloatArray],
+) -> tuple[FloatArray, IntArray]:
+    """Return the highest throughput and what the groups of each class hold, by load.
+
+    ordered: classes, the fastest first, shape (classes, loads). number: groups of each. most,
+    smallest: layers that a group may hold.
+    """
+    load = np.arange(len(tables.decisions))
+    layer_s = tables.pass_s[ordered, load][:, :, None]
+    largest = np.minimum(tables.largest[ordered, load], most)[:, :, None]
     # Shape (loads, candidates): every time that a stage of some size may take.
-    longest_s = (layer_s * np.arange(1, sizes[1] + 1)).transpose(1, 0, 2).reshape(len(load), -1)
+    longest_s = (layer_s * np.arange(1, most + 1)).transpose(1, 0, 2).reshape(len(load), -1)
     caps = np.minimum(largest, largest_within(longest_s, layer_s, layers))
     room = np.maximum(number * (caps - smallest), 0)
     spare = layers - (number * smallest).sum(axis=0)
@@ -82,16 +123,37 @@ def best_dealt(
     pass_s = (layer_s * held).sum(axis=0) + hops_s[0][:, None]
     prefill_s = (tables.prefill_s[ordered, load][:, :, None] * held).sum(axis=0)
     holds = (caps >= smallest).all(axis=0) & (room.sum(axis=0) >= spare) & (spare >= 0)
-    holds &= rates.first_token_s(prefill_s + hops_s[1][:, None]) <= rates.longest_first_s
-    if not rates.fills:
-        holds &= rates.round_s(load[:, None], pass_s, longest_s) <= rates.longest_round_s
-    speed = np.where(holds, rates.tokens_per_s(load[:, None], pass_s, longest_s), 0.0)
+    first_s = prefill_s + hops_s[1][:, None]
+    speed = np.where(holds, _speed(rates, load[:, None], pass_s, longest_s, first_s), 0.0)
     best = speed.argmax(axis=1)
-    for decision in np.flatnonzero(speed[load, best] > 0).tolist():
-        rows = zip(
-            ordered[:, decision].tolist(), held[:, decision, best[decision]].tolist(), strict=True
-        )
-        yield Dealt(decision, dict(rows))
+    return speed[load, best], held[:, load, best]
+
+
+def under_every_load(
+    tables: ServingTables,
+    rates: Rates,
+    groups: Sequence[tuple[int, int]],
+    hops_s: tuple[FloatArray, FloatArray],
+) -> FloatArray:
+    """Return the throughput of groups at the given sizes by load, 0 where they cannot serve it."""
+    classes = np.array([c for c, _ in groups])
+    size = np.array([[k] for _, k in groups])
+    stage_s = size * tables.pass_s[classes]
+    first_s = (size * tables.prefill_s[classes]).sum(axis=0) + hops_s[1]
+    fits = (tables.smallest[classes] <= size) & (size <= tables.largest[classes])
+    pass_s, load = stage_s.sum(axis=0) + hops_s[0], np.arange(len(tables.decisions))
+    speed = _speed(rates, load, pass_s, stage_s.max(axis=0), first_s)
+    return np.where(fits.all(axis=0), speed, 0.0)
+
+
+def _speed(
+    rates: Rates, load: IntArray, pass_s: FloatArray, slowest_s: FloatArray, first_s: FloatArray
+) -> FloatArray:
+    """Return the throughput of passes, 0 beyond the limits on latency; first_s: prefill pass."""
+    in_time = rates.first_token_s(first_s) <= rates.longest_first_s
+    if not rates.fills:
+        in_time &= rates.round_s(load, pass_s, slowest_s) <= rates.longest_round_s
+    return np.where(in_time, rates.tokens_per_s(load, pass_s, slowest_s), 0.0)
 
 
 def even(layers: int, groups: int) -> list[int]:

@@ -9,40 +9,54 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.formulation.compact import Goal, within
+from pipeline.formulation.compact import within
 from pipeline.methods import RELATIVE_TOLERANCE, Answer, AnswerStatus
 from pipeline.placement import SECONDS_PER_HOUR
+from pipeline.serving.picks import Pick
 from pipeline.serving.placement import served
-from pipeline.serving.search import RATE_TOLERANCE, Pick, ServingSearch
-from pipeline.serving.tables import FloatArray
+from pipeline.serving.search import RATE_TOLERANCE, SLACK, ServingSearch
+from pipeline.serving.tables import FloatArray, IntArray
 
-# Throughputs at which the bounds of all loads are laid out before any model is built.
+# Throughputs between which a loss is bounded where time ran out, and at which a first placement
+# is looked for.
 GRID_POINTS = 96
+FIRST_GRID_POINTS = 12
 # Bisect while what is possible is this far above what is known; then ask for the next better.
 CLOSE = 1.01
+BISECTIONS = 8
+# A cell whose bound takes it on by less than this, relative, has its bound raised.
+STEP = 0.001
+# Models ask for costs up to this much above what is enough: the bound then leaps, if it does.
+JUMP = 0.1
+# Throughputs closer than this are the same: a model is asked for one with a little slack.
+SAME = 2 * SLACK
 
 
 @dataclass(frozen=True)
 class Loss:
     """What a method minimises: rises with the cost, falls with the throughput.
 
-    of: the loss of costs and throughputs. rate_for: the throughput at which a cost has a loss.
+    of: the loss of costs and throughputs. rate_for: the throughputs at which costs have a loss.
+    cost_for: the cost at which a throughput has a loss.
     """
 
     of: Callable[[FloatArray, FloatArray], FloatArray]
-    rate_for: Callable[[float, float], float]
+    rate_for: Callable[[FloatArray, float], FloatArray]
+    cost_for: Callable[[float, float], float]
 
 
 def ratio(search: ServingSearch) -> Answer:
     """Find the lowest $/token. The bound is on $/token."""
     loss = Loss(
         lambda cost, rate: cost / (rate * SECONDS_PER_HOUR),
-        lambda cost, value: cost / (value * SECONDS_PER_HOUR) if value > 0 else math.inf,
+        lambda cost, value: cost / max(value * SECONDS_PER_HOUR, 1e-300),
+        lambda rate, value: value * rate * SECONDS_PER_HOUR,
     )
     return _lowest(search, loss)
 
@@ -57,12 +71,17 @@ def weighted(
 
     The bound is on the score.
     """
+    if cost_weight == 0:
+        fastest = enumeration(search)
+        score = None if fastest.bound is None else fastest.bound / throughput_scale
+        return replace(fastest, bound=score)
     if cost_weight == 1:
         return _cheapest_of_all(search, cost_scale)
     trade = cost_weight / (1 - cost_weight)
     loss = Loss(
         lambda cost, rate: trade * cost / cost_scale - rate / throughput_scale,
         lambda cost, value: throughput_scale * (trade * cost / cost_scale - value),
+        lambda rate, value: (value + rate / throughput_scale) * cost_scale / trade,
     )
     answer = _lowest(search, loss)
     bound = None if answer.bound is None else -answer.bound
@@ -75,40 +94,47 @@ def enumeration(search: ServingSearch, budget_usd_per_hour: float = math.inf) ->
     The bound is on the throughput, tokens/s.
     """
     bound = _raise_fastest(search, budget_usd_per_hour)
-    best = search.fastest_known(budget_usd_per_hour)
+    best = search.known.fastest(budget_usd_per_hour)
     if best is None:
-        return _no_answer(search, bound)
+        return no_answer(search, bound)
     least = _lower_cost(search, best.tokens_per_s)
-    reaching = [p for p in search.picks if p.tokens_per_s >= best.tokens_per_s * (1 - SAME)]
-    cheapest = min(reaching, key=lambda p: (p.usd_per_hour, -p.tokens_per_s))
+    cheapest = search.known.cheapest(best.tokens_per_s * (1 - SAME)) or best
     proven = bound is None and cheapest.usd_per_hour <= within(least)
     limit = best.tokens_per_s if bound is None else bound
     gap = 0.0 if proven else limit / best.tokens_per_s - 1
     return _answer(search, cheapest, proven, limit, gap)
 
 
-SAME = 1e-12
-
-
 def frontier(search: ServingSearch) -> Iterator[Answer]:
-    """Yield every Pareto point, fastest first. The bounds are on the cost, $/h."""
-    budget = math.inf
-    while not search.out_of_time:
-        bound = _raise_fastest(search, budget)
-        best = search.fastest_known(budget)
-        if best is None:
-            return
-        least = _lower_cost(search, best.tokens_per_s)
-        reaching = [p for p in search.picks if p.tokens_per_s >= best.tokens_per_s * (1 - SAME)]
-        cheapest = min(reaching, key=lambda p: (p.usd_per_hour, -p.tokens_per_s))
-        proven = bound is None and cheapest.usd_per_hour <= within(least)
-        least = min(least, cheapest.usd_per_hour)
-        gap = 0.0 if proven or not cheapest.usd_per_hour else 1 - least / cheapest.usd_per_hour
-        yield _answer(search, cheapest, proven, least, gap)
-        if cheapest.usd_per_hour <= 0:
-            return
-        # The budget's own tolerance is within(): a cost below by more than that is asked for.
-        budget = cheapest.usd_per_hour * (1 - 4 * RELATIVE_TOLERANCE)
+    """Yield every Pareto point, fastest first. The bounds are on the cost, $/h.
+
+    They are found from the slowest up: the least cost of a throughput, the fastest that was met
+    at this cost, and on from there. Where time runs out the fast ones are missing.
+    """
+    points: list[tuple[Pick, float]] = []
+    rate, complete = _lowest_rate(search), False
+    while not (complete or search.out_of_time):
+        least = _lower_cost(search, rate)
+        found = search.known.cheapest(rate * (1 - SAME))
+        complete = math.isinf(least)
+        if complete or found is None or search.out_of_time:
+            break
+        if points and found.usd_per_hour <= within(points[-1][0].usd_per_hour):
+            points.pop()
+        points.append((found, least))
+        rate = found.tokens_per_s * (1 + RATE_TOLERANCE)
+    settled = len(points) - (not complete)
+    faster = sorted(search.known.best, key=lambda pick: pick.tokens_per_s)
+    points += [
+        (pick, float(search.bounds(pick.tokens_per_s).min()))
+        for pick in faster
+        if pick.tokens_per_s > rate
+    ]
+    for place, (pick, least) in reversed(list(enumerate(points))):
+        bound = min(least, pick.usd_per_hour)
+        proven = place < settled and pick.usd_per_hour <= within(least)
+        gap = 0.0 if proven or not pick.usd_per_hour else 1 - bound / pick.usd_per_hour
+        yield _answer(search, pick, proven, bound, gap)
 
 
 def _raise_fastest(search: ServingSearch, budget: float) -> float | None:
@@ -116,178 +142,190 @@ def _raise_fastest(search: ServingSearch, budget: float) -> float | None:
 
     Returns None where that is proven, else (time ran out) a throughput that none exceeds.
     """
+    lowest = _lowest_rate(search)
     while True:
-        known = search.fastest_known(budget)
-        rate = 0.0 if known is None else known.tokens_per_s
-        asked = rate * (1 + RATE_TOLERANCE) if known else _lowest_rate(search)
-        possible = search.bounds(asked) <= within(budget)
-        if not possible.any() or not np.isfinite(search.bounds(asked)[possible]).any():
+        known = search.known.fastest(budget)
+        rate = lowest if known is None else known.tokens_per_s * (1 + RATE_TOLERANCE)
+        costs = search.bounds(rate)
+        possible = np.flatnonzero(np.isfinite(costs) & (costs <= within(budget)))
+        if not len(possible):
             return None
-        tops = _highest_rates(search, budget, asked)
-        decision = int(np.argmax(tops))
+        tops = _highest_rates(search, possible, rate, budget)
+        index, top = int(possible[np.argmax(tops)]), float(tops.max())
         if search.out_of_time:
-            return float(tops[decision])
-        if known is None:
-            asked = math.sqrt(_lowest_rate(search) * tops[decision])
-            if search.cheapest(decision, asked, budget) is None:
-                search.cheapest(decision, _lowest_rate(search), budget)
-            continue
-        if tops[decision] > rate * CLOSE:
-            asked = math.sqrt(asked * tops[decision])
-        search.cheapest(decision, asked, budget)
+            return top
+        asked = math.sqrt(rate * top) if top > rate * CLOSE else rate
+        search.raise_bound(index, asked, _above(budget), budget)
 
 
-def _highest_rates(search: ServingSearch, budget: float, asked: float) -> FloatArray:
-    """Bound the throughput within a budget from above, by load, by bisection to 1 %."""
-    loads = len(search.tables.decisions)
-    low = np.where(search.bounds(asked) <= within(budget), asked, 0.0)
-    tops = np.where(low > 0, asked, 0.0)
-    rate = asked
-    step = 2.0
-    reached = low > 0
-    while reached.any() and step > 1 + (CLOSE - 1) / 4:
-        higher = rate * step
-        above = search.bounds(higher)
-        now = np.isfinite(above) & (above <= within(budget))
-        if now.any():
-            rate = higher
-            tops = np.where(now, rate, tops)
-        else:
-            step = math.sqrt(step)
-    return np.where(reached, np.maximum(tops, low) * step, np.zeros(loads))
+def _highest_rates(
+    search: ServingSearch, indices: IntArray, rate: float, budget: float
+) -> FloatArray:
+    """Bound the throughput of cells within a budget from above, to 1 %.
+
+    rate: a throughput that the bounds of all of them leave possible.
+    """
+
+    def possible(rates: FloatArray) -> NDArray[np.bool_]:
+        costs = search.bounds(rates, indices)
+        return np.isfinite(costs) & (costs <= within(budget))
+
+    low = np.full(len(indices), rate)
+    high = 2 * low
+    while (reached := possible(high)).any():
+        low, high = np.where(reached, high, low), np.where(reached, 2 * high, high)
+    for _ in range(BISECTIONS):
+        middle = np.sqrt(low * high)
+        reached = possible(middle)
+        low, high = np.where(reached, middle, low), np.where(reached, high, middle)
+    return high
+
+
+def _above(usd_per_hour: float) -> float:
+    """Return the least cost that is not within a budget, $/h."""
+    return float(np.nextafter(within(usd_per_hour), math.inf))
 
 
 def _lowest_rate(search: ServingSearch) -> float:
     """Return a throughput below that of any placement, tokens/s."""
-    rates = search.rates
-    slowest = float(search.instance.num_layers * search.tables.pass_s.max(initial=1e-9))
-    hops = float(search.tables.hops.between_s.max() * search.instance.limits.max_stages)
-    times = np.array([(slowest + hops) * search.tables.micro_batches.max()])
-    loads = range(len(search.tables.decisions))
-    return min(float(rates.tokens_per_s(j, times, times)[0]) for j in loads) / 2
+    tables = search.tables
+    slowest = float(search.instance.num_layers * tables.pass_s.max(initial=1e-9))
+    hops = float(tables.hops.between_s.max() * search.instance.limits.max_stages)
+    loads = np.arange(len(tables.decisions))
+    times = np.full(len(loads), (slowest + hops) * tables.micro_batches.max())
+    return float(search.rates.tokens_per_s(loads, times, times).min()) / 2
 
 
 def _lower_cost(search: ServingSearch, rate: float) -> float:
-    """Search for the least cost of a throughput under all loads; return what is proven, $/h."""
+    """Search for the least cost of a throughput over all cells; return what is proven, $/h."""
+    solved: set[int] = set()
     while True:
-        reaching = [p.usd_per_hour for p in search.picks if p.tokens_per_s >= rate * (1 - SAME)]
+        known = search.known.cheapest(rate * (1 - SAME))
+        cost = math.inf if known is None else known.usd_per_hour
         bounds = search.bounds(rate)
-        decision = int(np.argmin(bounds))
-        if min(reaching, default=math.inf) <= within(float(bounds[decision])):
-            return float(bounds[decision])
-        if search.out_of_time:
-            return float(bounds[decision])
-        search.cheapest(decision, rate)
+        least = float(bounds.min())
+        open_cells = np.where([i in solved for i in range(len(bounds))], math.inf, bounds)
+        index = int(np.argmin(open_cells))
+        if cost <= within(float(open_cells[index])) or search.out_of_time:
+            return least
+        if search.raise_bound(index, rate, cost, _just_below(cost)) is not None:
+            solved.add(index)  # what a gap leaves between its bound and its cost stays open
+
+
+def _just_below(usd_per_hour: float) -> float:
+    """Return a budget that leaves out a cost, but none that is less by more than 1e-9."""
+    return usd_per_hour * (1 - 1.5 * RELATIVE_TOLERANCE)
 
 
 def _lowest(search: ServingSearch, loss: Loss) -> Answer:
-    """Minimise a loss: the most promising load first, each from its lowest throughput up."""
-    grid = _grid(search)
-    promises = _promises(search, loss, grid)
-    order = [int(j) for j in np.argsort(promises.min(axis=0), kind="stable")]
-    finite = [j for j in order if np.isfinite(promises[:, j]).any()]
-    if finite:
-        first = finite[0]
-        search.cheapest(first, float(grid[int(np.argmin(promises[:, first]))]))
-    for decision in finite:
-        if promises[:, decision].min() < _best(search, loss)[0] and not search.out_of_time:
-            _walk(search, loss, decision, float(grid[0]))
+    """Minimise a loss: every cell from the lowest throughput up, the most promising one first.
+
+    With cost ≥ c proven at T, nothing from T on has a loss below the best before the throughput
+    at which c has it: the cell goes on there, until no placement reaches so much.
+    """
+    floor = math.inf
+    _meet_one(search, loss)
+    rates = np.full(len(search.cells), _lowest_rate(search))
+    while not search.out_of_time:
+        costs = search.bounds(rates)
+        value, _ = _best(search, loss)
+        target = value - RELATIVE_TOLERANCE / 4 * abs(value)
+        needed = np.where(np.isinf(costs), math.inf, loss.rate_for(costs, target))
+        moving = needed > rates * (1 + STEP)
+        rates[moving] = needed[moving]
+        left = np.flatnonzero(np.isfinite(rates))
+        if not len(left):
+            break
+        if moving.any():
+            continue
+        index = int(left[np.argmin(loss.of(costs[left], rates[left]))])
+        rate = float(rates[index])
+        enough = loss.cost_for(rate * (1 + 2 * STEP), target)
+        found = search.raise_bound(index, rate, enough, enough * (1 + JUMP))
+        if found is not None:
+            rates[index] = found.tokens_per_s * (1 + RATE_TOLERANCE)
+            least = np.array(found.usd_per_hour * (1 - search.gap))
+            floor = min(floor, float(loss.of(least, np.array(found.tokens_per_s))))
+        rates = np.append(rates, rates[search.cells.parents[len(rates) :]])
+    if search.out_of_time:
+        floor = _least_loss(search, loss)
+    return _lowest_answer(search, loss, floor)
+
+
+def _lowest_answer(search: ServingSearch, loss: Loss, floor: float) -> Answer:
+    """Return the best that was met; floor: no placement has a lower loss, unless it is that."""
     value, best = _best(search, loss)
-    if not search.out_of_time:
-        bound = None if best is None else value
-    else:
-        bound = float(_promises(search, loss, grid).min(initial=math.inf))
-        bound = min(bound, value)
+    bound = min(value, floor)
     if best is None:
-        return _no_answer(search, bound)
-    assert bound is not None
+        return no_answer(search, bound)
     gap = (value - bound) / abs(value) if value else abs(value - bound)
     proven = gap <= RELATIVE_TOLERANCE
     return _answer(search, best, proven, bound, 0.0 if proven else gap)
 
 
-def _walk(search: ServingSearch, loss: Loss, decision: int, rate: float) -> None:
-    """Find everything under one load that beats the best known, from a throughput on up.
-
-    With cost ≥ c proven at T, nothing from T on has a loss below the best before the throughput
-    at which c has it: the walk goes on there.
-    """
-    solved = -1.0
-    while not search.out_of_time:
-        cost = search.bound(decision, rate)
-        if not math.isfinite(cost):
+def _meet_one(search: ServingSearch, loss: Loss) -> None:
+    """Search for a placement to compare with, where the bounds promise most."""
+    rates = _grid(search, FIRST_GRID_POINTS)
+    cells = np.arange(len(search.cells))
+    while not (search.known.best or search.out_of_time):
+        costs = np.array([search.bounds(float(rate), cells) for rate in rates])
+        promises = loss.of(costs, rates[:, None])
+        place, index = np.unravel_index(int(np.argmin(promises)), promises.shape)
+        if np.isinf(promises[place, index]):
             return
-        value, _ = _best(search, loss)
-        if math.isfinite(value):
-            target = value - RELATIVE_TOLERANCE / 4 * abs(value)
-            needed = loss.rate_for(cost, target)
-            if needed > rate * (1 + RATE_TOLERANCE / 10):
-                rate = needed
-                continue
-        if solved == rate:
-            return
-        solved = rate
-        found = search.cheapest(decision, rate)
-        if found is None:
-            return
-        rate = max(rate, found.tokens_per_s) * (1 + RATE_TOLERANCE)
+        cost = float(costs[place, index])
+        search.raise_bound(int(index), float(rates[place]), cost * (1 + STEP))
 
 
-def _grid(search: ServingSearch) -> FloatArray:
+def _least_loss(search: ServingSearch, loss: Loss) -> float:
+    """Bound the loss of all placements from below, between neighbours of a grid."""
+    grid = _grid(search, GRID_POINTS)
+    return min(
+        float(loss.of(search.bounds(float(low)), np.array(high)).min())
+        for low, high in pairwise(grid)
+    )
+
+
+def _grid(search: ServingSearch, points: int) -> FloatArray:
     """Lay out throughputs from below the slowest placement to above the fastest."""
     low = _lowest_rate(search)
-    high = low
+    high = 2 * low
     while np.isfinite(search.bounds(high)).any():
         high *= 2.0
-    return np.geomspace(low, high, GRID_POINTS)
-
-
-def _promises(search: ServingSearch, loss: Loss, grid: FloatArray) -> FloatArray:
-    """Bound the loss from below between neighbours of a grid; shape (grid − 1, loads)."""
-    return np.array(
-        [
-            loss.of(search.bounds(float(low)), np.full(len(search.tables.decisions), high))
-            for low, high in pairwise(grid)
-        ]
-    )
+    return np.geomspace(low, high, points)
 
 
 def _best(search: ServingSearch, loss: Loss) -> tuple[float, Pick | None]:
     """Return the lowest known loss and its pick; of equals the fastest."""
-    if not search.picks:
+    known = search.known.best
+    if not known:
         return math.inf, None
-    costs = np.array([p.usd_per_hour for p in search.picks])
-    rates = np.array([p.tokens_per_s for p in search.picks])
-    values = loss.of(costs, rates)
+    rates = np.array([p.tokens_per_s for p in known])
+    values = loss.of(np.array([p.usd_per_hour for p in known]), rates)
     equal = np.flatnonzero(values <= values.min() + 1e-12 * abs(values.min()))
     best = max(equal, key=lambda index: rates[index])
-    return float(values.min()), search.picks[int(best)]
+    return float(values.min()), known[int(best)]
 
 
 def _cheapest_of_all(search: ServingSearch, cost_scale: float) -> Answer:
     """Find the lowest cost, and the highest throughput at it. The bound is on the cost."""
     least = _lower_cost(search, _lowest_rate(search))
-    if not math.isfinite(least) or not search.picks:
-        return _no_answer(search, None if math.isinf(least) else least)
-    answer = enumeration(search, min(p.usd_per_hour for p in search.picks))
+    if not math.isfinite(least) or not search.known.best:
+        return no_answer(search, None if math.isinf(least) else least)
+    answer = enumeration(search, min(p.usd_per_hour for p in search.known.best))
     return Answer(answer.status, answer.placement, least / cost_scale, answer.gap)
 
 
 def _answer(search: ServingSearch, pick: Pick, proven: bool, bound: float, gap: float) -> Answer:
     """Return an answer with the fewest stages among those as good under the same load."""
-    fewest = pick
-    if len(pick.groups) > 1 and not search.out_of_time:
-        found = search.cheapest(pick.decision, pick.tokens_per_s, pick.usd_per_hour, Goal.STAGES)
-        same = found is not None and found.tokens_per_s >= pick.tokens_per_s * (1 - 1e-9)
-        if found is not None and same and len(found.groups) < len(pick.groups):
-            fewest = found
+    fewest = pick if search.out_of_time else search.with_fewest_stages(pick)
     status = AnswerStatus.OPTIMAL
     if not proven:
         status = AnswerStatus.TIME_LIMIT if search.out_of_time else AnswerStatus.FEASIBLE
     return Answer(status, served(search, fewest), bound, gap)
 
 
-def _no_answer(search: ServingSearch, bound: float | None) -> Answer:
+def no_answer(search: ServingSearch, bound: float | None) -> Answer:
     """Answer that there is no placement, or that time ran out before one was found."""
     if search.out_of_time:
         return Answer(AnswerStatus.TIME_LIMIT, None, bound, None)

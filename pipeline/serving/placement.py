@@ -9,7 +9,8 @@ import numpy as np
 
 from pipeline.placement import Placement, Stage
 from pipeline.serving.decisions import Decision
-from pipeline.serving.search import Pick, ServingSearch
+from pipeline.serving.picks import Pick
+from pipeline.serving.search import ServingSearch
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class ServedPlacement(Placement):
 def served(search: ServingSearch, pick: Pick) -> ServedPlacement:
     """Give GPUs and layers to the groups of a pick, host by host in pool order."""
     rates, decision = search.rates, pick.decision
-    pass_s, prefill_s = search.pass_seconds(pick.groups, decision)
-    slowest_s = max(size * search.tables.pass_s[c, decision] for c, size in pick.groups)
+    pass_s, prefill_s = search.known.pass_seconds(pick.groups, decision)
+    slowest_s = search.known.slowest_s(pick.groups, decision)
     times = np.array(pass_s), np.array(slowest_s)
     return ServedPlacement(
         stages=tuple(_stages(search, pick)),

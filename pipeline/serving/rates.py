@@ -20,12 +20,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.instance import Instance
+from pipeline.serving.cells import Cells
 from pipeline.serving.tables import FloatArray, IntArray, ServingTables, serving_of
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What a placement may take at most to reach a throughput; one entry per load, s.
+    """What a placement may take at most to reach a throughput; one entry per cell, s.
 
     pass_s: longest pass. slowest_s: longest stage. whole_s: longest round or fill.
     """
@@ -45,9 +46,8 @@ class Rates:
         self._input, self._output = float(serving.input_tokens), float(serving.output_tokens)
         self.longest_round_s = np.inf if limits.max_tpot_s is None else limits.max_tpot_s
         self.longest_first_s = np.inf if limits.max_ttft_s is None else limits.max_ttft_s
-        # No placement has a shorter pass, nor, with S stages at most, a shorter slowest stage.
+        # No placement has a shorter pass, nor, with s stages, a slowest stage below an s-th of it.
         self._shortest_s = instance.num_layers * tables.pass_s.min(axis=0, initial=np.inf)
-        self.least_slowest_s = self._shortest_s / limits.max_stages
 
     @property
     def fills(self) -> bool:
@@ -86,25 +86,30 @@ class Rates:
         times = np.array([stage_s])
         return float(self.tokens_per_s(decision, times, times)[0])
 
-    def reach(self, tokens_per_s: float) -> Reach:
+    def reach(self, tokens_per_s: float | FloatArray, cells: Cells) -> Reach:
         """Return what the throughput and the limits on latency leave for pass and stages.
 
-        In a fill, P + (m − 1)·M ≤ F with P ≥ M, P ≥ `_shortest_s` and M ≥ `least_slowest_s`.
+        In a fill, P + (m − 1)·M ≤ F with P ≥ M, P no shorter than any pass, M ≥ P over the most
+        stages of the cell, and M within its range.
         """
-        n, m = self._tables.concurrency, self._tables.micro_batches
+        n, m = self._load(cells.decision)
         with np.errstate(divide="ignore", invalid="ignore"):
+            longest = n / np.asarray(tokens_per_s, dtype=np.float64)
             if self.fills:
-                fill_s = n * self._input / np.float64(tokens_per_s)
-                slowest_s = np.minimum(fill_s / m, (fill_s - self._shortest_s) / (m - 1))
-                slowest_s = np.where(m > 1, slowest_s, fill_s)
-                return Reach(fill_s - (m - 1) * self.least_slowest_s, slowest_s, fill_s)
-            longest = n / np.float64(tokens_per_s)
+                return self._fill_reach(longest * self._input, m, cells)
         if self.phase == "mixed":
             whole = longest * (self._input + self._output)
             longest = (whole - self._tables.overhead_s) / self._output
         longest = np.minimum(longest, self.longest_round_s)
-        ideal = longest / self._tables.step_factor
+        ideal = longest / self._tables.step_factor[cells.decision]
         return Reach(ideal, ideal / m, longest)
+
+    def _fill_reach(self, fill_s: FloatArray, m: FloatArray, cells: Cells) -> Reach:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            beside = (fill_s - self._shortest_s[cells.decision]) / (m - 1)
+        slowest_s = np.where(m > 1, np.minimum(fill_s / m, beside), fill_s)
+        least_s = np.maximum(self._shortest_s[cells.decision] / cells.most_stages, cells.low_s)
+        return Reach(fill_s - (m - 1) * least_s, np.minimum(slowest_s, cells.high_s), fill_s)
 
     def _load(self, decision: int | IntArray) -> tuple[FloatArray, FloatArray]:
         """Return requests at once and micro-batches."""

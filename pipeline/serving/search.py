@@ -1,9 +1,9 @@
-"""From a throughput and a load to the cheapest placement; keeps all that was proven.
+"""From a throughput and a cell to the cheapest placement; keeps all that was proven.
 
 One model (`formulation.timed`) answers a question whose longest stage is fixed. For a round that
 is the whole question: m·M ≤ R says how long a stage may be. A fill, P + (m − 1)·M ≤ F, trades the
-pass against the slowest stage; the range of M is then halved where an answer of the relaxed model
-does not hold (`_cheapest_fill`), which is branch and bound on one number.
+pass against the slowest stage; a cell is divided where an answer of its relaxed model does not
+hold, which is branch and bound on one number.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import heapq
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 
 from pipeline.cheapest import Effort
 from pipeline.formulation import timed
 from pipeline.formulation.compact import CompactProblem, Goal, within
-from pipeline.formulation.timed import PassLimit, TimedProblem
+from pipeline.formulation.timed import PassLimit, SlowGroups, TimedProblem
 from pipeline.granularity import Granularity
 from pipeline.instance import Instance
 from pipeline.options import Option
@@ -28,9 +29,12 @@ from pipeline.restrictions import alternatives
 from pipeline.roofline.constants import ConstantTable
 from pipeline.runs import Run, gapless
 from pipeline.serving.bounds import LeastCosts, largest_within
-from pipeline.serving.deal import best_dealt, even, hop_seconds
-from pipeline.serving.rates import Rates
-from pipeline.serving.tables import FloatArray, serving_tables
+from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each
+from pipeline.serving.deal import Dealt, even
+from pipeline.serving.dominance import Dominance
+from pipeline.serving.picks import Pick, Picks, Sizes
+from pipeline.serving.rates import Rates, Reach
+from pipeline.serving.tables import FloatArray, IntArray, serving_tables
 from pipeline.settings import SolverSettings
 from pipeline.solver import Solution, solve
 
@@ -38,16 +42,6 @@ from pipeline.solver import Solution, solve
 RATE_TOLERANCE = 1e-8
 # A throughput is asked for with this much less, so that a placement reaches its own.
 SLACK = 1e-10
-
-
-@dataclass(frozen=True)
-class Pick:
-    """Groups with their sizes, a load, and what they make of it. groups: (class, size)."""
-
-    groups: tuple[tuple[int, int], ...]
-    decision: int
-    usd_per_hour: float
-    tokens_per_s: float
 
 
 class ServingSearch:
@@ -63,16 +57,25 @@ class ServingSearch:
         self.instance, self.granularity, self.table = instance, granularity, table
         self.tables = serving_tables(instance, table)
         self.rates = Rates(instance, self.tables)
-        self.effort = Effort()
-        self.picks: list[Pick] = []
-        self.gpus_per_node = {
-            gpu: kind.gpus_per_node
-            for gpu, kind in enumerate(instance.pool)
-            if kind.gpus_per_node is not None
-        }
         self._least = LeastCosts(instance, granularity, self.tables, self.rates)
-        self._facts: list[list[tuple[float, float]]] = [[] for _ in self.tables.decisions]
-        self.group_counts: dict[tuple[tuple[int, int], ...], dict[int, Pick]] = {}
+        self._dominance = Dominance(
+            self.tables, self.rates, self._least, instance.limits.max_stages
+        )
+        self._begin(settings)
+
+    def fresh(self, settings: SolverSettings) -> ServingSearch:
+        """Return this search with nothing proven or met yet, and its whole time limit before it."""
+        search = copy(self)
+        search._least = self._least.fresh()
+        search._begin(settings)
+        return search
+
+    def _begin(self, settings: SolverSettings) -> None:
+        self.effort = Effort()
+        self.known = Picks(self.instance, self.granularity, self.tables, self.rates)
+        self.cells = one_cell_each(len(self.tables.decisions), self.instance.limits.max_stages)
+        self._proofs = Proofs()
+        self._failed: dict[Sizes, Dealt] = {}
         self._settings = settings
         self._deadline = time.monotonic() + settings.time_limit_s
 
@@ -86,109 +89,196 @@ class ServingSearch:
         """Tell whether the time limit has passed."""
         return self.remaining_seconds <= 0
 
-    def bounds(self, tokens_per_s: float) -> FloatArray:
-        """Bound the cost of a throughput from below, $/h, by load: in theory and by proof."""
-        known = [self._proven(facts, tokens_per_s) for facts in self._facts]
-        found: FloatArray = np.maximum(self._least.at(tokens_per_s), np.array(known))
+    @property
+    def gap(self) -> float:
+        """The relative gap at which a model's answer is good enough."""
+        return self._settings.mip_gap
+
+    def bounds(
+        self, tokens_per_s: float | FloatArray, indices: IntArray | None = None
+    ) -> FloatArray:
+        """Bound the cost of a throughput from below, $/h, by cell: in theory and by proof.
+
+        tokens_per_s: one for all, or one for each cell. indices: of the cells, all by default.
+        """
+        chosen = np.arange(len(self.cells)) if indices is None else indices
+        rates = np.zeros(len(self.cells))
+        rates[chosen] = tokens_per_s
+        theory = self._least.at(rates[chosen] * (1 - SLACK), self.cells.at(chosen))
+        found: FloatArray = np.maximum(theory, self._proofs.least_costs(rates)[chosen])
         return found
 
-    def bound(self, decision: int, tokens_per_s: float) -> float:
-        """Bound the cost of a throughput under one load from below, $/h."""
-        proven = self._proven(self._facts[decision], tokens_per_s)
-        return max(float(self._least.at(tokens_per_s, np.array([decision]))[0]), proven)
-
-    @staticmethod
-    def _proven(facts: Sequence[tuple[float, float]], tokens_per_s: float) -> float:
-        return max((cost for rate, cost in facts if rate <= tokens_per_s), default=0.0)
-
-    def options(self) -> tuple[Option, ...]:
-        """List the options of the load that leaves most of them, for the tables."""
-        fitting = (self.tables.largest * (self.tables.largest >= self.tables.smallest)).sum(axis=0)
-        decision = int(np.argmax(fitting))
-        return tuple(self._options(decision))
-
-    def fastest_known(self, usd_per_hour: float) -> Pick | None:
-        """Return the fastest pick within a budget, the cheapest of them."""
-        affordable = [p for p in self.picks if p.usd_per_hour <= within(usd_per_hour)]
-        return max(affordable, key=lambda p: (p.tokens_per_s, -p.usd_per_hour), default=None)
-
-    def cheapest(
-        self,
-        decision: int,
-        tokens_per_s: float,
-        at_most: float = math.inf,
-        goal: Goal = Goal.COST,
+    def raise_bound(
+        self, index: int, tokens_per_s: float, enough: float, at_most: float = math.inf
     ) -> Pick | None:
-        """Solve for the cheapest placement that reaches a throughput under a load.
+        """Raise the bound on a cell's cost of a throughput: by prices, then by a model.
 
-        What is found or proven is kept: picks, and bounds where the goal is the cost. Returns the
-        answer, None where there is none at this cost or time ran out.
+        No model is built where prices show that the cost is `enough`, $/h. Where another load is
+        no worse, its cells are asked instead. Returns the model's answer where it is the cheapest
+        of the load; None where none was built, or it has none of at most a cost.
         """
-        find = self._cheapest_fill if self.rates.fills else self._cheapest_round
-        bound, pick = find(decision, tokens_per_s * (1 - SLACK), at_most, goal)
-        if goal is Goal.COST:
-            nothing = math.isinf(bound) and math.isfinite(at_most)
-            least = float(np.nextafter(within(at_most), math.inf)) if nothing else bound
-            self._facts[decision].append((tokens_per_s, least))
-        return pick
+        best = self._dominance.best_of(int(self.cells.decision[index]), tokens_per_s)
+        if best == self.cells.decision[index]:
+            return self._raise_own(index, tokens_per_s, enough, at_most)
+        bounds = self._bounds_of(best, tokens_per_s)
+        found = None
+        if bounds.min() < enough:
+            weakest = int(self._cells_of(best)[np.argmin(bounds)])
+            found = self._raise_own(weakest, tokens_per_s, enough, at_most)
+        least = float(self._bounds_of(best, tokens_per_s).min())
+        self._proofs.add(index, tokens_per_s, least)
+        settled = found is not None and least >= found.usd_per_hour * (1 - self.gap) * (1 - 1e-9)
+        return found if settled else None
 
-    def _cheapest_round(
-        self, decision: int, tokens_per_s: float, at_most: float, goal: Goal
-    ) -> tuple[float, Pick | None]:
-        """Solve one model: the longest stage follows from the round. Returns bound and answer."""
-        reach = self.rates.reach(tokens_per_s)
-        longest = (float(reach.slowest_s[decision]), float(reach.pass_s[decision]))
-        bound, pick = self._solved(decision, *longest, at_most, goal)
-        return bound, None if pick is None else self._better_dealt(pick)
+    def _cells_of(self, decision: int) -> IntArray:
+        return np.flatnonzero(self.cells.decision == decision)
 
-    def _cheapest_fill(
-        self, decision: int, tokens_per_s: float, at_most: float, goal: Goal
-    ) -> tuple[float, Pick | None]:
-        """Branch on the slowest stage M: within a range, it cuts sizes at the top of the range.
+    def _bounds_of(self, decision: int, tokens_per_s: float) -> FloatArray:
+        return self.bounds(tokens_per_s, self._cells_of(decision))
 
-        The pass may take F − (m−1)·bottom. An answer (P', M') that takes longer than F in all is
-        cut off by any c with (F − P')/(m−1) < c < M': its stage is too long below c, and its
-        pass from c on. The middle of these is taken.
+    def _raise_own(
+        self, index: int, tokens_per_s: float, enough: float, at_most: float
+    ) -> Pick | None:
+        asked = tokens_per_s * (1 - SLACK)
+        if self._least.sharpen(asked, self.cells.at(np.array([index]))) > enough * (1 + 1e-12):
+            return None
+        return self.cheapest(index, tokens_per_s, at_most)
+
+    def cheapest(self, index: int, tokens_per_s: float, at_most: float = math.inf) -> Pick | None:
+        """Solve for the cheapest placement of a cell that reaches a throughput.
+
+        What is found or proven is kept. Returns the answer; None where there is none at this
+        cost, time ran out, or the cell had to be divided to learn more.
         """
-        reach = self.rates.reach(tokens_per_s)
-        fill_s, top_s = float(reach.whole_s[decision]), float(reach.slowest_s[decision])
-        others = float(self.tables.micro_batches[decision]) - 1
-        bottom_s = float(self.rates.least_slowest_s[decision]) * (1 - 1e-9)
-        ranges: list[tuple[float, float, float]] = [(0.0, bottom_s, top_s)]
-        best: Pick | None = None
-        while ranges:
-            bound, low_s, high_s = heapq.heappop(ranges)
-            if best is not None and bound >= _value(best, goal) * (1 - 1e-12):
+        asked = tokens_per_s * (1 - SLACK)
+        cell = self.cells.at(np.array([index]))
+        bound, pick = self._solved(cell, asked, Goal.COST, at_most)
+        nothing = math.isinf(bound) and math.isfinite(at_most)
+        least = float(np.nextafter(within(at_most), math.inf)) if nothing else bound
+        self._proofs.add(index, tokens_per_s, least)
+        if pick is None or pick.tokens_per_s >= asked * (1 - SLACK):
+            return pick
+        if self.known.sizes_are_free:
+            self._failed[pick.groups] = self.known.deal(Counter(c for c, _ in pick.groups))
+        self.cells = self._cut(self.cells, index, pick, asked)
+        self._proofs.inherit(len(self.cells) - 1, index)
+        return None
+
+    def with_fewest_stages(self, pick: Pick) -> Pick:
+        """Return a pick as fast and no dearer under the same load, of the fewest stages.
+
+        A fill is branched on the slowest stage as in `cheapest`.
+        """
+        if len(pick.groups) == 1:
+            return pick
+        asked, best, count = pick.tokens_per_s * (1 - SLACK), pick, 0
+        whole = one_cell(pick.decision, len(pick.groups) - 1)
+        cells = [(self._fewest_stages(asked, whole), count, whole)]
+        while cells and not self.out_of_time:
+            bound, _, cell = heapq.heappop(cells)
+            if bound > len(best.groups) - 1 + 1e-6:
                 break
-            if self.out_of_time:
-                return bound, best
-            bound, pick = self._solved(decision, high_s, fill_s - others * low_s, at_most, goal)
-            if pick is None:
+            bound, found = self._solved(cell, asked, Goal.STAGES, pick.usd_per_hour)
+            if found is None:
                 continue
-            better = self._better_dealt(pick)
-            if better.tokens_per_s >= tokens_per_s * (1 - SLACK):
-                if best is None or _value(better, goal) < _value(best, goal):
-                    best = better
+            if found.tokens_per_s >= asked * (1 - SLACK):
+                best = found if len(found.groups) < len(best.groups) else best
                 continue
-            middle_s = self._between(pick, fill_s, others)
-            heapq.heappush(ranges, (bound, low_s, middle_s))
-            heapq.heappush(ranges, (bound, middle_s, high_s))
-        return (math.inf, None) if best is None else (_value(best, goal), best)
+            parts = self._cut(cell, 0, found, asked)
+            for part in range(len(parts)):
+                count += 1
+                heapq.heappush(cells, (bound, count, parts.at(np.array([part]))))
+        return best
 
-    def _between(self, pick: Pick, fill_s: float, others: float) -> float:
-        """Return the slowest stage that best divides what an answer too slow leaves open, s."""
-        pass_s, _ = self.pass_seconds(pick.groups, pick.decision)
-        return ((fill_s - pass_s) / others + self._slowest_s(pick)) / 2
+    def _fewest_stages(self, tokens_per_s: float, cell: Cells) -> float:
+        """Bound the stages of a cell from below: layers over the largest size."""
+        reach = self.rates.reach(tokens_per_s, cell)
+        largest = self._least.largest_sizes(reach.slowest_s, cell.decision).max(initial=1)
+        return float(-(-self.instance.num_layers // max(int(largest), 1)))
+
+    def _cut(self, cells: Cells, index: int, pick: Pick, tokens_per_s: float) -> Cells:
+        """Cut a cell so that an answer which is too slow is in neither part.
+
+        Of s stages with (1 + (m−1)/s)·P' > F: behind s stages, where that row holds it off. Else
+        an answer (P', M') is cut off at any c with (F − P')/(m−1) < c < M': its stage is too long
+        below c, and its pass from c on.
+        """
+        whole = one_cell(pick.decision, self.instance.limits.max_stages)
+        fill_s = float(self.rates.reach(tokens_per_s, whole).whole_s[0])
+        others = float(self.tables.micro_batches[pick.decision]) - 1
+        pass_s, _ = self.known.pass_seconds(pick.groups, pick.decision)
+        stages, layer_s = len(pick.groups), self.tables.pass_s[:, pick.decision]
+        held_s = sum(size * float(layer_s[c]) for c, size in pick.groups)
+        if stages < cells.most_stages[index] and pass_s + others / stages * held_s > fill_s:
+            return cells.cut_at_stages(index, stages)
+        slowest_s = self.known.slowest_s(pick.groups, pick.decision)
+        return cells.cut_at_time(index, ((fill_s - pass_s) / others + slowest_s) / 2)
 
     def _solved(
-        self, decision: int, slowest_s: float, pass_s: float, at_most: float, goal: Goal
+        self,
+        cell: Cells,
+        tokens_per_s: float,
+        goal: Goal,
+        at_most: float = math.inf,
     ) -> tuple[float, Pick | None]:
-        """Build and solve one model; keep its answer. Returns bound and answer."""
+        """Build and solve the model of a cell; keep its answer. Returns bound and answer.
+
+        With two limits on time layers may have to be whole in the model: only then it is solved
+        once more.
+        """
+        decision = int(cell.decision[0])
+        reach = self.rates.reach(tokens_per_s, cell)
+        problem = self._problem(cell, reach)
+        if problem is None:
+            return math.inf, None
+        if self.rates.fills:
+            problem = replace(problem, too_slow=self._too_slow(decision, tokens_per_s, at_most))
+        for whole in self._whether_whole():
+            if self.out_of_time:
+                return 0.0, None
+            bound, pick = self._answer(
+                replace(problem, whole_layers=whole), decision, goal, at_most
+            )
+            if pick is None:
+                return bound, None
+            better = self.known.meet(pick)
+            too_slow = better.tokens_per_s < tokens_per_s * (1 - SLACK)
+            if whole or (self.rates.fills and too_slow):
+                break
+            if not too_slow and self.known.in_time(better):
+                break
+        return bound, better
+
+    def _too_slow(
+        self, decision: int, tokens_per_s: float, at_most: float
+    ) -> tuple[SlowGroups, ...]:
+        """Return groups that answered a model once and are too slow under a load at any sizes.
+
+        Those that cost more than is asked for are left out.
+        """
+        limit = tokens_per_s * (1 - SLACK)
+        return tuple(
+            SlowGroups(dealt.counts, bool(dealt.most_tokens_per_s[decision] < limit))
+            for dealt in self._failed.values()
+            if dealt.tokens_per_s[decision] < limit
+            and self.known.usd_per_hour(dealt.counts) <= within(at_most)
+        )
+
+    def _whether_whole(self) -> tuple[bool, ...]:
+        """Return whether to ask for whole layers, at once or after a try without."""
+        if math.isinf(self.rates.longest_first_s):
+            return (False,)
+        return (False, True) if self.known.sizes_are_free else (True,)
+
+    def _answer(
+        self, problem: TimedProblem, decision: int, goal: Goal, at_most: float
+    ) -> tuple[float, Pick | None]:
+        """Build and solve one model. Returns its bound and its answer, not yet kept."""
         started = time.perf_counter()
-        problem = self._problem(decision, slowest_s, pass_s)
-        if problem is None or self.out_of_time:
-            return (math.inf if problem is None else 0.0), None
-        built = timed.build(problem, goal, at_most)
+        try:
+            built = timed.build(problem, goal, at_most)
+        except timed.NoMoreGroupsError:
+            return math.inf, None
         settings = replace(self._settings, time_limit_s=self.remaining_seconds)
         build_seconds = time.perf_counter() - started
         solution = solve(built.model, settings)
@@ -200,38 +290,53 @@ class ServingSearch:
         held = _whole_layers(problem, built)
         pairs = [(r, n) for r, n in enumerate(built.counts()) if n]
         groups = tuple((runs[r].group_class, size) for r, n in pairs for size in even(held[r], n))
-        pick = self.pick(groups, decision)
-        self.keep(pick)
-        return bound, pick
+        return bound, self.known.pick(groups, decision)
 
-    def _problem(self, decision: int, slowest_s: float, pass_s: float) -> TimedProblem | None:
+    def _problem(self, cell: Cells, reach: Reach) -> TimedProblem | None:
         """Return what the model needs; None where no option or no time is left."""
         limits, tables = self.instance.limits, self.tables
-        runs = tuple(self._runs(decision, slowest_s))
-        if not runs or pass_s <= 0:
+        decision, max_stages = int(cell.decision[0]), int(cell.most_stages[0])
+        pass_s = float(reach.pass_s[0])
+        runs = tuple(self._runs(decision, float(reach.slowest_s[0])))
+        if not runs or pass_s <= 0 or not max_stages:
             return None
         choices = alternatives(limits, tables.groups, runs)
         layers = self.instance.num_layers
-        compact = CompactProblem(tables.groups, runs, layers, limits.max_stages, choices)
-        passes = [self._pass_limit(decision, runs, pass_s, prefill=False)]
+        compact = CompactProblem(tables.groups, runs, layers, max_stages, choices)
+        passes = [self._pass_limit(decision, runs, pass_s)]
+        if self.rates.fills:
+            spread = 1 + (float(tables.micro_batches[decision]) - 1) / max_stages
+            passes.append(self._pass_limit(decision, runs, float(reach.whole_s[0]), spread))
         if math.isfinite(self.rates.longest_first_s):
             first_s = self.rates.longest_first_s - tables.overhead_s
             if first_s <= 0:
                 return None
             passes.append(self._pass_limit(decision, runs, first_s, prefill=True))
-        return TimedProblem(compact, self.gpus_per_node, tuple(passes))
+        fewest = int(cell.fewest_stages[0])
+        return TimedProblem(compact, self.known.gpus_per_node, tuple(passes), min_stages=fewest)
 
     def _pass_limit(
-        self, decision: int, runs: Sequence[Run], longest_s: float, prefill: bool
+        self,
+        decision: int,
+        runs: Sequence[Run],
+        longest_s: float,
+        factor: float = 1.0,
+        prefill: bool = False,
     ) -> PassLimit:
         layer_s = self.tables.prefill_s if prefill else self.tables.pass_s
         hops = self.tables.prefill_hops if prefill else self.tables.hops
         return PassLimit(
             longest_s=longest_s,
-            layer_s=[float(layer_s[run.group_class, decision]) for run in runs],
+            layer_s=[factor * float(layer_s[run.group_class, decision]) for run in runs],
             between_s=float(hops.between_s[decision]),
             inside_s=hops.inside_s[:, decision].tolist(),
         )
+
+    def options(self) -> tuple[Option, ...]:
+        """List the options of the load that leaves most of them, for the tables."""
+        fitting = (self.tables.largest * (self.tables.largest >= self.tables.smallest)).sum(axis=0)
+        decision = int(np.argmax(fitting))
+        return tuple(self._options(decision))
 
     def _sizes(self, decision: int, slowest_s: float) -> Iterator[list[int]]:
         """Yield the sizes of each class whose stages fit and take no longer than a time."""
@@ -265,98 +370,15 @@ class ServingSearch:
                     usd_per_hour=float(tables.usd_per_hour[index]),
                 )
 
-    def pick(self, groups: tuple[tuple[int, int], ...], decision: int) -> Pick:
-        """Work out the throughput and cost of groups with their sizes under a load."""
-        pass_s, _ = self.pass_seconds(groups, decision)
-        slowest_s = max(size * float(self.tables.pass_s[c, decision]) for c, size in groups)
-        rate = self.rates.tokens_per_s(decision, np.array(pass_s), np.array(slowest_s))
-        cost = math.fsum(float(self.tables.usd_per_hour[c]) for c, _ in groups)
-        return Pick(tuple(sorted(groups)), decision, cost, float(rate))
-
-    def pass_seconds(self, groups: Sequence[tuple[int, int]], decision: int) -> tuple[float, float]:
-        """Return the time of a pass and of a prefill pass, hops included, s."""
-        hops = self._hop_seconds(Counter(c for c, _ in groups))
-        times = [
-            math.fsum(size * float(layer_s[c, decision]) for c, size in groups) + hop_s[decision]
-            for layer_s, hop_s in zip(
-                (self.tables.pass_s, self.tables.prefill_s), hops, strict=True
-            )
-        ]
-        return float(times[0]), float(times[1])
-
-    def _hop_seconds(self, counts: Mapping[int, int]) -> tuple[FloatArray, FloatArray]:
-        """Return the hops of a pass and of a prefill pass, by load, s."""
-        return (
-            hop_seconds(self.tables, self.gpus_per_node, counts),
-            hop_seconds(self.tables, self.gpus_per_node, counts, prefill=True),
-        )
-
-    def keep(self, pick: Pick) -> None:
-        """Keep a pick that respects the limits on latency."""
-        pass_s, prefill_s = self.pass_seconds(pick.groups, pick.decision)
-        in_time = self.rates.first_token_s(np.array(prefill_s)) <= self.rates.longest_first_s * (
-            1 + 1e-9
-        )
-        round_s = self.rates.round_s(
-            pick.decision, np.array(pass_s), np.array(self._slowest_s(pick))
-        )
-        on_time = self.rates.fills or round_s <= self.rates.longest_round_s * (1 + 1e-9)
-        if in_time and on_time:
-            self._insert(pick)
-
-    def _insert(self, pick: Pick) -> None:
-        """Add a pick unless another is as fast and no dearer; drop those that it makes so."""
-
-        def beats(one: Pick, other: Pick) -> bool:
-            return one.usd_per_hour <= other.usd_per_hour and one.tokens_per_s >= other.tokens_per_s
-
-        if not any(beats(other, pick) for other in self.picks):
-            self.picks = [other for other in self.picks if not beats(pick, other)] + [pick]
-
-    def _slowest_s(self, pick: Pick) -> float:
-        times = self.tables.pass_s[:, pick.decision]
-        return max(size * float(times[c]) for c, size in pick.groups)
-
-    def _better_dealt(self, pick: Pick) -> Pick:
-        """Deal the layers of a pick's groups anew under every load; return the same load's best."""
-        allowed = self.granularity.sizes
-        has_gaps = allowed[-1] - allowed[0] + 1 != len(allowed)
-        if self.instance.limits.equal_sizes or has_gaps:
-            return pick
-        best = self.dealt(Counter(c for c, _ in pick.groups)).get(pick.decision, pick)
-        return best if best.tokens_per_s > pick.tokens_per_s else pick
-
-    def dealt(self, counts: Mapping[int, int]) -> dict[int, Pick]:
-        """Return the best dealing of the layers to chosen groups by load; all are kept."""
-        key = tuple(sorted(counts.items()))
-        if key not in self.group_counts:
-            found = best_dealt(
-                self.tables,
-                self.rates,
-                counts,
-                self._hop_seconds(counts),
-                (self.granularity.sizes[0], self.granularity.sizes[-1]),
-                self.instance.num_layers,
-            )
-            self.group_counts[key] = {}
-            for dealt in found:
-                groups = tuple(
-                    (c, size) for c, held in dealt.held.items() for size in even(held, counts[c])
-                )
-                pick = self.pick(groups, dealt.decision)
-                self.group_counts[key][dealt.decision] = pick
-                self.keep(pick)
-        return self.group_counts[key]
-
 
 def _whole_layers(problem: TimedProblem, built: timed.TimedModel) -> list[int]:
     """Return the layers of each run of an answer, whole numbers with the shortest pass.
 
-    Where the pass is the only limit the solver may leave layers in parts; filling the fastest
-    runs first takes no longer than what it found. With a second limit they are whole already.
+    Where layers may come in parts, filling the fastest runs first takes no longer than what the
+    solver found.
     """
     runs, counts = problem.compact.runs, built.counts()
-    if len(problem.passes) > 1:
+    if problem.whole_layers:
         return [round(held) for held in built.layers()]
     held = [run.smallest * n for run, n in zip(runs, counts, strict=True)]
     left = problem.compact.num_layers - sum(held)
@@ -366,11 +388,6 @@ def _whole_layers(problem: TimedProblem, built: timed.TimedModel) -> list[int]:
         held[index] += more
         left -= more
     return held
-
-
-def _value(pick: Pick, goal: Goal) -> float:
-    """Return what a goal counts of a pick, $/h or stages."""
-    return pick.usd_per_hour if goal is Goal.COST else float(len(pick.groups))
 
 
 def _bound(solution: Solution, built: timed.TimedModel, goal: Goal) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.placement import usd_per_token
@@ -46,7 +45,7 @@ def robustness(
     was rented, the rest can follow. Candidates are those of the lowest $/token; groups that the
     search never met are not among them. None where no group was met.
     """
-    prices = {groups: _price(search, groups) for groups in search.group_counts}
+    prices = {groups: _price(search, groups) for groups in search.known.dealt_groups}
     placed = sorted((price, groups) for groups, price in prices.items() if price is not None)
     if not placed:
         return None
@@ -88,9 +87,9 @@ def solved_robustness(search: ServingSearch) -> Robustness | None:
 
 def _price(search: ServingSearch, groups: Groups) -> float | None:
     """Return the lowest $/token of some groups over all loads, None where they hold none."""
-    counts: Mapping[int, int] = dict(groups)
-    picks = search.dealt(counts).values()
-    return min((usd_per_token(p.usd_per_hour, p.tokens_per_s) for p in picks), default=None)
+    rate = float(search.known.deal(dict(groups)).tokens_per_s.max(initial=0.0))
+    cost = sum(count * float(search.tables.usd_per_hour[c]) for c, count in groups)
+    return usd_per_token(cost, rate) if rate > 0 else None
 
 
 def in_words(search: ServingSearch, groups: Groups) -> str:
