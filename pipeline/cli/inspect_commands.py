@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -64,7 +63,9 @@ def space(
 
 @app.command()
 def compare(
-    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of sweeps.")],
+    directories: Annotated[
+        list[str], typer.Argument(metavar="DIR...", help="Folders of sweeps: paths or addresses.")
+    ],
     tolerance: Tolerance = 1.0,
     as_json: AsJson = False,
 ) -> None:

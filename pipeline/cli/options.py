@@ -13,7 +13,12 @@ ConfigPath = Annotated[
         metavar="CONFIG", help="YAML file, or a directory of the published system's CSV files."
     ),
 ]
-ResultsPath = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep's results.")]
+ResultsPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR", help="Folder of a sweep's results: a path, or an address as s3://bucket/run."
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
