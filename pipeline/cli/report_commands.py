@@ -25,7 +25,12 @@ def report(
     directory: ResultsPath,
     page: Annotated[
         str | None,
-        typer.Option("--out", "-o", metavar="FILE", help="The page; else DIR/report.html."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="The page, a path or an address; else DIR/report.html.",
+        ),
     ] = None,
     tolerance: Tolerance = 1.0,
     plot_files: Annotated[

@@ -155,8 +155,9 @@ def _s3(address: str) -> tuple[FileSystem, str]:
     bucket = parts.netloc.rpartition("@")[2]
     if not bucket:
         raise ValueError(NO_BUCKET)
-    elsewhere = "endpoint_override" in options or any(name in os.environ for name in S3_ENDPOINTS)
-    if "region" not in options and not elsewhere:
+    if "endpoint_override" not in options:
+        options = _s3_endpoint() | options
+    if "region" not in options and "endpoint_override" not in options:
         options["region"] = resolve_s3_region(bucket)
     if parts.username and parts.password:
         options |= {"access_key": unquote(parts.username), "secret_key": unquote(parts.password)}
@@ -169,6 +170,15 @@ def _s3(address: str) -> tuple[FileSystem, str]:
         background_writes=False,
     )
     return files, bucket + unquote(parts.path)
+
+
+def _s3_endpoint() -> dict[str, Any]:
+    """Return the endpoint that the environment names for all tools that speak S3, if it does."""
+    named = next((os.environ[name] for name in S3_ENDPOINTS if os.environ.get(name)), "")
+    endpoint = urlsplit(named)
+    if not endpoint.netloc:
+        return {}
+    return {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
 
 
 def _arrow(address: str) -> tuple[FileSystem, str]:
