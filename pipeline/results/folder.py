@@ -164,7 +164,7 @@ def folder_at(place: Place) -> Folder:
         raise ResultsError(f"{text}: address: {reason} (got {text!r})")
     if "://" not in text:
         return LocalFolder(Path(text))
-    if text.startswith("file://"):
+    if text.lower().startswith("file://"):
         return LocalFolder(_local_path(text))
     from pipeline.results.remote import remote_folder
 

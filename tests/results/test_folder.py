@@ -77,7 +77,7 @@ def test_making_a_folder_twice_keeps_what_is_in_it(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["file://{}/a%20run", "file://localhost{}/a run", "{}/a run", "{}//a run/"]
+    "address", ["file://{}/a%20run", "FILE://localhost{}/a run", "{}/a run", "{}//a run/"]
 )
 def test_a_path_and_a_file_address_name_the_same_folder(tmp_path: Path, address: str) -> None:
     assert folder_at(address.format(tmp_path)) == LocalFolder(tmp_path / "a run")
