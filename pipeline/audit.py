@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
@@ -20,6 +19,7 @@ from pipeline.instance import Instance
 from pipeline.options import stage_options
 from pipeline.points import Problem, make_point
 from pipeline.results import load
+from pipeline.results.folder import Place
 from pipeline.results.frames import Results, records
 from pipeline.results.schema import PointRow, base_id
 from pipeline.search_space import connections
@@ -66,7 +66,7 @@ class Variant:
         return self._filters[sizes]
 
 
-def audit(directory: Path) -> Audit:
+def audit(directory: Place) -> Audit:
     """Verify every point of a run. Raises ResultsError and InputError for an unusable folder."""
     results = load(directory)
     segments = results.stages()

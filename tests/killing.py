@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.config import load_config
 from pipeline.errors import ResultsError
 from pipeline.results.status import RunStatus, read_status
-from pipeline.results.store import part_files, read_tables
+from pipeline.results.store import read_tables
 from pipeline.run import ballpark_usd_per_hour, run_point
 from pipeline.sweep import missing_tasks
 from tests.sweeps import write_config
@@ -118,7 +118,7 @@ def watched(out: Path) -> Iterator[list[str]]:
 
     def look() -> None:
         while not ended.wait(0.3):
-            for file in (*part_files(out, "points"), *part_files(out, "segments")):
+            for file in (*out.glob("points/*.parquet"), *out.glob("segments/*.parquet")):
                 try:
                     pq.read_table(file, partitioning=None)
                 except FileNotFoundError:

@@ -117,7 +117,8 @@ def folder(tmp_path: Path) -> Path:
 
 def change(folder: Path, table: str, tamper: Callable[[Rows], Rows | None]) -> None:
     """Rewrite a table with its rows tampered with; the rest of the file stays as it was."""
-    (part,) = part_files(folder, table)
+    (name,) = part_files(folder, table)
+    part = folder / table / name
     stored = pq.read_table(part)
     rows = stored.to_pylist()
     pq.write_table(pa.Table.from_pylist(tamper(rows) or rows, schema=stored.schema), part)
@@ -194,7 +195,8 @@ TAMPERING: dict[str, tuple[str, Callable[[Rows], Any]]] = {
 def test_tampering_is_found_and_the_point_named(
     folder: Path, table: str, tamper: Callable[[Rows], Any]
 ) -> None:
-    (part,) = part_files(folder, "points")
+    (name,) = part_files(folder, "points")
+    part = folder / "points" / name
     known = {row["point_id"] for row in pq.read_table(part).to_pylist()}
     change(folder, table, tamper)
     result = run("verify", folder)
@@ -210,7 +212,8 @@ def test_tampering_is_found_and_the_point_named(
 
 
 def test_segments_of_a_point_without_placement_are_found(folder: Path) -> None:
-    (part,) = part_files(folder, "points")
+    (name,) = part_files(folder, "points")
+    part = folder / "points" / name
     failed = pq.read_table(part).to_pylist()[2]["point_id"]
     change(folder, "segments", lambda rows: [*rows, {**rows[0], "point_id": failed}])
     (mismatch,) = audit(folder).mismatches

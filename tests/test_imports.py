@@ -70,7 +70,13 @@ ORDER = [
 FOUNDATIONS = ORDER[: ORDER.index("groups")]
 # Modules that are kept further apart than the order alone would keep them.
 ONLY_ON = {"config": FOUNDATIONS, "verify": [*FOUNDATIONS, "config", "results", "serving_check"]}
-OUTSIDE = {"highspy": "solver", "ray": "driver", "altair": "plots", "vl_convert": "plots"}
+OUTSIDE = {
+    "highspy": "solver",
+    "ray": "driver",
+    "altair": "plots",
+    "vl_convert": "plots",
+    "fsspec": "results",
+}
 MODULES = sorted(ROOT.glob("pipeline/**/*.py"))
 
 

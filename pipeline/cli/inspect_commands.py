@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -66,7 +65,9 @@ def space(
     epilog=examples("compare results/medium", "compare results/before results/after --json")
 )
 def compare(
-    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of sweeps.")],
+    directories: Annotated[
+        list[str], typer.Argument(metavar="DIR...", help="Folders of sweeps: paths or addresses.")
+    ],
     tolerance: Tolerance = 1.0,
     as_json: AsJson = False,
 ) -> None:

@@ -15,7 +15,12 @@ ConfigPath = Annotated[
         "or a name that `placement configs` lists.",
     ),
 ]
-ResultsPath = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep's results.")]
+ResultsPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR", help="Folder of a sweep's results: a path, or an address as s3://bucket/run."
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(

@@ -24,8 +24,13 @@ class Target(StrEnum):
 def report(
     directory: ResultsPath,
     page: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="The page; else DIR/report.html."),
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="The page, a path or an address; else DIR/report.html.",
+        ),
     ] = None,
     tolerance: Tolerance = 1.0,
     plot_files: Annotated[
@@ -42,14 +47,17 @@ def report(
         from pipeline.report.page import PAGE
         from pipeline.results import load
 
-        written = write_report(load(directory), page or directory / PAGE, tolerance, plot_files)
+        results = load(directory)
+        target = page or results.directory / PAGE
+        written = write_report(results, target, tolerance, plot_files)
         if as_json:
-            files = [str(file) for file in written.plots]
-            typer.echo(json.dumps({"page": str(written.page), "plots": files}, indent=2))
+            files = list(written.plots)
+            typer.echo(json.dumps({"page": written.page, "plots": files}, indent=2))
         else:
             out().print(f"Report: {written.page}")
             if written.plots:
-                out().print(f"Plots: {written.plots[0].parent}, {len(written.plots)} files")
+                beside = written.plots[0].rpartition("/")[0]
+                out().print(f"Plots: {beside}, {len(written.plots)} files")
         return 0
 
     guarded(run)

@@ -6,7 +6,6 @@ import json
 import os
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,9 +18,10 @@ from pipeline.errors import Fault, InputError, PlacementError
 
 if TYPE_CHECKING:
     from pipeline.driver import FlushRule, Tally
+    from pipeline.results.folder import Folder
     from pipeline.results.store import Store
 
-RESULTS = Path("results")
+RESULTS = "results"
 
 
 @app.command(
@@ -35,8 +35,13 @@ RESULTS = Path("results")
 def sweep(
     config: ConfigPath,
     out_directory: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Where to write; else results/NAME."),
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Where to write: a path, or an address as s3://bucket/run; else results/NAME.",
+        ),
     ] = None,
     granularity: Annotated[
         str | None, typer.Option("--granularity", "-g", help="Names, separated by commas.")
@@ -80,13 +85,14 @@ def sweep(
 
     def run() -> int:
         from pipeline.driver import FlushRule
+        from pipeline.results.folder import folder_at
         from pipeline.sweep import check_combinations
 
         loaded = _with_flags(read_config(config, assignments), granularity, budget, method)
         check_combinations(loaded)
         if only_plan:
             return _plan(loaded, cpus, as_json)
-        directory = out_directory or RESULTS / _folder_name(loaded.config.name)
+        directory = folder_at(out_directory or f"{RESULTS}/{_folder_name(loaded.config.name)}")
         how = _How(address, cpus, FlushRule(flush_points, flush_seconds), log_json)
         return _sweep(loaded, directory, how, fresh, as_json)
 
@@ -131,7 +137,7 @@ def _plan(loaded: LoadedConfig, cpus: int | None, as_json: bool) -> int:
     return 0
 
 
-def _sweep(loaded: LoadedConfig, directory: Path, how: _How, fresh: bool, as_json: bool) -> int:
+def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_json: bool) -> int:
     """Run, finish and report a sweep; return the exit code."""
     from pipeline.cli.comparison import comparison_json, comparison_view
     from pipeline.results import load
@@ -191,7 +197,7 @@ def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | No
     return tally, None
 
 
-def _verify(directory: Path, how: _How) -> int:
+def _verify(directory: Folder, how: _How) -> int:
     """Verify the run and print what is wrong; return how much that is."""
     from pipeline.audit import audit
 
@@ -201,7 +207,7 @@ def _verify(directory: Path, how: _How) -> int:
     return len(found.mismatches)
 
 
-def _print_outcome(tally: Tally, directory: Path, wrong: int) -> None:
+def _print_outcome(tally: Tally, directory: Folder, wrong: int) -> None:
     counts = ", ".join(f"{n} {status}" for status, n in sorted(tally.by_status.items()))
     parts = [f"{tally.done} points run in {tally.seconds:.1f} s ({counts})" if counts else ""]
     if tally.skipped:

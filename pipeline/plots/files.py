@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import vl_convert
 
 from pipeline.plots.parts import Plot
 from pipeline.plots.theme import FILES
+from pipeline.results.folder import Place, folder_at
 
 FILE_WIDTH = 640
 PIXELS_PER_POINT = 1.5
 
 
-def write_plots(plots: Sequence[Plot], directory: Path) -> list[Path]:
-    """Write every plot as NAME.png and NAME.svg; return the files."""
-    directory.mkdir(parents=True, exist_ok=True)
+def write_plots(plots: Sequence[Plot], directory: Place) -> list[str]:
+    """Write every plot as NAME.png and NAME.svg; return the files. Raises OSError."""
+    folder = folder_at(directory)
+    folder.make()
     written = []
     for plot in plots:
         spec = _with_fixed_width(plot.spec)
-        svg = directory / f"{plot.name}.svg"
-        svg.write_text(vl_convert.vegalite_to_svg(spec, config=FILES), encoding="utf-8")
-        png = directory / f"{plot.name}.png"
-        png.write_bytes(vl_convert.vegalite_to_png(spec, config=FILES, scale=PIXELS_PER_POINT))
-        written += [svg, png]
+        pictures = {
+            f"{plot.name}.svg": vl_convert.vegalite_to_svg(spec, config=FILES).encode(),
+            f"{plot.name}.png": vl_convert.vegalite_to_png(
+                spec, config=FILES, scale=PIXELS_PER_POINT
+            ),
+        }
+        for name, content in pictures.items():
+            folder.write(name, content)
+            written.append(str(folder / name))
     return written
 
 

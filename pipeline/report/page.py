@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -20,6 +17,7 @@ from pipeline.errors import InputError, PlacementError, ResultsError
 from pipeline.plots import DARK, LIGHT, Plot, all_plots, plotting_javascript, write_plots
 from pipeline.report.facts import facts, headline, provenance, shown_config, warnings
 from pipeline.report.rows import PointTable, point_table
+from pipeline.results.folder import Place, file_at, one_line
 from pipeline.results.frames import Results
 from pipeline.words import counted, per_million, signed_percent
 
@@ -28,29 +26,28 @@ PAGE, PLOTS = "report.html", "plots"
 
 @dataclass(frozen=True)
 class Report:
-    """What was written."""
+    """What was written: paths, or addresses in a store."""
 
-    page: Path
-    plots: tuple[Path, ...]
+    page: str
+    plots: tuple[str, ...]
 
 
 def write_report(
-    results: Results, page: Path, tolerance_percent: float, plot_files: bool = True
+    results: Results, page: Place, tolerance_percent: float, plot_files: bool = True
 ) -> Report:
     """Write the page of a run, and its plots into `plots/` beside it. Raises ResultsError."""
+    folder, name = file_at(page)
     comparison = Comparison(results)
     advice = advise(comparison, tolerance_percent)
     plots = [] if advice is None else all_plots(comparison, advice.best)
     html = render(comparison, advice, plots, plot_files)
     try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        temporary = page.with_name(f".{page.name}.{uuid.uuid4().hex}")
-        temporary.write_text(html, encoding="utf-8")
-        os.replace(temporary, page)
-        written = write_plots(plots, page.parent / PLOTS) if plot_files else []
+        folder.make()
+        folder.write(name, html.encode())
+        written = write_plots(plots, folder / PLOTS) if plot_files else []
     except OSError as error:
-        raise ResultsError(f"{page}: cannot be written: {error.strerror or error}") from error
-    return Report(page, tuple(written))
+        raise ResultsError(f"{folder / name}: cannot be written: {one_line(error)}") from error
+    return Report(str(folder / name), tuple(written))
 
 
 def render(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipeline.results.folder import Place
     from pipeline.results.frames import Results
 
 
-def load(directory: str | Path) -> Results:
-    """Load the tables of a run into pandas frames, each point once. Raises ResultsError."""
+def load(directory: Place) -> Results:
+    """Load the tables of a run into pandas frames, each point once. Raises ResultsError.
+
+    directory: a path, or an address such as `s3://bucket/run`.
+    """
     # Workers write rows and never read them: they are spared the half second that pandas takes.
     from pipeline.results.frames import read_results
 
-    return read_results(Path(directory))
+    return read_results(directory)

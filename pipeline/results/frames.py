@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipeline.errors import ResultsError
+from pipeline.results.folder import Folder, Place, folder_at
 from pipeline.results.schema import json_columns
 from pipeline.results.store import read_run, read_tables
 
@@ -22,7 +22,7 @@ class Results:
     json_columns: the columns of points whose values stand there as JSON text.
     """
 
-    directory: Path
+    directory: Folder
     points: pd.DataFrame
     segments: pd.DataFrame
     run: dict[str, Any]
@@ -55,8 +55,9 @@ class Results:
         return values
 
 
-def read_results(folder: Path) -> Results:
+def read_results(place: Place) -> Results:
     """Read the tables of a run, each point once. Raises ResultsError."""
+    folder = folder_at(place)
     run = read_run(folder)
     tables = read_tables(folder)
     if tables is None:

@@ -1,8 +1,13 @@
-"""One run at a time in a results folder: a lock file that says who holds it.
+"""One run at a time in a results folder: a lock that says who holds it.
 
-The holder keeps the file `run.lock` locked as long as it lives, so a lock left by a process that
-was killed is free again at once, whatever its pid has become. The text in it names the holder. On
-another host neither can be seen; there the text is believed.
+On a file system the holder keeps the file `run.lock` locked as long as it lives, so a lock left by
+a process that was killed is free again at once, whatever its pid has become. The text in it names
+the holder. On another host neither can be seen; there the text is believed.
+
+A store has no such locks. There a run announces itself by an object of its own, `run.lock-` and
+a random token, and then looks around: of two that begin at once, each finds the other where the
+store lists what has been written, so both may be refused and never do both go on. What a process
+of this host left behind that is gone is removed; what another host holds is believed.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import errno
 import fcntl
 import json
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import ResultsError
+from pipeline.results.folder import Folder, LocalFolder, Place, folder_at, one_line
 
 LOCK_FILE = "run.lock"
 # What file systems without locks answer; there the process named in the file is looked for.
@@ -39,23 +46,57 @@ class Holder:
         """Tell whether it runs, or ran, on this host."""
         return self.host == socket.gethostname()
 
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether it ran on this host and has ended."""
+        return self.is_here and not _is_alive(self.pid)
+
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host} since {self.since}"
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(place: Place) -> Iterator[None]:
     """Hold the folder's lock. Raises ResultsError where another run has it, naming that run."""
-    file = directory / LOCK_FILE
+    folder = folder_at(place)
+    with _file_held(folder) if isinstance(folder, LocalFolder) else _announced(folder):
+        yield
+
+
+def holder(place: Place) -> Holder | None:
+    """Return who holds a folder's lock or left it behind; None where nobody did."""
+    folder = folder_at(place)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        found = [found for name in _lock_names(folder) if (found := _named_in(folder, name))]
+    except OSError:
+        return None
+    return min(found, key=lambda one: one.is_gone, default=None)
+
+
+def is_held(place: Place) -> bool | None:
+    """Tell whether a run is at work in a folder; None where it would be on another host.
+
+    The lock is not tried: that could refuse a run that starts at this very moment.
+    """
+    found = holder(place)
+    if found is None:
+        return False
+    return not found.is_gone if found.is_here else None
+
+
+@contextmanager
+def _file_held(folder: LocalFolder) -> Iterator[None]:
+    """Hold the lock of a folder of a file system."""
+    file = folder.path / LOCK_FILE
+    try:
+        folder.make()
         descriptor, is_locked = _opened(file)
     except BlockingIOError:
-        raise ResultsError(_in_use(directory, holder(directory))) from None
+        raise ResultsError(_in_use(folder, holder(folder), LOCK_FILE)) from None
     except OSError as error:
-        raise _unwritable(directory, error) from error
+        raise _unwritable(folder, error) from error
     try:
-        _take(descriptor, is_locked, directory)
+        _take(descriptor, is_locked, folder)
         try:
             yield
         finally:
@@ -65,47 +106,18 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(descriptor: int, is_locked: bool, directory: Path) -> None:
+def _take(descriptor: int, is_locked: bool, folder: Folder) -> None:
     """Put this process's name into the lock file, unless the one there may still be at work."""
     before = _parsed(os.pread(descriptor, 4096, 0))
     if before is not None:
-        alive_here = before.is_here and not is_locked and _is_alive(before.pid)
+        alive_here = before.is_here and not is_locked and not before.is_gone
         if alive_here or not before.is_here:
-            raise ResultsError(_in_use(directory, before))
+            raise ResultsError(_in_use(folder, before, LOCK_FILE))
     try:
-        _write(descriptor, Holder(socket.gethostname(), os.getpid(), _now()))
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, _this_process(), 0)
     except OSError as error:
-        raise _unwritable(directory, error) from error
-
-
-def holder(directory: Path) -> Holder | None:
-    """Return who holds a folder's lock or left it behind; None where nobody did."""
-    try:
-        return _parsed((directory / LOCK_FILE).read_bytes())
-    except OSError:
-        return None
-
-
-def is_held(directory: Path) -> bool | None:
-    """Tell whether a run is at work in a folder; None where it would be on another host.
-
-    The lock is not tried: that could refuse a run that starts at this very moment.
-    """
-    found = holder(directory)
-    if found is None:
-        return False
-    return _is_alive(found.pid) if found.is_here else None
-
-
-def _is_alive(pid: int) -> bool:
-    """Tell whether a process of this host exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        raise _unwritable(folder, error) from error
 
 
 def _opened(file: Path) -> tuple[int, bool]:
@@ -129,10 +141,78 @@ def _opened(file: Path) -> tuple[int, bool]:
         os.close(descriptor)  # its holder removed it in between
 
 
-def _write(descriptor: int, found: Holder) -> None:
-    """Replace what the lock file says."""
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(asdict(found)).encode() + b"\n", 0)
+@contextmanager
+def _announced(folder: Folder) -> Iterator[None]:
+    """Hold the lock of a folder in a store."""
+    mine = f"{LOCK_FILE}-{secrets.token_hex(8)}"
+    try:
+        folder.make()
+        _refuse_beside_others(folder, mine)
+        folder.write(mine, _this_process())
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        try:
+            _refuse_beside_others(folder, mine)
+            is_listed = mine in _lock_names(folder)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        if not is_listed:
+            raise ResultsError(
+                f"{folder}: does not list what was just written, so that no run could be kept "
+                "from another's results; choose another --out"
+            )
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            folder.remove(mine)
+
+
+def _refuse_beside_others(folder: Folder, mine: str) -> None:
+    """Raise ResultsError where another run has announced itself; remove what a dead one left."""
+    for name in _lock_names(folder):
+        if name == mine:
+            continue
+        try:
+            found = _parsed(folder.read(name))
+        except FileNotFoundError:
+            continue  # it has ended in between
+        if found is None or not found.is_gone:
+            raise ResultsError(_in_use(folder, found, name))
+        folder.remove(name)
+
+
+def _lock_names(folder: Folder) -> list[str]:
+    """List what the holders of a folder's lock have put there."""
+    return [
+        name for name in folder.names() if name == LOCK_FILE or name.startswith(f"{LOCK_FILE}-")
+    ]
+
+
+def _named_in(folder: Folder, name: str) -> Holder | None:
+    """Return whom a lock file names; nobody where it is gone."""
+    try:
+        return _parsed(folder.read(name))
+    except FileNotFoundError:
+        return None
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a process of this host exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _this_process() -> bytes:
+    """Return the text of a lock file that names this process."""
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    found = Holder(socket.gethostname(), os.getpid(), since)
+    return json.dumps(asdict(found)).encode() + b"\n"
 
 
 def _parsed(content: bytes) -> Holder | None:
@@ -144,22 +224,21 @@ def _parsed(content: bytes) -> Holder | None:
         return None
 
 
-def _in_use(directory: Path, found: Holder | None) -> str:
+def _in_use(folder: Folder, found: Holder | None, name: str) -> str:
     """Say who is at work in a folder, and what to do about it."""
     if found is None:
-        return f"{directory}: another run is starting there; wait for it or choose another --out"
-    text = f"{directory}: in use by {found}; wait for it to end or choose another --out"
-    if found.is_here:
+        text = f"{folder}: another run is starting there; wait for it or choose another --out"
+        return text if isinstance(folder, LocalFolder) else f"{text}, or remove {folder / name}"
+    text = f"{folder}: in use by {found}; wait for it to end or choose another --out"
+    if not found.is_here:
+        return (
+            f"{text}. Whether it still runs cannot be seen from {socket.gethostname()}: "
+            f"if it does not, remove {folder / name}"
+        )
+    if isinstance(folder, LocalFolder):
         return text
-    return (
-        f"{text}. Whether it still runs cannot be seen from {socket.gethostname()}: "
-        f"if it does not, remove {directory / LOCK_FILE}"
-    )
+    return f"{text}. If that process is no sweep, remove {folder / name}"
 
 
-def _unwritable(directory: Path, error: OSError) -> ResultsError:
-    return ResultsError(f"{directory}: cannot write results: {error.strerror or error}")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _unwritable(folder: Folder, error: OSError) -> ResultsError:
+    return ResultsError(f"{folder}: cannot write results: {one_line(error)}")

@@ -11,12 +11,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import ResultsError
+from pipeline.results.folder import Folder, Place, folder_at, one_line
 from pipeline.results.schema import SCHEMA_VERSION, SEGMENT_COLUMNS, arrow_schema, base_id
 
 POINTS, SEGMENTS = "points", "segments"
@@ -32,60 +31,79 @@ class Tables:
     segments: pa.Table
 
 
-def part_files(directory: Path, name: str) -> list[Path]:
-    """List the part files of a table."""
-    return sorted((directory / name).glob("*.parquet"))
+def part_files(place: Place, table: str) -> list[str]:
+    """List the part files of a table by name. Raises ResultsError."""
+    folder = folder_at(place)
+    try:
+        return [name for name in folder.names(table) if name.endswith(".parquet")]
+    except OSError as error:
+        raise _unreadable(folder / table, error) from None
 
 
-def read_tables(directory: Path) -> Tables | None:
+def read_tables(place: Place) -> Tables | None:
     """Read both tables, None where there are no points yet. Raises ResultsError."""
+    folder = folder_at(place)
     for _ in range(MAX_ATTEMPTS):
-        files = part_files(directory, POINTS)
+        parts = part_files(folder, POINTS)
         try:
-            return read_parts(directory, files) if files else None
+            return read_parts(folder, parts) if parts else None
         except FileNotFoundError:
             time.sleep(SECONDS_BETWEEN_ATTEMPTS)  # the run has merged the files listed before
-    raise ResultsError(f"{directory}: is being rewritten; try again")
+    raise ResultsError(f"{folder}: is being rewritten; try again")
 
 
-def read_parts(directory: Path, files: Sequence[Path]) -> Tables:
+def read_parts(folder: Folder, parts: Sequence[str]) -> Tables:
     """Read parts of `points` and the segments that go with them.
 
     Raises FileNotFoundError where one of them was merged away meanwhile, ResultsError where one
     cannot be read.
     """
-    points = [read_part(file) for file in files]
+    points = [read_part(folder, POINTS, part) for part in parts]
     latest = _latest_parts(points)
+    beside = set(part_files(folder, SEGMENTS))
     segments = []
-    for index, file in enumerate(files):
-        beside = directory / SEGMENTS / file.name
-        if beside.exists():
-            table = read_part(beside)
+    for index, part in enumerate(parts):
+        if part in beside:
+            table = read_part(folder, SEGMENTS, part)
             ids = [base_id(point_id) for point_id in table["point_id"].to_pylist()]
             # Segments of no point at all stay, for the verification to find.
             segments.append(table.filter([latest.get(i, index) == index for i in ids]))
-        elif not file.exists():
-            raise FileNotFoundError(file)
+        elif not _is_there(folder, part):
+            raise FileNotFoundError(f"{folder}/{POINTS}/{part}")
     kept = [
         table.filter([latest[base_id(i)] == index for i in table["point_id"].to_pylist()])
         for index, table in enumerate(points)
     ]
     empty = arrow_schema(SEGMENT_COLUMNS).empty_table()
-    return Tables(_joined(kept, directory), _joined(segments or [empty], directory))
+    return Tables(_joined(kept, folder), _joined(segments or [empty], folder))
 
 
-def read_part(file: Path, columns: list[str] | None = None) -> pa.Table:
+def read_part(folder: Folder, table: str, part: str, columns: list[str] | None = None) -> pa.Table:
     """Read a part file. Raises ResultsError where it is none, FileNotFoundError if it is gone."""
+    name = f"{table}/{part}"
     try:
-        table = pq.read_table(file, columns=columns, partitioning=None)
+        rows = folder.read_table(name, columns)
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:
-        raise ResultsError(f"{file}: cannot be read: {error}") from None
-    version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
+        raise _unreadable(folder / name, error) from None
+    version = (rows.schema.metadata or {}).get(b"schema_version", b"?").decode()
     if version != SCHEMA_VERSION:
-        raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {version})")
-    return table
+        reason = f"schema_version must be {SCHEMA_VERSION} (got {version})"
+        raise ResultsError(f"{folder / name}: {reason}")
+    return rows
+
+
+def _is_there(folder: Folder, part: str) -> bool:
+    """Tell whether a part of `points` stands where it was listed. Raises ResultsError."""
+    try:
+        return folder.exists(f"{POINTS}/{part}")
+    except OSError as error:
+        raise _unreadable(folder / POINTS / part, error) from None
+
+
+def _unreadable(file: Folder, error: Exception) -> ResultsError:
+    return ResultsError(f"{file}: cannot be read: {one_line(error)}")
 
 
 def _latest_parts(points: Sequence[pa.Table]) -> dict[str, int]:
@@ -99,9 +117,9 @@ def _latest_parts(points: Sequence[pa.Table]) -> dict[str, int]:
     return {key: index for key, (_, index) in latest.items()}
 
 
-def _joined(tables: Sequence[pa.Table], directory: Path) -> pa.Table:
+def _joined(tables: Sequence[pa.Table], folder: Folder) -> pa.Table:
     """Join parts; a swept column of whole numbers in one and fractions in another has both."""
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
-        raise ResultsError(f"{directory}: its parts do not go together: {error}") from None
+        raise ResultsError(f"{folder}: its parts do not go together: {error}") from None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ResultsError
+from pipeline.results.folder import Folder, Place, folder_at
 from pipeline.results.lock import Holder, holder, is_held
 from pipeline.results.parts import MAX_ATTEMPTS, POINTS, part_files, read_part
 from pipeline.results.schema import base_id
@@ -49,18 +49,19 @@ class RunStatus:
         return max(self.planned - self.done, 0) / self.points_per_s
 
 
-def read_status(directory: Path) -> RunStatus:
+def read_status(place: Place) -> RunStatus:
     """Read how far a run is. Raises ResultsError where there is no run."""
-    run = read_run(directory)
-    held = is_held(directory)
-    rows = _latest_rows(directory)
+    folder = folder_at(place)
+    run = read_run(folder)
+    held = is_held(folder)
+    rows = _latest_rows(folder)
     started_at = datetime.fromisoformat(run["started_at"])
     new = [row["finished_at"] for row in rows if row["finished_at"] >= started_at]
     prices = [p for row in rows if (p := row["cost_usd_per_token"]) is not None]
     return RunStatus(
         name=str(run["name"]),
         state=_state(held, str(run["status"])),
-        held_by=holder(directory) if held is not False else None,
+        held_by=holder(folder) if held is not False else None,
         started_at=started_at,
         planned=run.get("planned_points"),
         by_status=dict(Counter(row["status"] for row in rows)),
@@ -87,10 +88,10 @@ def _rate(finished: list[datetime], started_at: datetime, running: bool) -> floa
     return len(finished) / max((until - started_at).total_seconds(), 1.0)
 
 
-def _latest_rows(directory: Path) -> list[dict[str, Any]]:
+def _latest_rows(folder: Folder) -> list[dict[str, Any]]:
     """Return the row of every point as it was finished last; of a frontier, its cheapest tokens."""
     latest: dict[str, dict[str, Any]] = {}
-    for row in _rows(directory):
+    for row in _rows(folder):
         known = latest.setdefault(base_id(row["point_id"]), row)
         price, other = known["cost_usd_per_token"], row["cost_usd_per_token"]
         newer = row if row["finished_at"] >= known["finished_at"] else known
@@ -99,12 +100,13 @@ def _latest_rows(directory: Path) -> list[dict[str, Any]]:
     return list(latest.values())
 
 
-def _rows(directory: Path) -> list[dict[str, Any]]:
+def _rows(folder: Folder) -> list[dict[str, Any]]:
     """Read the rows of all parts. Raises ResultsError where merges never leave time for it."""
     for _ in range(MAX_ATTEMPTS):
         try:
-            tables = [read_part(file, COLUMNS) for file in part_files(directory, POINTS)]
+            parts = part_files(folder, POINTS)
+            tables = [read_part(folder, POINTS, part, COLUMNS) for part in parts]
             return [row for table in tables for row in table.to_pylist()]
         except FileNotFoundError:
             continue  # merged meanwhile
-    raise ResultsError(f"{directory}: is being rewritten; try again")
+    raise ResultsError(f"{folder}: is being rewritten; try again")

@@ -1,26 +1,24 @@
 """Writes a run's folder so that, whatever happens, every file in it is whole.
 
-Tables grow by part files, each written under a temporary name beside its folder and renamed. A
-part of `points` and the part of `segments` that goes with it have the same name; the segments
-are written first. So a point counts as done when its row in `points` is there, and segments whose
-points were never written, because the run was killed in between, are known by their name.
+Tables grow by part files, each of which is seen whole or not at all. A part of `points` and the
+part of `segments` that goes with it have the same name; the segments are written first. So a point
+counts as done when its row in `points` is there, and segments whose points were never written,
+because the run was killed in between, are known by their name.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import ResultsError
+from pipeline.results.folder import Place, folder_at, one_line
 from pipeline.results.json_text import readable_json
 from pipeline.results.parts import (
     POINTS,
@@ -45,15 +43,18 @@ from pipeline.results.schema import (
 __all__ = ["Store", "now", "part_files", "read_part", "read_run", "read_tables"]
 
 RUN_FILE = "run.json"
+# How the names of files begin that are there for a moment alone, in the folder and in its tables.
+UNFINISHED = (f".{POINTS}-", f".{SEGMENTS}-", f".{RUN_FILE}.")
+TRIAL = ".trial-"
 # So many parts of one tier become one part of the next: few files, each row rewritten seldom.
 PARTS_PER_TIER = 64
 
 
 class Store:
-    """The folder of one run."""
+    """The folder of one run. directory: a path, or an address such as `s3://bucket/run`."""
 
-    def __init__(self, directory: Path, swept: Sequence[Column] = ()):
-        self.directory = directory
+    def __init__(self, directory: Place, swept: Sequence[Column] = ()):
+        self.directory = folder_at(directory)
         self._json_columns = [column.name for column in swept if column.as_json]
         self._schemas = {
             POINTS: arrow_schema((*POINT_COLUMNS, *swept)),
@@ -68,7 +69,7 @@ class Store:
         with self._writing():
             known = list(run["granularities"]) if fresh else self._known_granularities(run)
             for table in (POINTS, SEGMENTS):
-                (self.directory / table).mkdir(parents=True, exist_ok=True)
+                (self.directory / table).make()
             if fresh:
                 self._clear()
             self._remove_temporaries()
@@ -84,10 +85,11 @@ class Store:
 
     def done_ids(self) -> set[str]:
         """Return the ids of the points that need not be run again; failed ones are."""
-        files = part_files(self.directory, POINTS)
+        columns = ["point_id", "status"]
+        parts = part_files(self.directory, POINTS)
         pairs = [
             (point_id, status)
-            for table in (read_part(file, ["point_id", "status"]) for file in files)
+            for table in (read_part(self.directory, POINTS, part, columns) for part in parts)
             for point_id, status in zip(
                 table["point_id"].to_pylist(), table["status"].to_pylist(), strict=True
             )
@@ -107,55 +109,45 @@ class Store:
 
     def compact(self) -> None:
         """Merge the part files of each table into one, each point once, the latest row of it."""
-        files = part_files(self.directory, POINTS)
-        named = {file.name for file in files}
-        orphans = [f for f in part_files(self.directory, SEGMENTS) if f.name not in named]
-        if len(files) > 1:
-            self._merge(files, tier=max(map(_tier, files)))
-        for file in orphans:
-            file.unlink()
+        parts = part_files(self.directory, POINTS)
+        orphans = set(part_files(self.directory, SEGMENTS)) - set(parts)
+        if len(parts) > 1:
+            self._merge(parts, tier=max(map(_tier, parts)))
+        for part in orphans:
+            self.directory.remove(f"{SEGMENTS}/{part}")
 
     def _merge_full_tiers(self) -> None:
         """Merge each tier of which there are many parts into one part of the next tier."""
-        files = part_files(self.directory, POINTS)
-        for tier in sorted({_tier(file) for file in files}):
-            of_tier = [file for file in files if _tier(file) == tier]
+        parts = part_files(self.directory, POINTS)
+        for tier in sorted({_tier(part) for part in parts}):
+            of_tier = [part for part in parts if _tier(part) == tier]
             if len(of_tier) >= PARTS_PER_TIER:
                 self._merge(of_tier, tier + 1)
 
-    def _merge(self, files: Sequence[Path], tier: int) -> None:
+    def _merge(self, parts: Sequence[str], tier: int) -> None:
         """Replace parts by one that holds their rows; whenever it breaks off, nothing is lost."""
-        tables = read_parts(self.directory, files)
+        tables = read_parts(self.directory, parts)
         self._write({SEGMENTS: tables.segments, POINTS: tables.points}, tier)
         # Points first: segments without points are ignored, points without segments would not be.
-        for name in (POINTS, SEGMENTS):
-            for file in files:
-                (self.directory / name / file.name).unlink(missing_ok=True)
+        for table in (POINTS, SEGMENTS):
+            for part in parts:
+                self.directory.remove(f"{table}/{part}")
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         """Write `run.json`."""
         text = readable_json({"schema_version": SCHEMA_VERSION, **run})
-        temporary = self.directory / f".{RUN_FILE}.{uuid.uuid4().hex}"
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, self.directory / RUN_FILE)
+        self.directory.write(RUN_FILE, f"{text}\n".encode())
 
     def _encoded(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Turn the values of columns that hold JSON into text."""
         return {**values, **{name: json.dumps(values[name]) for name in self._json_columns}}
 
     def _write(self, tables: Mapping[str, pa.Table], tier: int = 0) -> None:
-        """Write parts of one name, in the order given, each renamed only when it is whole."""
+        """Write parts of one name, in the order given, each seen only when it is whole."""
         part = f"part-{tier}-{uuid.uuid4().hex}.parquet"
         for name, table in tables.items():
             if table.num_rows:
-                temporary = self.directory / f".{name}-{part}"
-                try:
-                    pq.write_table(table, temporary, compression="zstd")
-                    _sync(temporary)
-                    os.replace(temporary, self.directory / name / part)
-                except OSError:
-                    temporary.unlink(missing_ok=True)  # leave a full disk its last room
-                    raise
+                self.directory.write_table(f"{name}/{part}", table)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -163,36 +155,36 @@ class Store:
         try:
             yield
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise ResultsError(f"{self.directory}: cannot write results: {reason}") from error
+            reason = f"cannot write results: {one_line(error)}"
+            raise ResultsError(f"{self.directory}: {reason}") from error
 
     def _try_to_write(self) -> None:
         """Write and remove a file in each table's folder. Raises OSError where that cannot be."""
-        for name in (POINTS, SEGMENTS):
-            trial = self.directory / name / f".trial-{uuid.uuid4().hex}"
-            trial.write_bytes(b"0" * 4096)
-            trial.unlink()
+        for table in (POINTS, SEGMENTS):
+            trial = f"{table}/{TRIAL}{uuid.uuid4().hex}"
+            self.directory.write(trial, b"0" * 4096)
+            self.directory.remove(trial)
 
     def _remove_temporaries(self) -> None:
         """Remove what a run that was killed had not finished writing."""
-        trials = (f"{POINTS}/.trial-*", f"{SEGMENTS}/.trial-*")
-        for pattern in (f".{POINTS}-part-*", f".{SEGMENTS}-part-*", f".{RUN_FILE}.*", *trials):
-            for file in self.directory.glob(pattern):
-                file.unlink(missing_ok=True)
+        for inner, beginnings in (("", UNFINISHED), (POINTS, TRIAL), (SEGMENTS, TRIAL)):
+            for name in self.directory.names(inner):
+                if name.startswith(beginnings):
+                    self.directory.remove(f"{inner}/{name}" if inner else name)
 
     def _clear(self) -> None:
         """Remove the files of an earlier run, and nothing else."""
-        for name in (POINTS, SEGMENTS):
-            for file in part_files(self.directory, name):
-                file.unlink()
-        (self.directory / RUN_FILE).unlink(missing_ok=True)
+        for table in (POINTS, SEGMENTS):
+            for part in part_files(self.directory, table):
+                self.directory.remove(f"{table}/{part}")
+        self.directory.remove(RUN_FILE)
 
     def _known_granularities(self, run: Mapping[str, Any]) -> list[str]:
         """Return the granularities of this run behind those that the folder holds already.
 
         Raises ResultsError where its results come from another instance.
         """
-        if not (self.directory / RUN_FILE).exists():
+        if not self.directory.exists(RUN_FILE):
             return list(run["granularities"])
         before = read_run(self.directory)
         for key, what in (("instance_hash", "instance"), ("swept_fields", "set of swept fields")):
@@ -211,15 +203,16 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def read_run(directory: Path) -> dict[str, Any]:
+def read_run(place: Place) -> dict[str, Any]:
     """Return what `run.json` says. Raises ResultsError where there is none that can be read."""
-    file = directory / RUN_FILE
+    folder = folder_at(place)
+    file = folder / RUN_FILE
     try:
-        run = json.loads(file.read_text(encoding="utf-8"))
+        run = json.loads(folder.read(RUN_FILE))
     except FileNotFoundError:
         raise ResultsError(f"{file}: does not exist; is this the folder of a sweep?") from None
     except (OSError, ValueError) as error:
-        raise ResultsError(f"{file}: cannot be read: {error}") from None
+        raise ResultsError(f"{file}: cannot be read: {one_line(error)}") from None
     if not isinstance(run, dict) or run.get("schema_version") != SCHEMA_VERSION:
         found = run.get("schema_version") if isinstance(run, dict) else None
         raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {found!r})")
@@ -251,16 +244,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _sync(file: Path) -> None:
-    """Wait until a file is on disk: its name must not outlive its content in a power cut."""
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _tier(file: Path) -> int:
+def _tier(part: str) -> int:
     """Return how often the rows of a part were merged before, as its name says."""
-    number = file.name.split("-")[1]
+    number = part.split("-")[1]
     return int(number) if number.isdecimal() and len(number) < 4 else 0

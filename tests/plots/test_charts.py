@@ -75,7 +75,7 @@ def test_without_a_baseline_its_marks_are_left_out(tmp_path: Path) -> None:
 def test_plots_are_written_as_png_and_svg(tmp_path: Path) -> None:
     plots = plots_of(write_run(tmp_path, rows()))
     files = write_plots([plots["pareto"]], tmp_path / "plots")
-    assert [file.name for file in files] == ["pareto.svg", "pareto.png"]
+    assert files == [str(tmp_path / "plots" / f"pareto.{kind}") for kind in ("svg", "png")]
     assert (tmp_path / "plots" / "pareto.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (tmp_path / "plots" / "pareto.svg").read_text(encoding="utf-8")
 

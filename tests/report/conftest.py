@@ -30,4 +30,4 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.fixture(scope="session")
 def page(solved: Results) -> Path:
     """Write the page of the solved run, with its plots beside it."""
-    return write_report(solved, solved.directory / "report.html", 1.0).page
+    return Path(write_report(solved, solved.directory / "report.html", 1.0).page)

@@ -79,7 +79,7 @@ def test_a_run_without_points_says_so(tmp_path: Path) -> None:
 
 def test_a_part_that_is_no_parquet_or_of_another_version_is_named(tmp_path: Path) -> None:
     run_without_ray(small_config(tmp_path), tmp_path / "run", most=2)
-    part = part_files(tmp_path / "run", "points")[0]
+    part = tmp_path / "run" / "points" / part_files(tmp_path / "run", "points")[0]
     table = pq.read_table(part)
     pq.write_table(table.replace_schema_metadata({"schema_version": "0"}), part)
     with pytest.raises(ResultsError, match=f"{part.name}: schema_version must be"):

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ResultsError
+from pipeline.results.folder import Folder, folder_at
 from pipeline.results.lock import LOCK_FILE, holder, is_held, locked
+from pipeline.results.remote import RemoteFolder
 
 HOLD = """
 import sys
@@ -108,3 +110,101 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path) 
     with pytest.raises(ResultsError, match="file/run: cannot write results"):  # noqa: SIM117
         with locked(tmp_path / "file" / "run"):
             pass
+
+
+def lock_text(host: str, pid: int) -> bytes:
+    return json.dumps({"host": host, "pid": pid, "since": "2026-01-01"}).encode()
+
+
+@pytest.fixture
+def remote(memory: str) -> Folder:
+    """Return the folder of a run in a store without file locks."""
+    return folder_at(f"{memory}/run")
+
+
+def test_in_a_store_a_second_run_is_refused_with_the_first_and_what_to_remove(
+    remote: Folder,
+) -> None:
+    with locked(remote):
+        (lock,) = remote.names()
+        assert re.fullmatch(r"run\.lock-[0-9a-f]{16}", lock)
+        named = rf"in use by process {os.getpid()} on .* since 20\d\d-.*remove {remote}/{lock}$"
+        with pytest.raises(ResultsError, match=named), locked(remote):
+            pass
+        assert is_held(remote) is True
+        found = holder(remote)
+        assert found is not None
+        assert (found.host, found.pid) == (socket.gethostname(), os.getpid())
+    assert remote.names() == []
+    assert (is_held(remote), holder(remote)) == (False, None)
+    with locked(remote):
+        pass
+
+
+def test_in_a_store_the_lock_of_a_dead_process_of_this_host_is_taken_over(remote: Folder) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    remote.make()
+    remote.write("run.lock-dead", lock_text(socket.gethostname(), dead.pid))
+    assert is_held(remote) is False
+    with locked(remote):
+        assert "run.lock-dead" not in remote.names()
+        found = holder(remote)
+        assert found is not None
+        assert found.pid == os.getpid()
+
+
+def test_in_a_store_the_lock_of_another_host_is_believed_and_the_way_out_is_told(
+    remote: Folder,
+) -> None:
+    remote.make()
+    remote.write("run.lock-7", lock_text("elsewhere", 7))
+    told = f"process 7 on elsewhere.*cannot be seen from .*remove {remote}/run.lock-7$"
+    with pytest.raises(ResultsError, match=told), locked(remote):
+        pass
+    assert is_held(remote) is None
+    assert remote.names() == ["run.lock-7"], "the one that was refused leaves nothing behind"
+
+
+@pytest.mark.parametrize("moment", ["before it writes", "before it looks"])
+def test_of_two_runs_that_begin_at_once_in_a_store_never_do_both_go_on(
+    remote: Folder, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    write = RemoteFolder.write
+
+    def meanwhile(folder: RemoteFolder, name: str, content: bytes) -> None:
+        other = ("run.lock-7", lock_text("elsewhere", 7))
+        if moment == "before it writes":
+            write(folder, *other)
+        write(folder, name, content)
+        if moment == "before it looks":
+            write(folder, *other)
+
+    monkeypatch.setattr(RemoteFolder, "write", meanwhile)
+    with pytest.raises(ResultsError, match="process 7 on elsewhere"), locked(remote):
+        pass
+    assert remote.names() == ["run.lock-7"]
+
+
+def test_a_store_that_does_not_list_what_was_written_cannot_be_locked(
+    remote: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RemoteFolder, "names", lambda *_: [])
+    with pytest.raises(ResultsError, match="does not list what was just written"), locked(remote):
+        pass
+
+
+def test_a_lock_in_a_store_that_names_nobody_can_be_removed_by_hand(remote: Folder) -> None:
+    remote.make()
+    remote.write("run.lock-7", b"{")
+    with pytest.raises(ResultsError, match=f"starting there.*remove {remote}/run.lock-7$"):  # noqa: SIM117
+        with locked(remote):
+            pass
+
+
+def test_what_fails_while_a_store_is_locked_is_told_as_it_is_and_frees_the_lock(
+    remote: Folder,
+) -> None:
+    with pytest.raises(ConnectionError, match=r"^of another kind$"), locked(remote):
+        raise ConnectionError("of another kind")
+    assert remote.names() == []

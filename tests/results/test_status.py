@@ -1,7 +1,6 @@
 """How far a run is, from its folder alone."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -30,8 +29,8 @@ def at(second: int) -> datetime:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    ready = Store(tmp_path)
+def store(place: str) -> Store:
+    ready = Store(place)
     ready.prepare(RUN)
     return ready
 
@@ -71,6 +70,6 @@ def test_a_run_without_points_yet_has_a_status(store: Store) -> None:
     assert found.best_usd_per_token is None
 
 
-def test_a_folder_without_a_run_has_none(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_has_none(place: str) -> None:
     with pytest.raises(ResultsError, match="is this the folder of a sweep"):
-        read_status(tmp_path / "elsewhere")
+        read_status(f"{place}/elsewhere")

@@ -3,16 +3,17 @@
 import json
 import os
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import ResultsError
 from pipeline.results import load, parts
+from pipeline.results.folder import Folder, LocalFolder, Place, folder_at
 from pipeline.results.schema import pareto_id, swept_column
 from pipeline.results.store import (
     PARTS_PER_TIER,
@@ -34,16 +35,43 @@ LATER = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(place: str) -> Store:
+    """Return the store of a run, on each kind of storage."""
+    ready = Store(place)
+    ready.prepare(RUN)
+    return ready
+
+
+@pytest.fixture
+def local_store(tmp_path: Path) -> Store:
+    """Return the store of a run in a folder of this machine."""
     ready = Store(tmp_path / "run")
     ready.prepare(RUN)
     return ready
 
 
-def ids(directory: Path) -> list[str]:
+def ids(directory: Place) -> list[str]:
     tables = read_tables(directory)
     assert tables is not None
     return sorted(tables.points["point_id"].to_pylist())
+
+
+def dies_before(
+    monkeypatch: pytest.MonkeyPatch, folder: Folder, method: str, is_time: Callable[[str], bool]
+) -> None:
+    """Let the process die as a folder writes or removes a file of a certain name."""
+    act = getattr(type(folder), method)
+
+    def dies(within: Folder, name: str, *content: bytes) -> None:
+        if is_time(name):
+            raise KeyboardInterrupt
+        act(within, name, *content)
+
+    monkeypatch.setattr(type(folder), method, dies)
+
+
+def full_disk(*_: Any) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_rows_come_back_as_they_were_written(store: Store) -> None:
@@ -60,51 +88,46 @@ def test_rows_come_back_as_they_were_written(store: Store) -> None:
 
 
 def test_a_file_appears_in_its_table_only_by_renaming(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    local_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renamed: list[tuple[str, str, int]] = []
     replace = os.replace
 
     def note(source: Path, target: Path) -> None:
-        renamed.append((source.parent.name, target.parent.name, pq.read_table(source).num_rows))
+        rows = folder_at(source.parent).read_table(source.name).num_rows
+        renamed.append((source.parent.name, target.parent.name, rows))
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", note)
-    store.append([point_row("a")], [segment_row("a", 0), segment_row("a", 1)])
+    local_store.append([point_row("a")], [segment_row("a", 0), segment_row("a", 1)])
     assert renamed == [("run", "segments", 2), ("run", "points", 1)]
 
 
 def test_a_crash_while_a_file_is_written_leaves_the_tables_as_they_were(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    local_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store = local_store
     store.append([point_row("a")], [segment_row("a")])
 
-    def half(_table: Any, file: Path, **_options: Any) -> None:
-        file.write_bytes(b"PAR1")
+    def dies(_descriptor: int) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(pq, "write_table", half)
+        patched.setattr(os, "fsync", dies)
         with pytest.raises(KeyboardInterrupt):
             store.append([point_row("b")], [segment_row("b")])
     assert ids(store.directory) == ["a"]
+    assert [name for name in store.directory.names() if name.startswith(".segments-part-0-")]
     store.prepare(RUN)
-    assert not list(store.directory.glob(".*")), "what was half written is cleared away"
+    assert store.directory.names() == ["run.json"], "what was half written is cleared away"
 
 
 def test_a_crash_between_segments_and_points_leaves_a_readable_folder(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace = os.replace
-
-    def dies(source: Path, target: Path) -> None:
-        if target.parent.name == "points":
-            raise KeyboardInterrupt
-        replace(source, target)
-
     store.append([point_row("a")], [segment_row("a")])
     with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", dies)
+        dies_before(patched, store.directory, "write", lambda name: name.startswith("points/"))
         with pytest.raises(KeyboardInterrupt):
             # The answer that was lost had one stage more than the one found the next time.
             store.append([point_row("b")], [segment_row("b", stage) for stage in range(3)])
@@ -124,19 +147,17 @@ def test_a_crash_while_parts_are_merged_loses_and_doubles_nothing(
     monkeypatch.setattr(uuid, "uuid4", lambda: SimpleNamespace(hex=next(names)))
     for name in "abc":
         store.append([point_row(name)], [segment_row(name)])
-    unlink = Path.unlink
-    removed: list[Path] = []
+    removed: list[str] = []
 
-    def dies(file: Path, missing_ok: bool = False) -> None:
-        if len(removed) == 2:
-            raise KeyboardInterrupt
-        removed.append(file)
-        unlink(file, missing_ok)
+    def third(name: str) -> bool:
+        removed.append(name)
+        return len(removed) == 3
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "unlink", dies)
+        dies_before(patched, store.directory, "remove", third)
         with pytest.raises(KeyboardInterrupt):
             store.compact()
+    assert len(part_files(store.directory, "points")) == 2
     results = load(store.directory)
     assert sorted(results.points.point_id) == ["a", "b", "c"]
     assert sorted(results.segments.point_id) == ["a", "b", "c"]
@@ -146,10 +167,11 @@ def test_merging_leaves_one_part_of_each_table_with_the_same_rows(store: Store) 
     for name in "abc":
         store.append([point_row(name)], [segment_row(name)])
     store.compact()
-    parts = [part_files(store.directory, name) for name in ("points", "segments")]
-    assert [len(files) for files in parts] == [1, 1]
+    points, segments = (part_files(store.directory, name) for name in ("points", "segments"))
+    assert (len(points), points) == (1, segments)
     assert ids(store.directory) == ["a", "b", "c"]
-    assert pq.read_table(parts[0][0]).schema.metadata[b"schema_version"]
+    table = store.directory.read_table(f"points/{points[0]}")
+    assert table.schema.metadata[b"schema_version"]
 
 
 def test_a_failed_point_is_not_done_and_one_without_placement_is(store: Store) -> None:
@@ -196,12 +218,11 @@ def test_results_of_another_instance_are_left_alone(store: Store) -> None:
 
 def test_fresh_removes_the_results_of_another_instance_and_nothing_else(store: Store) -> None:
     store.append([point_row("a")], [segment_row("a")])
-    note = store.directory / "notes.txt"
-    note.write_text("mine")
+    store.directory.write("notes.txt", b"mine")
     store.prepare({**RUN, "instance_hash": "two"}, fresh=True)
     assert read_tables(store.directory) is None
     assert not part_files(store.directory, "segments")
-    assert note.read_text() == "mine"
+    assert store.directory.read("notes.txt") == b"mine"
 
 
 def test_granularities_of_an_earlier_run_stay_before_the_new_ones(store: Store) -> None:
@@ -209,24 +230,24 @@ def test_granularities_of_an_earlier_run_stay_before_the_new_ones(store: Store) 
     assert read_run(store.directory)["granularities"] == ["exact", "coarse"]
 
 
-def test_swept_values_of_every_kind_can_be_written_and_read(tmp_path: Path) -> None:
+def test_swept_values_of_every_kind_can_be_written_and_read(place: str) -> None:
     over: dict[str, list[Any]] = {"a.list": [[1, 2], [4]], "a.limit": [None, 4], "a.share": [1, 2]}
-    store = Store(tmp_path, [swept_column(name, values) for name, values in over.items()])
+    store = Store(place, [swept_column(name, values) for name, values in over.items()])
     run = {**RUN, "swept_fields": list(over)}
     store.prepare(run)
     store.append([point_row("a", **{"a.list": [1, 2], "a.limit": 4, "a.share": 1})], [])
     nothing = point_row("b", **{"a.list": [4], "a.share": 2})
     store.append([type(nothing)({**nothing.values, "a.limit": None})], [])
     # The field's values of a later run are fractions, so the column of both holds fractions.
-    later = Store(tmp_path, [swept_column(n, [0.5] if n == "a.share" else over[n]) for n in over])
+    later = Store(place, [swept_column(n, [0.5] if n == "a.share" else over[n]) for n in over])
     later.prepare(run)
     later.append([point_row("c", **{"a.list": [1], "a.limit": 4, "a.share": 0.5})], [])
     later.finish(stopped=False, failed=0)
-    points = load(tmp_path).points.set_index("point_id")
+    points = load(place).points.set_index("point_id")
     assert list(points.loc[["a", "b", "c"], "a.share"]) == [1.0, 2.0, 0.5]
     assert [json.loads(text) for text in points.loc[["a", "b"], "a.list"]] == [[1, 2], [4]]
     assert [json.loads(text) for text in points.loc[["a", "b"], "a.limit"]] == [4, None]
-    assert load(tmp_path).json_columns == {"a.list", "a.limit"}
+    assert load(place).json_columns == {"a.list", "a.limit"}
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_with_its_name(tmp_path: Path) -> None:
@@ -236,48 +257,29 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_its_name(tmp_path: Pat
         Store(file / "run").prepare(RUN)
 
 
-def test_a_full_disk_is_an_error_with_the_folder(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_arguments: Any, **_options: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(pq, "write_table", full)
-    with pytest.raises(ResultsError, match="cannot write results: No space left on device"):
-        store.append([point_row("a")], [])
-
-
 def test_a_full_disk_leaves_what_was_written_readable_and_no_half_file(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    local_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store = local_store
     store.append([point_row("a")], [segment_row("a")])
-
-    def full(_table: Any, file: Path, **_options: Any) -> None:
-        file.write_bytes(b"PAR1")
-        raise OSError(28, "No space left on device")
-
     with monkeypatch.context() as patched:
-        patched.setattr(pq, "write_table", full)
-        with pytest.raises(ResultsError, match="No space left on device"):
+        patched.setattr(os, "fsync", full_disk)
+        with pytest.raises(ResultsError, match="run: cannot write results: No space left on"):
             store.append([point_row("b")], [segment_row("b")])
     assert ids(store.directory) == ["a"]
-    assert not list(store.directory.glob(".*"))
+    assert store.directory.names() == ["run.json"]
 
 
 def test_a_full_disk_at_the_end_of_a_run_is_an_error_too(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    local_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in "ab":
-        store.append([point_row(name)], [])
-
-    def full(*_arguments: Any, **_options: Any) -> None:
-        raise OSError(28, "No space left on device")
-
+        local_store.append([point_row(name)], [])
     with monkeypatch.context() as patched:
-        patched.setattr(pq, "write_table", full)
+        patched.setattr(os, "fsync", full_disk)
         with pytest.raises(ResultsError, match="No space left on device"):
-            store.finish(stopped=False, failed=0)
-    assert ids(store.directory) == ["a", "b"]
+            local_store.finish(stopped=False, failed=0)
+    assert ids(local_store.directory) == ["a", "b"]
 
 
 def test_a_table_folder_that_cannot_be_written_is_told_before_anything_is_run(
@@ -290,12 +292,12 @@ def test_a_table_folder_that_cannot_be_written_is_told_before_anything_is_run(
 
 def test_results_of_another_schema_version_are_refused_and_left_alone(store: Store) -> None:
     store.append([point_row("a")], [])
-    file = store.directory / "run.json"
-    old = json.dumps({**json.loads(file.read_text()), "schema_version": "0"})
-    file.write_text(old)
+    run = json.loads(store.directory.read("run.json"))
+    old = json.dumps({**run, "schema_version": "0"}).encode()
+    store.directory.write("run.json", old)
     with pytest.raises(ResultsError, match="schema_version must be"):
         store.prepare(RUN)
-    assert file.read_text() == old
+    assert store.directory.read("run.json") == old
     assert ids(store.directory) == ["a"]
 
 
@@ -326,16 +328,47 @@ def test_a_reader_whose_files_are_merged_away_reads_again(
     for name in "abc":
         store.append([point_row(name)], [segment_row(name)])
     read = parts.read_part
-    merged: list[bool] = []
+    merged: list[str] = []
 
-    def merging(file: Path, columns: list[str] | None = None) -> Any:
-        if file.parent.name == "segments" and not merged:
-            merged.append(True)
+    def merging(folder: Folder, table: str, part: str, columns: list[str] | None = None) -> Any:
+        if table == "segments" and not merged:
+            merged.append(part)
             store.compact()
-        return read(file, columns)
+        return read(folder, table, part, columns)
 
     monkeypatch.setattr(parts, "read_part", merging)
     tables = read_tables(store.directory)
+    assert merged
     assert tables is not None
     assert sorted(tables.points["point_id"].to_pylist()) == ["a", "b", "c"]
     assert sorted(tables.segments["point_id"].to_pylist()) == ["a", "b", "c"]
+
+
+def test_a_reader_that_finds_points_whose_segments_were_merged_away_reads_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        store.append([point_row(name)], [segment_row(name)])
+    listed = parts.part_files
+    asked: list[str] = []
+
+    def merging(folder: Place, table: str) -> list[str]:
+        asked.append(table)
+        if len(asked) == 2:  # the points were read, their segments not yet listed
+            store.compact()
+        return listed(folder, table)
+
+    monkeypatch.setattr(parts, "part_files", merging)
+    tables = read_tables(store.directory)
+    assert asked.count("points") == 2
+    assert tables is not None
+    assert sorted(tables.segments["point_id"].to_pylist()) == ["a", "b", "c"]
+
+
+def test_results_lie_where_the_address_says(store: Store, place: str) -> None:
+    store.append([point_row("a")], [segment_row("a")])
+    store.finish(stopped=False, failed=0)
+    assert isinstance(store.directory, LocalFolder) == ("://" not in place)
+    assert str(store.directory) == str(load(place).directory) == place
+    assert store.directory.names() == ["run.json"]
+    assert [len(store.directory.names(table)) for table in ("points", "segments")] == [1, 1]

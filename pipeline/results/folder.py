@@ -1,0 +1,197 @@
+"""Turns a path or an address into the folder where a run's results lie, on a disk or in a store.
+
+Whatever a folder lies on, a file in it is seen whole or not at all. On a file system that is a
+temporary name, a wait until the content is on disk, and a rename; what stores do instead is said in
+`remote`, which is loaded only for an address that needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import ResultsError
+
+# `Path` turns the two slashes of an address into one.
+SQUEEZED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+
+
+class Folder(ABC):
+    """A folder; files and folders in it are named from here, as `points/part-0-1.parquet`.
+
+    What cannot be done is an OSError, a file that is not there a FileNotFoundError.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The last part of its path."""
+
+    @property
+    @abstractmethod
+    def parent(self) -> Folder:
+        """The folder that it lies in."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Return what messages call it."""
+
+    @abstractmethod
+    def __truediv__(self, name: str) -> Folder:
+        """Return a folder in it."""
+
+    @abstractmethod
+    def make(self) -> None:
+        """Make it and the folders that it lies in, where it is absent."""
+
+    @abstractmethod
+    def names(self, inner: str = "") -> list[str]:
+        """List the files in it, or in a folder in it, in order; none where that is absent."""
+
+    @abstractmethod
+    def exists(self, name: str) -> bool:
+        """Tell whether a file is there."""
+
+    @abstractmethod
+    def opened(self, name: str) -> pa.NativeFile:
+        """Open a file to read it."""
+
+    @abstractmethod
+    def write(self, name: str, content: bytes | pa.Buffer) -> None:
+        """Write a file, or put it in the place of another; nobody sees half of it."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove a file, unless it is gone already."""
+
+    def read(self, name: str) -> bytes:
+        """Return what a file holds."""
+        with self.opened(name) as file:
+            content: bytes = file.read()
+        return content
+
+    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Read a Parquet file, or some of its columns."""
+        with self.opened(name) as file:
+            return pq.read_table(file, columns=columns, partitioning=None)
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a Parquet file."""
+        content = pa.BufferOutputStream()
+        pq.write_table(table, content, compression="zstd")
+        self.write(name, content.getvalue())
+
+
+# Whatever names a folder: a path, an address such as `s3://bucket/run`, or the folder itself.
+Place = str | Path | Folder
+
+
+@dataclass(frozen=True)
+class LocalFolder(Folder):
+    """A folder on a disk of this machine, or on a share that is mounted on it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.path.name
+
+    @property
+    def parent(self) -> LocalFolder:
+        """The folder that it lies in."""
+        return LocalFolder(self.path.parent)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __truediv__(self, name: str) -> LocalFolder:
+        return LocalFolder(self.path / name)
+
+    def make(self) -> None:
+        """Make it and the folders that it lies in, where it is absent."""
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def names(self, inner: str = "") -> list[str]:
+        """List the files in it, or in a folder in it, in order; none where that is absent."""
+        try:
+            with os.scandir(self.path / inner) as entries:
+                return sorted(entry.name for entry in entries if not entry.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a file is there."""
+        return (self.path / name).exists()
+
+    def opened(self, name: str) -> pa.NativeFile:
+        """Open a file to read it."""
+        return pa.OSFile(str(self.path / name))
+
+    def write(self, name: str, content: bytes | pa.Buffer) -> None:
+        """Write a file under a temporary name in this folder, and rename it once it is on disk."""
+        temporary = self.path / temporary_name(name)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # its name must not outlive its content in a power cut
+            os.replace(temporary, self.path / name)
+        except OSError:
+            temporary.unlink(missing_ok=True)  # leave a full disk its last room
+            raise
+
+    def remove(self, name: str) -> None:
+        """Remove a file, unless it is gone already."""
+        (self.path / name).unlink(missing_ok=True)
+
+
+def folder_at(place: Place) -> Folder:
+    """Return the folder that a path or an address names. Raises ResultsError."""
+    if isinstance(place, Folder):
+        return place
+    text = str(place)
+    if SQUEEZED.match(text):
+        reason = "must have two slashes behind its scheme; give an address as text, not as a Path"
+        raise ResultsError(f"{text}: address: {reason} (got {text!r})")
+    if "://" not in text:
+        return LocalFolder(Path(text))
+    if text.lower().startswith("file://"):
+        return LocalFolder(_local_path(text))
+    from pipeline.results.remote import remote_folder
+
+    return remote_folder(text)
+
+
+def file_at(place: Place) -> tuple[Folder, str]:
+    """Return the folder that a file lies in, and the file's name. Raises ResultsError."""
+    file = folder_at(place)
+    return file.parent, file.name
+
+
+def temporary_name(name: str) -> str:
+    """Return the name that a file has until it is whole; the same beginning for the same file."""
+    return f".{name.replace('/', '-')}.{secrets.token_hex(8)}"
+
+
+def _local_path(address: str) -> Path:
+    """Return the path that a `file://` address names."""
+    parts = urlsplit(address)
+    if parts.netloc not in ("", "localhost") or not parts.path:
+        reason = "must be file:// and an absolute path"
+        raise ResultsError(f"{address}: address: {reason} (got {parts.netloc!r} as its host)")
+    return Path(unquote(parts.path))
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, for a message."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())
