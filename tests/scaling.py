@@ -97,7 +97,9 @@ def main() -> None:
     tasks: list[HandingOut] = []
     rows: list[tuple[float, float]] = []
     if "points" in parts:
-        times = list(point_times())
+        for measured in point_times():
+            times.append(measured)
+            console.print(f"{measured}", style="dim", highlight=False)
         console.print(point_table(times))
     if "tasks" in parts:
         tasks = [handed_out(max(2000, 4 * per), in_flight_per_cpu=per) for per in IN_FLIGHT_PER_CPU]
