@@ -20,7 +20,7 @@ from pipeline.options import stage_options
 from pipeline.points import Problem, make_point
 from pipeline.results import load
 from pipeline.results.folder import Place
-from pipeline.results.frames import Results, records
+from pipeline.results.frames import Results, each_record
 from pipeline.results.schema import PointRow, base_id
 from pipeline.search_space import connections
 from pipeline.sweep import problem_of
@@ -96,7 +96,7 @@ def _with_variants(results: Results) -> Iterator[tuple[Row, Variant | Mismatch]]
     """Yield every row with the config that it answers to, or with why there is none."""
     base = stored_config(results.run)
     variants: dict[str, Variant] = {}
-    for row in records(results.points):
+    for row in each_record(results.points):
         try:
             swept = results.swept(row)
             if repr(swept) not in variants:

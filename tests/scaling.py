@@ -35,7 +35,7 @@ CORES = (2, 10, 100, 1000)
 PARTS = ("points", "tasks", "crowd", "objects", "rows", "start")
 IN_FLIGHT_PER_CPU = (4, 200, 2000)
 # (CPUs claimed of Ray, seconds that a task sleeps): the workers are there, their work is not.
-CROWDS = ((10, 0.5), (50, 1.0), (50, 0.25))
+CROWDS = ((8, 0.5), (16, 0.5), (16, 0.1))
 ROWS = (1000, 20_000, 100_000)
 
 
@@ -97,7 +97,9 @@ def main() -> None:
     tasks: list[HandingOut] = []
     rows: list[tuple[float, float]] = []
     if "points" in parts:
-        times = list(point_times())
+        for measured in point_times():
+            times.append(measured)
+            console.print(f"{measured}", style="dim", highlight=False)
         console.print(point_table(times))
     if "tasks" in parts:
         tasks = [handed_out(max(2000, 4 * per), in_flight_per_cpu=per) for per in IN_FLIGHT_PER_CPU]

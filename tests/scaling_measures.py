@@ -35,6 +35,15 @@ from tests.sweeps import store_for
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 MEDIUM = CONFIGS / "medium.yaml"
+# The budgets of the points that are timed, as multiples of the cheapest placement's cost; and
+# the CPU time after which no further point of a kind is.
+METHODS: Mapping[str, tuple[float | None, ...]] = {
+    "enumeration": (0.75, 1.0, 1.5, 2.0, 3.0, 4.0),
+    "ratio": (None, None, None),
+    "weighted": (None,),
+    "frontier": (None,),
+}
+ENOUGH_S = 10.0
 ROWS_PER_PART = 500
 BUDGETS_PER_PROBLEM = 100
 # The cheapest placement of the sample rows fits these budgets, $/h.
@@ -57,19 +66,16 @@ def point_times(granularities: tuple[str, ...] = ("coarse", "exact")) -> Iterato
     for problem in (medium_problem(), large_problem(), real_problem()):
         around = ballpark_usd_per_hour(problem) or 1.0
         for name in granularities:
-            for method, factors in (
-                ("enumeration", (0.75, 1.0, 1.5, 2.0, 3.0, 4.0)),
-                ("ratio", (None, None, None)),
-                ("weighted", (None, None, None)),
-                ("frontier", (None,)),
-            ):
+            run_point(problem, make_point(problem, name, "ratio"))  # makes what all points share
+            for method, factors in METHODS.items():
                 budgets = [None if f is None else f * around for f in factors]
-                asked = [make_point(problem, name, method, budget) for budget in budgets]
-                run_point(problem, asked[0])  # what the problem's points share is made once
-                seconds = [cpu_timed(partial(run_point, problem, point)) for point in asked]
-                yield PointTime(
-                    problem.instance.name, method, name, statistics.median(seconds), len(asked)
-                )
+                seconds: list[float] = []
+                for budget in budgets:
+                    if sum(seconds) < ENOUGH_S:
+                        asked = make_point(problem, name, method, budget)
+                        seconds.append(cpu_timed(partial(run_point, problem, asked)))
+                median = statistics.median(seconds)
+                yield PointTime(problem.instance.name, method, name, median, len(seconds))
 
 
 def medium_problem() -> Problem:
@@ -186,7 +192,7 @@ def sample_rows() -> PointRows:
 
 
 def sweep_of(count: int) -> LoadedConfig:
-    """Return a sweep of so many points, by prices and budgets, that one answer can stand for.
+    """Return a sweep of at least so many points, by prices and budgets, with one answer to all.
 
     The swept price is of a GPU that the answer has no use for.
     """
@@ -283,11 +289,12 @@ def stored(directory: Path, count: int) -> Stored:
     store.prepare(run_record(loaded))
     seconds: list[float] = []
     files, written = 0, 0
-    made = (
-        under_id(sample, problem, point)
+    asked = (
+        (problem, point)
         for problem in problems(loaded)
         for point in points(loaded.config, problem, lambda _: None)
     )
+    made = (under_id(sample, *question) for question in islice(asked, count))
     while batch := list(islice(made, ROWS_PER_PART)):
         rows = [row for answer in batch for row in answer.points]
         segments = [segment for answer in batch for segment in answer.segments]

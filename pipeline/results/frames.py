@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,12 @@ def read_results(place: Place) -> Results:
         raise ResultsError(f"{folder}: holds no points yet")
     points, segments = tables.points.to_pandas(), tables.segments.to_pandas()
     return Results(folder, points, segments, run, json_columns(tables.points.schema))
+
+
+def each_record(frame: pd.DataFrame, at_once: int = 1000) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a frame by column name; never are more than so many of them in memory."""
+    for start in range(0, len(frame), at_once):
+        yield from records(frame.iloc[start : start + at_once])
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import ResultsError
 from pipeline.results import load
-from pipeline.results.frames import records
+from pipeline.results.frames import each_record, records
 from pipeline.results.store import part_files, read_run
 from tests.sweeps import ANSWERS, run_without_ray, small_config
 
@@ -94,3 +94,14 @@ def test_the_run_file_holds_what_is_needed_to_judge_the_run(folder: Path) -> Non
     assert run["status"] == "finished"
     assert run["config"]["pool"][0]["usd_per_hour"] == 0.5
     assert {"instance_hash", "versions", "started_at", "finished_at", "host"} <= set(run)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 10, 1000])
+def test_rows_read_a_few_at_a_time_are_the_same_rows(folder: Path, at_once: int) -> None:
+    points = load(folder).points
+    few, all_at_once = list(each_record(points, at_once)), records(points)
+    assert len(few) == len(ANSWERS)
+    assert [{k: repr(v) for k, v in row.items()} for row in few] == [
+        {k: repr(v) for k, v in row.items()} for row in all_at_once
+    ]
+    assert list(each_record(points.iloc[:0], at_once)) == []
