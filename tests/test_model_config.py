@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from pipeline.catalogue import find_model
 from pipeline.model_config import ModelConfigError, from_hf_config
 from pipeline.model_shape import ModelShape, total_parameters
-from pipeline.weight_bytes import UnknownWeightTypeError, bytes_per_weight
 from tests.hf_configs import CATALOGUED, OTHERS
 
 DENSE = ModelShape("dense", 4, 64, 256, 8, 2, 1000)
@@ -156,62 +155,6 @@ def test_the_two_tables_of_words_are_one_where_the_family_says_so() -> None:
         assert from_hf_config({**CONFIG, "model_type": family}, "t").tie_word_embeddings is tied
     untied = {**CONFIG, "model_type": "gemma2", "tie_word_embeddings": False}
     assert not from_hf_config(untied, "t").tie_word_embeddings
-
-
-QUANTIZED = [
-    ({"quant_method": "fp8", "weight_block_size": [128, 128]}, 1.0),
-    ({"quant_method": "mxfp4"}, 0.53125),  # 4 bits, and 8 for each 32 weights
-    ({"quant_method": "gptq", "bits": 4, "group_size": 128}, 0.5 + 2 / 128),
-    ({"quant_method": "gptq", "bits": 8, "group_size": -1}, 1.0),
-    ({"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}, 0.5 + 2 / 128),
-    ({"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False}, 0.5 + 2 / 64),
-    ({"quant_method": "bitsandbytes", "load_in_8bit": True}, 1.0),
-    ({"quant_method": "modelopt", "quant_algo": "FP8"}, 1.0),
-    ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, 0.5 + 1 / 16),
-    (
-        {
-            "quant_method": "compressed-tensors",
-            "config_groups": {"group_0": {"weights": {"num_bits": 8, "group_size": None}}},
-        },
-        1.0,
-    ),
-    (
-        {
-            "quant_method": "compressed-tensors",
-            "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 128}}},
-        },
-        0.5 + 2 / 128,
-    ),
-]
-
-
-@pytest.mark.parametrize(("quantization", "size"), QUANTIZED)
-def test_a_quantized_weight_takes_its_bits_and_its_share_of_a_scale(
-    quantization: dict[str, Any], size: float
-) -> None:
-    stated = {"torch_dtype": "bfloat16", "quantization_config": quantization}
-    assert bytes_per_weight(stated) == pytest.approx(size)
-
-
-@pytest.mark.parametrize(
-    ("fields", "field"),
-    [
-        ({"dtype": "int3"}, "dtype"),
-        ({"torch_dtype": 16}, "torch_dtype"),
-        ({"quantization_config": {"quant_method": "magic"}}, "quantization_config.quant_method"),
-        ({"quantization_config": {}}, "quantization_config.quant_method"),
-        ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config.bits"),
-        (
-            {"quantization_config": {"quant_method": "awq", "bits": True}},
-            "quantization_config.bits",
-        ),
-        ({"quantization_config": {"quant_method": "modelopt"}}, "quantization_config.bits"),
-    ],
-)
-def test_a_weight_of_unknown_size_is_a_fault(fields: dict[str, Any], field: str) -> None:
-    with pytest.raises(UnknownWeightTypeError, match="must be one of") as caught:
-        bytes_per_weight(fields)
-    assert caught.value.field == field
 
 
 ODD = st.none() | st.booleans() | st.integers(-2, 9) | st.text(max_size=3) | st.lists(st.integers())

@@ -1,0 +1,64 @@
+"""Bytes of a weight, from what a `config.json` says of its type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.weight_bytes import UnknownWeightTypeError, bytes_per_weight
+
+QUANTIZED = [
+    ({"quant_method": "fp8", "weight_block_size": [128, 128]}, 1.0),
+    ({"quant_method": "mxfp4"}, 0.53125),  # 4 bits, and 8 for each 32 weights
+    ({"quant_method": "gptq", "bits": 4, "group_size": 128}, 0.5 + 2 / 128),
+    ({"quant_method": "gptq", "bits": 8, "group_size": -1}, 1.0),
+    ({"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}, 0.5 + 2 / 128),
+    ({"quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False}, 0.5 + 2 / 64),
+    ({"quant_method": "bitsandbytes", "load_in_8bit": True}, 1.0),
+    ({"quant_method": "modelopt", "quant_algo": "FP8"}, 1.0),
+    ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, 0.5 + 1 / 16),
+    (
+        {
+            "quant_method": "compressed-tensors",
+            "config_groups": {"group_0": {"weights": {"num_bits": 8, "group_size": None}}},
+        },
+        1.0,
+    ),
+    (
+        {
+            "quant_method": "compressed-tensors",
+            "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 128}}},
+        },
+        0.5 + 2 / 128,
+    ),
+]
+
+
+@pytest.mark.parametrize(("quantization", "size"), QUANTIZED)
+def test_a_quantized_weight_takes_its_bits_and_its_share_of_a_scale(
+    quantization: dict[str, Any], size: float
+) -> None:
+    stated = {"torch_dtype": "bfloat16", "quantization_config": quantization}
+    assert bytes_per_weight(stated) == pytest.approx(size)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"dtype": "int3"}, "dtype"),
+        ({"torch_dtype": 16}, "torch_dtype"),
+        ({"quantization_config": {"quant_method": "magic"}}, "quantization_config.quant_method"),
+        ({"quantization_config": {}}, "quantization_config.quant_method"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config.bits"),
+        (
+            {"quantization_config": {"quant_method": "awq", "bits": True}},
+            "quantization_config.bits",
+        ),
+        ({"quantization_config": {"quant_method": "modelopt"}}, "quantization_config.bits"),
+    ],
+)
+def test_a_weight_of_unknown_size_is_a_fault(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(UnknownWeightTypeError, match="must be one of") as caught:
+        bytes_per_weight(fields)
+    assert caught.value.field == field
