@@ -23,7 +23,6 @@ from pipeline.roofline.step import (
     prefill_load,
 )
 
-
 Record = TypeVar("Record")
 
 

@@ -159,7 +159,8 @@ class ServingSearch:
         if pick is None or pick.tokens_per_s >= asked * (1 - SLACK):
             return pick
         if self.known.sizes_are_free:
-            self._failed[pick.groups] = self.known.deal(Counter(c for c, _ in pick.groups))
+            dealt = self.known.deal(Counter(c for c, _ in pick.groups))
+            self._failed[tuple(sorted(dealt.counts.items()))] = dealt
         self.cells = self._cut(self.cells, index, pick, asked)
         self._proofs.inherit(len(self.cells) - 1, index)
         return None
