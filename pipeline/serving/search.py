@@ -156,7 +156,7 @@ class ServingSearch:
         nothing = math.isinf(bound) and math.isfinite(at_most)
         least = float(np.nextafter(within(at_most), math.inf)) if nothing else bound
         self._proofs.add(index, tokens_per_s, least)
-        if pick is None or pick.tokens_per_s >= asked * (1 - SLACK):
+        if pick is None or _reaches(pick.tokens_per_s, asked) or not self._can_cut(cell):
             return pick
         if self.known.sizes_are_free:
             dealt = self.known.deal(Counter(c for c, _ in pick.groups))
@@ -182,8 +182,9 @@ class ServingSearch:
             bound, found = self._solved(cell, asked, Goal.STAGES, pick.usd_per_hour)
             if found is None:
                 continue
-            if found.tokens_per_s >= asked * (1 - SLACK):
+            if _reaches(found.tokens_per_s, asked):
                 best = found if len(found.groups) < len(best.groups) else best
+            if _reaches(found.tokens_per_s, asked) or not self._can_cut(cell):
                 continue
             parts = self._cut(cell, 0, found, asked)
             for part in range(len(parts)):
@@ -196,6 +197,10 @@ class ServingSearch:
         reach = self.rates.reach(tokens_per_s, cell)
         largest = self._least.largest_sizes(reach.slowest_s, cell.decision).max(initial=1)
         return float(-(-self.instance.num_layers // max(int(largest), 1)))
+
+    def _can_cut(self, cell: Cells) -> bool:
+        """Tell whether a cell's model is a relaxation: that of a fill of several micro-batches."""
+        return self.rates.fills and bool(self.tables.micro_batches[cell.decision[0]] > 1)
 
     def _cut(self, cells: Cells, index: int, pick: Pick, tokens_per_s: float) -> Cells:
         """Cut a cell so that an answer which is too slow is in neither part.
@@ -243,7 +248,7 @@ class ServingSearch:
             if pick is None:
                 return bound, None
             better = self.known.meet(pick)
-            too_slow = better.tokens_per_s < tokens_per_s * (1 - SLACK)
+            too_slow = not _reaches(better.tokens_per_s, tokens_per_s)
             if whole or (self.rates.fills and too_slow):
                 break
             if not too_slow and self.known.in_time(better):
@@ -257,11 +262,10 @@ class ServingSearch:
 
         Those that cost more than is asked for are left out.
         """
-        limit = tokens_per_s * (1 - SLACK)
         return tuple(
-            SlowGroups(dealt.counts, bool(dealt.most_tokens_per_s[decision] < limit))
+            SlowGroups(dealt.counts, not _reaches(dealt.most_tokens_per_s[decision], tokens_per_s))
             for dealt in self._failed.values()
-            if dealt.tokens_per_s[decision] < limit
+            if not _reaches(dealt.tokens_per_s[decision], tokens_per_s)
             and self.known.usd_per_hour(dealt.counts) <= within(at_most)
         )
 
@@ -370,6 +374,11 @@ class ServingSearch:
                     memory_gb=tables.memory_gb(index, decision, size),
                     usd_per_hour=float(tables.usd_per_hour[index]),
                 )
+
+
+def _reaches(found: float, asked: float) -> bool:
+    """Tell whether a throughput is as high as was asked for, to what a solver's integers allow."""
+    return bool(found >= asked * (1 - RATE_TOLERANCE / 2))
 
 
 def _whole_layers(problem: TimedProblem, built: timed.TimedModel) -> list[int]:
