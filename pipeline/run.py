@@ -15,7 +15,7 @@ from pipeline import methods
 from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
 from pipeline.cheapest import Effort
 from pipeline.curve import CostCurve
-from pipeline.granularity import Granularity, granularity
+from pipeline.granularity import granularity
 from pipeline.groups import GroupClasses, group_classes
 from pipeline.instance import Instance
 from pipeline.methods import Answer, AnswerStatus
@@ -27,6 +27,7 @@ from pipeline.reasons import why_infeasible
 from pipeline.results.schema import PointRow, SegmentRow, pareto_id
 from pipeline.search_space import SearchSpace, search_space
 from pipeline.serving import answers as serving
+from pipeline.serving.search import ServingSearch
 from pipeline.versions import package_versions
 
 # The column that holds each method's proven bound.
@@ -85,16 +86,16 @@ def solve_point(problem: Problem, point: Point) -> Solved:
         groups = published.links.groups
         return Solved(problem.instance, (answer,), published.effort, published.options, groups)
     if problem.instance.serving is not None:
-        return _served(problem, point, sizes)
+        return _served(problem, point)
     curve = _curve(problem, point.granularity)
     found = tuple(answers(problem, point, curve))
     groups = curve.search.links.groups
     return Solved(problem.instance, found, curve.effort, curve.options, groups)
 
 
-def _served(problem: Problem, point: Point, sizes: Granularity) -> Solved:
+def _served(problem: Problem, point: Point) -> Solved:
     """Answer a point under the `roofline` model; hops are part of its models."""
-    search = serving.serving_search(problem.instance, sizes, problem.settings)
+    search = _search(problem, point.granularity)
     target = problem.scales.target_usd_per_token
     weighting = _weighting(problem, point)
     found = tuple(serving.answers(search, point.method, _budget(point), weighting, target))
@@ -130,6 +131,19 @@ def _first_curve(key: _Key[Problem]) -> CostCurve:
     problem = key.source
     sizes = granularity(key.granularity, problem.instance.num_layers)
     return CostCurve(problem.instance, sizes, problem.settings)
+
+
+def _search(problem: Problem, granularity_name: str) -> ServingSearch:
+    """Return the search of a problem and granularity under `roofline`, with nothing proven yet."""
+    key = _Key(problem.problem_id, granularity_name, problem)
+    return _first_search(key).fresh(problem.settings)
+
+
+@lru_cache(maxsize=8)
+def _first_search(key: _Key[Problem]) -> ServingSearch:
+    problem = key.source
+    sizes = granularity(key.granularity, problem.instance.num_layers)
+    return serving.serving_search(problem.instance, sizes, problem.settings)
 
 
 @lru_cache(maxsize=8)
@@ -269,8 +283,7 @@ def _why(problem: Problem, point: Point, answer: Answer) -> str:
     if answer.status is not AnswerStatus.INFEASIBLE:
         return "the time limit passed before a placement was found"
     if problem.instance.serving is not None:
-        sizes = granularity(point.granularity, problem.instance.num_layers)
-        search = serving.serving_search(problem.instance, sizes, problem.settings)
+        search = _search(problem, point.granularity)
         return serving.why_nothing(search, point.budget_usd_per_hour)
     return why_infeasible(_curve(problem, point.granularity), point.budget_usd_per_hour)
 

@@ -23,15 +23,35 @@ from pipeline import methods
 from pipeline.config import load_config
 from pipeline.curve import CostCurve
 from pipeline.granularity import granularity
-from pipeline.instance import GpuType, Instance, Limits, Performance, Workload
+from pipeline.instance import GpuType, Instance, Limits, Performance, Serving, Workload
 from pipeline.model_shape import ModelShape
 from pipeline.network import Override, uniform_network
 from pipeline.performance.flops import GPU_FIGURES
 from pipeline.published import PublishedSearch
+from pipeline.roofline.constant_files import shipped_table
+from pipeline.serving import methods as serving_methods
+from pipeline.serving.search import ServingSearch
+from pipeline.serving.tables import serving_tables
 from pipeline.settings import SolverSettings
 from tests.sweeps import store_for
 
-MEDIUM = Path(__file__).parent.parent / "configs" / "medium.yaml"
+CONFIGS = Path(__file__).parent.parent / "configs"
+MEDIUM = CONFIGS / "medium.yaml"
+# The configs of real models, and what each would have to say to serve prompts alone.
+REAL = (
+    "llama-3.1-70b-cloud",
+    "qwen3-32b-cloud",
+    "llama-3.1-405b-h100",
+    "deepseek-v3",
+    "llama-3.1-8b-workstation",
+)
+PREFILL = (
+    ("workload.phase", "prefill"),
+    ("workload.output_tokens", 0),
+    ("limits.max_tpot_s", None),
+)
+# GPUs of the large pool by the names of the roofline catalogue, where those differ.
+CATALOGUE_NAMES = {"A100": "A100-80G", "V100": "V100-32G", "RTX4090": "RTX-4090"}
 PUBLISHED_LIMIT_S = 60.0
 # At this budget no segment alone bounds the throughput, so that a bound has to be worked for.
 YARDSTICK_BUDGET = 5.0
@@ -99,6 +119,61 @@ def large_pool(scale: int = 1, seed: int = 7) -> Instance:
         limits=Limits(max_stages=16, tp_degrees=(1, 2, 4, 8)),
         performance=Performance(),
     )
+
+
+def large_roofline_pool() -> Instance:
+    """Return the large pool in hosts of eight, as the roofline model sees it: any load."""
+    large = large_pool()
+    pool = tuple(
+        replace(kind, name=CATALOGUE_NAMES.get(kind.name, kind.name), gpus_per_node=8)
+        for kind in large.pool
+    )
+    return replace(
+        large,
+        pool=pool,
+        performance=Performance("roofline"),
+        serving=Serving("mixed", input_tokens=2048, output_tokens=512),
+    )
+
+
+def tables(instance: Instance) -> Outcome:
+    """Time the figures of all groups, sizes and loads."""
+    constants = shipped_table()
+    started = time.perf_counter()
+    found = serving_tables(instance, constants)
+    seconds = time.perf_counter() - started
+    groups, loads = found.pass_s.shape
+    return Outcome(seconds, f"{groups} groups × {instance.num_layers} sizes × {loads} loads")
+
+
+def served(
+    method: Callable[[ServingSearch], object], name: str, changes: tuple[tuple[str, object], ...]
+) -> Outcome:
+    """Time one answer of a real config at `exact`, from the instance on."""
+    instance = load_config(CONFIGS / f"{name}.yaml", list(changes)).instance
+    started = time.perf_counter()
+    sizes = granularity("exact", instance.num_layers)
+    search = ServingSearch(instance, sizes, SolverSettings(), shipped_table())
+    answer = method(search)
+    seconds = time.perf_counter() - started
+    points = f"{len(answer)} points, " if isinstance(answer, list) else ""
+    return Outcome(seconds, f"{points}{search.effort.num_solves} models")
+
+
+def served_benches() -> Iterator[Bench]:
+    """Yield the benchmarks under `roofline`."""
+    large = large_roofline_pool()
+
+    def frontier(search: ServingSearch) -> list[object]:
+        return list(serving_methods.frontier(search))
+
+    yield Bench("roofline tables, 1,104 GPUs", lambda: tables(large), aim_s=0.2)
+    for name in REAL:
+        ratio = partial(served, serving_methods.ratio, name)
+        yield Bench(f"roofline ratio, {name}", partial(ratio, ()), aim_s=1.0)
+        every = partial(served, frontier, name, ())
+        yield Bench(f"roofline frontier, {name}", every, 1, 10.0)
+        yield Bench(f"roofline prefill ratio, {name}", partial(ratio, PREFILL), 1, 2.0)
 
 
 def islands(bandwidth: float) -> Instance:
@@ -276,6 +351,7 @@ def benches() -> Iterator[Bench]:
     yield Bench("frontier, 1,104 GPUs", lambda: timed(frontier, large, "exact"), 3, 15.0)
     yield Bench("frontier, 4,416 GPUs", lambda: timed(frontier, larger, "exact"), 3)
     yield Bench("point over slow islands, 0.1 GB/s", lambda: slowest_point(0.1), 3, 10.0)
+    yield from served_benches()
     yield Bench("compact at six sizes, $5/h", compact_beside)
     yield Bench("pairwise at six sizes, $5/h", published_yardstick, 1)
     yield Bench("sweep of 40 points, Ray up", lambda: whole_sweep(2, with_start=False), 3, 4.0)

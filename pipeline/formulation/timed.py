@@ -48,6 +48,10 @@ TIME_SCALE = 1000.0
 FEWER = -1
 
 
+# Layers that a run holds: a factor and the variable that it multiplies.
+Held = tuple[float, pyo.Var]
+
+
 @dataclass(frozen=True)
 class PassLimit:
     """A longest pass. layer_s: time of one layer, by run. inside_s: hop inside a host, by type."""
@@ -86,10 +90,11 @@ class TimedProblem:
 
 @dataclass(frozen=True)
 class TimedModel:
-    """A built model and the factor between its objective and $/h."""
+    """A built model, the factor between its objective and $/h, and the layers of its runs."""
 
     model: pyo.ConcreteModel
     cost_scale: int
+    held: Sequence[Held]
 
     def counts(self) -> list[int]:
         """Return the number of groups of each run in the incumbent."""
@@ -97,7 +102,7 @@ class TimedModel:
 
     def layers(self) -> list[float]:
         """Return the layers of each run in the incumbent."""
-        return [float(pyo.value(variable)) for variable in self.model.layers_of.values()]
+        return [factor * float(pyo.value(variable)) for factor, variable in self.held]
 
 
 def build(
@@ -109,15 +114,20 @@ def build(
     model = pyo.ConcreteModel()
     model.groups_used = pyo.Var(range(len(runs)), domain=pyo.NonNegativeIntegers)
     whole = pyo.NonNegativeIntegers if problem.whole_layers else pyo.NonNegativeReals
-    model.layers_of = pyo.Var(range(len(runs)), domain=whole)
-    used, layers = list(model.groups_used.values()), list(model.layers_of.values())
+    free = [index for index, run in enumerate(runs) if run.smallest < run.largest]
+    model.layers_of = pyo.Var(free, domain=whole)
+    used = list(model.groups_used.values())
+    held: list[Held] = [
+        (1.0, model.layers_of[index]) if index in model.layers_of else (float(run.smallest), n)
+        for index, (run, n) in enumerate(zip(runs, used, strict=True))
+    ]
     for variable, run in zip(used, runs, strict=True):
         members = len(compact.groups.classes[run.group_class].first_gpu_ids)
         most = min(members, compact.max_stages, compact.num_layers // run.smallest)
         if math.isfinite(max_usd_per_hour) and run.usd_per_hour > 0:
             most = min(most, int(within(max_usd_per_hour) / run.usd_per_hour))
         variable.setub(most)
-    add_layers(model, compact, used, layers)
+    add_layers(model, compact, used, held)
     add_stages(model, compact, used)
     if problem.min_stages > 1:
         every = weighted_sum([1.0] * len(used), used)
@@ -135,29 +145,26 @@ def build(
         add_hosts(model, problem, used)
     model.passes = pyo.ConstraintList()
     for limit in limits:
-        add_pass(model, problem, limit, used, layers)
+        add_pass(model, problem, limit, used, held)
     costs = scaled_prices(compact, scale) if goal is Goal.COST else [1.0] * len(runs)
     model.objective = pyo.Objective(expr=weighted_sum(costs, used))
-    return TimedModel(model, scale)
+    return TimedModel(model, scale, held)
 
 
 def add_layers(
-    model: pyo.ConcreteModel,
-    problem: CompactProblem,
-    used: list[pyo.Var],
-    layers: list[pyo.Var],
+    model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo.Var], held: list[Held]
 ) -> None:
-    """Cover all layers once, each run within its sizes: Σ ℓ = L, lo·n ≤ ℓ ≤ hi·n."""
-    every = weighted_sum([1.0] * len(layers), layers)
+    """Cover all layers once, each run within its sizes: Σ ℓ = L, lo·n ≤ ℓ ≤ hi·n.
+
+    Where lo = hi, ℓ is lo·n and needs no variable.
+    """
+    every = weighted_sum([factor for factor, _ in held], [variable for _, variable in held])
     model.all_layers = pyo.Constraint(expr=every == problem.num_layers)
     model.layers_within = pyo.ConstraintList()
-    for n, ell, run in zip(used, layers, problem.runs, strict=True):
-        fewest = weighted_sum([1.0, -float(run.smallest)], [ell, n])
-        if run.smallest == run.largest:
-            model.layers_within.add(fewest == 0)
-            continue
-        model.layers_within.add(fewest >= 0)
-        model.layers_within.add(weighted_sum([1.0, -float(run.largest)], [ell, n]) <= 0)
+    for n, (_, ell), run in zip(used, held, problem.runs, strict=True):
+        if run.smallest < run.largest:
+            model.layers_within.add(weighted_sum([1.0, -float(run.smallest)], [ell, n]) >= 0)
+            model.layers_within.add(weighted_sum([1.0, -float(run.largest)], [ell, n]) <= 0)
 
 
 def add_more_groups(model: pyo.ConcreteModel, problem: TimedProblem, used: list[pyo.Var]) -> None:
@@ -221,11 +228,12 @@ def add_pass(
     problem: TimedProblem,
     limit: PassLimit,
     used: list[pyo.Var],
-    layers: list[pyo.Var],
+    held: list[Held],
 ) -> None:
     """Keep a pass within its limit: Σ a·ℓ + Σ h_g·(n_g − N_g) + h·(Σ N_g − 1) ≤ P, s."""
     scale = TIME_SCALE / limit.longest_s if limit.longest_s > 0 else TIME_SCALE
-    factors, variables = [scale * a for a in limit.layer_s], list(layers)
+    factors = [scale * a * factor for a, (factor, _) in zip(limit.layer_s, held, strict=True)]
+    variables = [variable for _, variable in held]
     for n, run in zip(used, problem.compact.runs, strict=True):
         gpu = problem.compact.groups.classes[run.group_class].gpu
         hop_s = limit.inside_s[gpu] if gpu in problem.gpus_per_node else limit.between_s

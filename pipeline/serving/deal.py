@@ -153,7 +153,8 @@ def _speed(
     in_time = rates.first_token_s(first_s) <= rates.longest_first_s
     if not rates.fills:
         in_time &= rates.round_s(load, pass_s, slowest_s) <= rates.longest_round_s
-    return np.where(in_time, rates.tokens_per_s(load, pass_s, slowest_s), 0.0)
+    with np.errstate(divide="ignore"):  # where no layer is held, which the caller leaves out
+        return np.where(in_time, rates.tokens_per_s(load, pass_s, slowest_s), 0.0)
 
 
 def even(layers: int, groups: int) -> list[int]:

@@ -12,7 +12,6 @@ import heapq
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 
@@ -20,20 +19,19 @@ import numpy as np
 
 from pipeline.cheapest import Effort
 from pipeline.formulation import timed
-from pipeline.formulation.compact import CompactProblem, Goal, within
-from pipeline.formulation.timed import PassLimit, SlowGroups, TimedProblem
+from pipeline.formulation.compact import Goal, within
+from pipeline.formulation.timed import SlowGroups, TimedProblem
 from pipeline.granularity import Granularity
 from pipeline.instance import Instance
 from pipeline.options import Option
-from pipeline.restrictions import alternatives
 from pipeline.roofline.constants import ConstantTable
-from pipeline.runs import Run, gapless
-from pipeline.serving.bounds import LeastCosts, largest_within
+from pipeline.serving.bounds import LeastCosts
 from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each
 from pipeline.serving.deal import Dealt, even
 from pipeline.serving.dominance import Dominance
 from pipeline.serving.picks import Pick, Picks, Sizes
-from pipeline.serving.rates import Rates, Reach
+from pipeline.serving.questions import Questions, whole_layers
+from pipeline.serving.rates import Rates
 from pipeline.serving.tables import FloatArray, IntArray, serving_tables
 from pipeline.settings import SolverSettings
 from pipeline.solver import Solution, solve
@@ -58,6 +56,7 @@ class ServingSearch:
         self.tables = serving_tables(instance, table)
         self.rates = Rates(instance, self.tables)
         self._least = LeastCosts(instance, granularity, self.tables, self.rates)
+        self._questions = Questions(instance, granularity, self.tables, self.rates)
         self._dominance = Dominance(
             self.tables, self.rates, self._least, instance.limits.max_stages
         )
@@ -156,10 +155,11 @@ class ServingSearch:
         nothing = math.isinf(bound) and math.isfinite(at_most)
         least = float(np.nextafter(within(at_most), math.inf)) if nothing else bound
         self._proofs.add(index, tokens_per_s, least)
-        if pick is None or pick.tokens_per_s >= asked * (1 - SLACK):
+        if pick is None or _reaches(pick.tokens_per_s, asked) or not self._can_cut(cell):
             return pick
         if self.known.sizes_are_free:
-            self._failed[pick.groups] = self.known.deal(Counter(c for c, _ in pick.groups))
+            dealt = self.known.deal(Counter(c for c, _ in pick.groups))
+            self._failed[tuple(sorted(dealt.counts.items()))] = dealt
         self.cells = self._cut(self.cells, index, pick, asked)
         self._proofs.inherit(len(self.cells) - 1, index)
         return None
@@ -181,8 +181,9 @@ class ServingSearch:
             bound, found = self._solved(cell, asked, Goal.STAGES, pick.usd_per_hour)
             if found is None:
                 continue
-            if found.tokens_per_s >= asked * (1 - SLACK):
+            if _reaches(found.tokens_per_s, asked):
                 best = found if len(found.groups) < len(best.groups) else best
+            if _reaches(found.tokens_per_s, asked) or not self._can_cut(cell):
                 continue
             parts = self._cut(cell, 0, found, asked)
             for part in range(len(parts)):
@@ -195,6 +196,10 @@ class ServingSearch:
         reach = self.rates.reach(tokens_per_s, cell)
         largest = self._least.largest_sizes(reach.slowest_s, cell.decision).max(initial=1)
         return float(-(-self.instance.num_layers // max(int(largest), 1)))
+
+    def _can_cut(self, cell: Cells) -> bool:
+        """Tell whether a cell's model is a relaxation: that of a fill of several micro-batches."""
+        return self.rates.fills and bool(self.tables.micro_batches[cell.decision[0]] > 1)
 
     def _cut(self, cells: Cells, index: int, pick: Pick, tokens_per_s: float) -> Cells:
         """Cut a cell so that an answer which is too slow is in neither part.
@@ -228,7 +233,7 @@ class ServingSearch:
         """
         decision = int(cell.decision[0])
         reach = self.rates.reach(tokens_per_s, cell)
-        problem = self._problem(cell, reach)
+        problem = self._questions.problem(cell, reach)
         if problem is None:
             return math.inf, None
         if self.rates.fills:
@@ -242,7 +247,7 @@ class ServingSearch:
             if pick is None:
                 return bound, None
             better = self.known.meet(pick)
-            too_slow = better.tokens_per_s < tokens_per_s * (1 - SLACK)
+            too_slow = not _reaches(better.tokens_per_s, tokens_per_s)
             if whole or (self.rates.fills and too_slow):
                 break
             if not too_slow and self.known.in_time(better):
@@ -256,11 +261,10 @@ class ServingSearch:
 
         Those that cost more than is asked for are left out.
         """
-        limit = tokens_per_s * (1 - SLACK)
         return tuple(
-            SlowGroups(dealt.counts, bool(dealt.most_tokens_per_s[decision] < limit))
+            SlowGroups(dealt.counts, not _reaches(dealt.most_tokens_per_s[decision], tokens_per_s))
             for dealt in self._failed.values()
-            if dealt.tokens_per_s[decision] < limit
+            if not _reaches(dealt.tokens_per_s[decision], tokens_per_s)
             and self.known.usd_per_hour(dealt.counts) <= within(at_most)
         )
 
@@ -287,107 +291,19 @@ class ServingSearch:
         if solution.objective is None:
             return bound, None
         runs = problem.compact.runs
-        held = _whole_layers(problem, built)
+        held = whole_layers(problem, built)
         pairs = [(r, n) for r, n in enumerate(built.counts()) if n]
         groups = tuple((runs[r].group_class, size) for r, n in pairs for size in even(held[r], n))
         return bound, self.known.pick(groups, decision)
 
-    def _problem(self, cell: Cells, reach: Reach) -> TimedProblem | None:
-        """Return what the model needs; None where no option or no time is left."""
-        limits, tables = self.instance.limits, self.tables
-        decision, max_stages = int(cell.decision[0]), int(cell.most_stages[0])
-        pass_s = float(reach.pass_s[0])
-        runs = tuple(self._runs(decision, float(reach.slowest_s[0])))
-        if not runs or pass_s <= 0 or not max_stages:
-            return None
-        choices = alternatives(limits, tables.groups, runs)
-        layers = self.instance.num_layers
-        compact = CompactProblem(tables.groups, runs, layers, max_stages, choices)
-        passes = [self._pass_limit(decision, runs, pass_s)]
-        if self.rates.fills:
-            spread = 1 + (float(tables.micro_batches[decision]) - 1) / max_stages
-            passes.append(self._pass_limit(decision, runs, float(reach.whole_s[0]), spread))
-        if math.isfinite(self.rates.longest_first_s):
-            first_s = self.rates.longest_first_s - tables.overhead_s
-            if first_s <= 0:
-                return None
-            passes.append(self._pass_limit(decision, runs, first_s, prefill=True))
-        fewest = int(cell.fewest_stages[0])
-        return TimedProblem(compact, self.known.gpus_per_node, tuple(passes), min_stages=fewest)
-
-    def _pass_limit(
-        self,
-        decision: int,
-        runs: Sequence[Run],
-        longest_s: float,
-        factor: float = 1.0,
-        prefill: bool = False,
-    ) -> PassLimit:
-        layer_s = self.tables.prefill_s if prefill else self.tables.pass_s
-        hops = self.tables.prefill_hops if prefill else self.tables.hops
-        return PassLimit(
-            longest_s=longest_s,
-            layer_s=[factor * float(layer_s[run.group_class, decision]) for run in runs],
-            between_s=float(hops.between_s[decision]),
-            inside_s=hops.inside_s[:, decision].tolist(),
-        )
-
     def options(self) -> tuple[Option, ...]:
         """List the options of the load that leaves most of them, for the tables."""
-        fitting = (self.tables.largest * (self.tables.largest >= self.tables.smallest)).sum(axis=0)
-        decision = int(np.argmax(fitting))
-        return tuple(self._options(decision))
-
-    def _sizes(self, decision: int, slowest_s: float) -> Iterator[list[int]]:
-        """Yield the sizes of each class whose stages fit and take no longer than a time."""
-        tables, most = self.tables, self.instance.num_layers
-        by_time = largest_within(np.array(slowest_s), tables.pass_s[:, decision], most)
-        tops = np.minimum(tables.largest[:, decision], by_time).tolist()
-        for low, top in zip(tables.smallest[:, decision].tolist(), tops, strict=True):
-            yield [size for size in self.granularity.sizes if low <= size <= top]
-
-    def _runs(self, decision: int, slowest_s: float) -> Iterator[Run]:
-        """Yield the runs of sizes of a load whose stages take no longer than a time."""
-        split = self.instance.limits.equal_sizes
-        for index, sizes in enumerate(self._sizes(decision, slowest_s)):
-            price = float(self.tables.usd_per_hour[index])
-            for low, high in gapless(sizes, split):
-                yield Run(index, low, high, price)
-
-    def _options(self, decision: int) -> Iterator[Option]:
-        """Yield the options of a load."""
-        tables = self.tables
-        for index, sizes in enumerate(self._sizes(decision, math.inf)):
-            group_class = tables.groups.classes[index]
-            for size in sizes:
-                stage_s = size * float(tables.pass_s[index, decision])
-                yield Option(
-                    gpu=group_class.gpu,
-                    degree=group_class.degree,
-                    size=size,
-                    tokens_per_s=self.rates.stage_tokens_per_s(decision, stage_s),
-                    memory_gb=tables.memory_gb(index, decision, size),
-                    usd_per_hour=float(tables.usd_per_hour[index]),
-                )
+        return self._questions.options()
 
 
-def _whole_layers(problem: TimedProblem, built: timed.TimedModel) -> list[int]:
-    """Return the layers of each run of an answer, whole numbers with the shortest pass.
-
-    Where layers may come in parts, filling the fastest runs first takes no longer than what the
-    solver found.
-    """
-    runs, counts = problem.compact.runs, built.counts()
-    if problem.whole_layers:
-        return [round(held) for held in built.layers()]
-    held = [run.smallest * n for run, n in zip(runs, counts, strict=True)]
-    left = problem.compact.num_layers - sum(held)
-    layer_s = problem.passes[0].layer_s
-    for index in sorted(range(len(runs)), key=lambda i: layer_s[i]):
-        more = min(left, (runs[index].largest - runs[index].smallest) * counts[index])
-        held[index] += more
-        left -= more
-    return held
+def _reaches(found: float, asked: float) -> bool:
+    """Tell whether a throughput is as high as was asked for, to what a solver's integers allow."""
+    return bool(found >= asked * (1 - RATE_TOLERANCE / 2))
 
 
 def _bound(solution: Solution, built: timed.TimedModel, goal: Goal) -> float:

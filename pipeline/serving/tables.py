@@ -17,7 +17,13 @@ from pipeline.groups import GroupClasses, group_classes
 from pipeline.instance import GpuType, Instance, Serving
 from pipeline.roofline.constants import ConstantTable
 from pipeline.roofline.pipelines import request_overhead, round_inefficiency
-from pipeline.roofline.stages import StageFigures, Workload, stage_figures, stage_hop_seconds
+from pipeline.roofline.stages import (
+    GroupFigures,
+    StageGroup,
+    Workload,
+    group_figures,
+    stage_hop_seconds,
+)
 from pipeline.serving.decisions import Decision, decisions
 
 FloatArray = NDArray[np.float64]
@@ -97,19 +103,16 @@ def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
     groups = group_classes(instance, by_network=False)
     batches = sorted({load.micro_batch for load in loads})
     column = [batches.index(load.micro_batch) for load in loads]
-    stages = [_figures(instance, c.gpu, c.degree, batches, table) for c in groups]
+    figures = _figures(instance, groups, batches, table)
     n = np.array([load.concurrency for load in loads], dtype=np.float64)
     m = np.array([load.micro_batches for load in loads], dtype=np.float64)
-    prefill = _by_class([s.prefill_s[column, 0] for s in stages], len(loads))
+    prefill_s = figures.prefill_s[:, column]
     of_phase = {
-        "prefill": prefill,
-        "decode": _by_class([s.decode_s[column, 0] for s in stages], len(loads)),
-        "mixed": _by_class([s.mixed_s[column, 0] for s in stages], len(loads)),
+        "prefill": prefill_s,
+        "decode": figures.decode_s[:, column],
+        "mixed": figures.mixed_s[:, column],
     }
-    bounds = [
-        _sizes(instance, instance.pool[c.gpu], s, n) for c, s in zip(groups, stages, strict=True)
-    ]
-    layers = instance.num_layers
+    smallest, largest = _sizes(instance, groups, figures, n)
     per_gb = 1e9 / BYTES_PER_GB
     tokens = n / m
     step_tokens = {
@@ -124,12 +127,12 @@ def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
         concurrency=n,
         micro_batches=m,
         pass_s=of_phase[serving.phase],
-        prefill_s=prefill,
-        smallest=np.array([low for low, _ in bounds], dtype=np.int64).reshape(-1, len(loads)),
-        largest=np.array([high for _, high in bounds], dtype=np.int64).reshape(-1, len(loads)),
-        weight_gb=_with_zero([s.weight_gb * per_gb for s in stages], layers),
-        kv_gb=_with_zero([s.kv_gb_per_request * per_gb for s in stages], layers),
-        reserved_gb=np.array([s.reserved_gb * per_gb for s in stages]),
+        prefill_s=prefill_s,
+        smallest=smallest,
+        largest=largest,
+        weight_gb=_with_zero(figures.weight_gb * per_gb),
+        kv_gb=_with_zero(figures.kv_gb_per_request * per_gb),
+        reserved_gb=figures.reserved_gb * per_gb,
         hops=_hops(instance, step_tokens[serving.phase], table),
         prefill_hops=_hops(instance, step_tokens["prefill"], table),
         step_factor=_step_factor(instance, m, table),
@@ -138,54 +141,46 @@ def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
 
 
 def _figures(
-    instance: Instance, gpu: int, degree: int, batches: Sequence[int], table: ConstantTable
-) -> StageFigures:
-    """Return the roofline figures of all sizes of one group class."""
-    kind, serving = instance.pool[gpu], serving_of(instance)
-    return stage_figures(
-        kind.hardware,
-        degree,
+    instance: Instance, groups: GroupClasses, batches: Sequence[int], table: ConstantTable
+) -> GroupFigures:
+    """Return the roofline figures of all group classes."""
+    serving = serving_of(instance)
+    kinds = [(instance.pool[c.gpu], c.degree) for c in groups]
+    return group_figures(
+        [StageGroup(k.hardware, degree, k.memory_gb, k.link_gb_per_s) for k, degree in kinds],
         np.arange(1, instance.num_layers + 1, dtype=np.float64),
         instance.model,
         roofline_workload(serving),
         serving.engine,
         table,
         np.array(batches, dtype=np.float64),
-        kind.memory_gb,
-        kind.link_gb_per_s,
     )
 
 
-def _by_class(rows: Sequence[FloatArray], loads: int) -> FloatArray:
-    return np.array(rows, dtype=np.float64).reshape(len(rows), loads)
-
-
-def _with_zero(rows: Sequence[FloatArray], layers: int) -> FloatArray:
+def _with_zero(by_size: FloatArray) -> FloatArray:
     """Return figures by size, those of no layers first."""
-    return np.array([[0.0, *row] for row in rows]).reshape(len(rows), layers + 1)
+    return np.hstack([np.zeros((len(by_size), 1)), by_size])
 
 
 def _sizes(
-    instance: Instance, kind: GpuType, figures: StageFigures, requests: FloatArray
-) -> tuple[list[int], list[int]]:
-    """Return the smallest and largest size of a class for every load.
+    instance: Instance, groups: GroupClasses, figures: GroupFigures, requests: FloatArray
+) -> tuple[IntArray, IntArray]:
+    """Return the smallest and largest size of every class and load.
 
     largest: the most layers that leave room for the KV cache of all requests. smallest: the
     fewest that fill `min_memory_utilization`, never above the largest, then never below
-    `min_layers_per_stage`.
+    `min_layers_per_stage`. Both rise with the size, so that counting sizes finds them.
     """
-    limits = instance.limits
-    fits = figures.max_requests[:, None] * (1 + 1e-12) >= requests[None, :]
-    largest = fits.sum(axis=0)
-    taken = (
-        figures.weight_gb[:, None]
-        + figures.kv_gb_per_request[:, None] * requests[None, :]
-        + figures.reserved_gb
-    )
-    filled = taken * 1e9 / BYTES_PER_GB >= limits.min_memory_utilization * kind.memory_gb
-    filling = np.where(filled.any(axis=0), filled.argmax(axis=0) + 1, instance.num_layers)
+    limits, layers = instance.limits, instance.num_layers
+    most = figures.max_requests[:, :, None] * (1 + 1e-12)
+    largest = (most >= requests).sum(axis=1)
+    memory_gb = np.array([instance.pool[c.gpu].memory_gb for c in groups])[:, None, None]
+    taken = figures.kv_gb_per_request[:, :, None] * requests
+    taken += (figures.weight_gb + figures.reserved_gb[:, None])[:, :, None]
+    unfilled = taken * 1e9 / BYTES_PER_GB < limits.min_memory_utilization * memory_gb
+    filling = np.minimum(unfilled.sum(axis=1) + 1, layers)
     smallest = np.maximum(np.minimum(filling, largest), limits.min_layers_per_stage)
-    return np.maximum(smallest, 1).tolist(), largest.tolist()
+    return np.maximum(smallest, 1), largest
 
 
 def _hops(instance: Instance, tokens: FloatArray, table: ConstantTable) -> Hops:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from pipeline.placement import usd_per_token
+from pipeline.restrictions import is_restricted
 from pipeline.roofline.pipelines import drawn_table
 from pipeline.serving import methods
 from pipeline.serving.search import ServingSearch
@@ -39,17 +42,18 @@ class Robustness:
 def robustness(
     search: ServingSearch, draws: int = DRAWS, most: int = CANDIDATES
 ) -> Robustness | None:
-    """Decide again among the groups that the search met, under drawn constants.
+    """Decide again among groups that the search met and their neighbours, under drawn constants.
 
     Each draw deals the layers and chooses the load of every candidate anew: the groups are what
-    was rented, the rest can follow. Candidates are those of the lowest $/token; groups that the
-    search never met are not among them. None where no group was met.
+    was rented, the rest can follow. Candidates are those of the lowest $/token among the groups
+    met and those that differ from the cheapest by one group; others are not looked at. None
+    where no group was met.
     """
-    prices = {groups: _price(search, groups) for groups in search.known.dealt_groups}
-    placed = sorted((price, groups) for groups, price in prices.items() if price is not None)
-    if not placed:
+    met = _by_price(search, search.known.dealt_groups)
+    if not met:
         return None
-    candidates = [groups for _, groups in placed[:most]]
+    around = [] if is_restricted(search.instance.limits) else _neighbours(search, met[0])
+    candidates = _by_price(search, {*met, *around})[:most]
     wins: Counter[Groups] = Counter()
     regrets = []
     for seed in range(draws):
@@ -83,6 +87,29 @@ def solved_robustness(search: ServingSearch) -> Robustness | None:
     """Search for the lowest $/token, then decide again under drawn constants."""
     methods.ratio(search)
     return robustness(search)
+
+
+def _by_price(search: ServingSearch, sets: Iterable[Groups]) -> list[Groups]:
+    """Return the sets of groups that can serve some load, the lowest $/token first."""
+    prices = {groups: _price(search, groups) for groups in sets}
+    placed = sorted((price, groups) for groups, price in prices.items() if price is not None)
+    return [groups for _, groups in placed]
+
+
+def _neighbours(search: ServingSearch, groups: Groups) -> Iterator[Groups]:
+    """Yield what the pool allows with one group more, one less, or one of another class."""
+    classes = search.tables.groups
+    members = [len(c.first_gpu_ids) for c in classes]
+    for less, more in product([None, *dict(groups)], [None, *range(len(members))]):
+        counts = Counter(dict(groups))
+        counts.update([] if more is None else [more])
+        counts.subtract([] if less is None else [less])
+        used = Counter(counts)
+        for (outer, inner), blocks in classes.contained.items():
+            used[inner] += blocks * counts[outer]
+        fits = all(used[c] <= most for c, most in enumerate(members))
+        if fits and 0 < counts.total() <= search.instance.limits.max_stages:
+            yield tuple(sorted((c, n) for c, n in counts.items() if n))
 
 
 def _price(search: ServingSearch, groups: Groups) -> float | None:

@@ -94,12 +94,29 @@ def search_of(instance: Instance, name: str) -> ServingSearch:
     return ServingSearch(instance, sizes, SolverSettings(), shipped_table())
 
 
-CASES = [(phase, seed) for phase in ("decode", "mixed", "prefill") for seed in range(5)]
+PHASES = ("decode", "mixed", "prefill")
+# Of 14 and 19 whole answers fall short of their throughput by what the solver's integers allow.
+SEEDS = (*range(9), 14, 19)
+MANY_LOADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 30, 48, 60)
 
 
-@pytest.mark.parametrize(("phase", "seed"), CASES)
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("seed", SEEDS)
 def test_every_method_agrees_with_the_exhaustive_search(phase: str, seed: int) -> None:
+    agrees(random_instance(seed, phase), seed)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("seed", [1, 4, 6])
+def test_many_loads_agree_with_the_exhaustive_search(phase: str, seed: int) -> None:
     instance = random_instance(seed, phase)
+    assert instance.serving is not None
+    serving = replace(instance.serving, concurrency=MANY_LOADS, micro_batches=())
+    agrees(replace(instance, serving=serving), seed)
+
+
+def agrees(instance: Instance, seed: int) -> None:
+    """Compare every method with all placements under all loads; every third seed at gaps."""
     name = "exact" if seed % 3 else "1+2+4"
     sizes = granularity(name, instance.num_layers).sizes
     points = oracle.frontier(instance, sizes)
@@ -127,4 +144,5 @@ def test_every_method_agrees_with_the_exhaustive_search(phase: str, seed: int) -
     scores = [rate / scale - weight / (1 - weight) * cost for rate, cost in points]
     answer = methods.weighted(search_of(instance, name), weight, scale, 1.0)
     assert answer.bound == pytest.approx(max(scores), rel=1e-8, abs=1e-8)
-    assert math.isfinite(answer.bound or math.nan)
+    assert answer.bound is not None
+    assert math.isfinite(answer.bound)

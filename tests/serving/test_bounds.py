@@ -1,0 +1,63 @@
+"""Bounds and comparisons of loads, against every placement on GPUs of small instances."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from pipeline.serving.dominance import Dominance
+from pipeline.serving.search import ServingSearch
+from tests.serving.oracle import Oracle
+from tests.serving.test_against_oracle import PHASES, random_instance, search_of
+
+
+def placed(search: ServingSearch) -> Iterator[tuple[int, float, float, dict[int, float]]]:
+    """Yield load, tokens/s, $/h and the tokens/s under every load of all placements."""
+    oracle = Oracle(search.instance)
+    index = {(d.concurrency, d.micro_batches): i for i, d in enumerate(search.tables.decisions)}
+    for stages in oracle.chains(search.granularity.sizes):
+        cost = sum(g.degree * search.instance.pool[g.kind].usd_per_hour for g, _ in stages)
+        rates = {
+            index[load]: found[0]
+            for load in oracle.loads
+            if (found := oracle.figures_of(stages, load)) is not None
+        }
+        for load, rate in rates.items():
+            yield load, rate, cost, rates
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("seed", [0, 4, 6])
+def test_prices_of_one_cell_bound_every_other(phase: str, seed: int) -> None:
+    search = search_of(random_instance(seed, phase), "exact")
+    every = list(placed(search))
+    assert every
+    least = search._least
+    rates = np.quantile([rate for _, rate, _, _ in every], [0.2, 0.5, 0.8])
+    before = np.array([least.at(rate, search.cells) for rate in rates.tolist()])
+    for rate in rates.tolist():
+        for cell in range(len(search.cells)):
+            least.sharpen(rate, search.cells.at(np.array([cell])))
+    after = np.array([least.at(rate, search.cells) for rate in rates.tolist()])
+    assert (after >= before).all()
+    assert (after > before).any()
+    for load, rate, cost, _ in every:
+        assert least.at(rate * (1 - 1e-9), search.cells.at(np.array([load])))[0] <= cost + 1e-9
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_load_that_is_no_worse_serves_every_placement_as_well(phase: str) -> None:
+    compared = 0
+    for seed in (0, 1, 4, 6, 7):
+        search = search_of(random_instance(seed, phase), "exact")
+        stages = search.instance.limits.max_stages
+        dominance = Dominance(search.tables, search.rates, search._least, stages)
+        every = list(placed(search))
+        asked = np.quantile([rate for _, rate, _, _ in every], [0.1, 0.5, 0.9]) if every else ()
+        for least in map(float, asked):
+            best = [dominance.best_of(d, least) for d in range(len(search.tables.decisions))]
+            for load, rate, _, rates in every:
+                if rate >= least and best[load] != load:
+                    compared += 1
+                    assert rates.get(best[load], 0.0) >= least * (1 - 1e-9)
+    assert compared

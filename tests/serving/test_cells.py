@@ -1,0 +1,31 @@
+"""Cells cut in two, and proofs that hold in every part."""
+
+import numpy as np
+
+from pipeline.serving.cells import Proofs, one_cell, one_cell_each
+
+
+def test_a_cut_leaves_two_parts_that_meet() -> None:
+    cells = one_cell_each(3, max_stages=8).cut_at_time(1, 0.5).cut_at_stages(3, 2)
+    assert cells.decision.tolist() == [0, 1, 2, 1, 1]
+    assert cells.parents.tolist() == [0, 1, 2, 1, 3]
+    assert cells.low_s.tolist() == [0.0, 0.0, 0.0, 0.5, 0.5]
+    assert cells.high_s.tolist() == [np.inf, 0.5, np.inf, np.inf, np.inf]
+    assert cells.fewest_stages.tolist() == [1, 1, 1, 1, 3]
+    assert cells.most_stages.tolist() == [8, 8, 8, 2, 8]
+
+
+def test_cutting_leaves_the_cells_before_it_as_they_were() -> None:
+    cells = one_cell(2, max_stages=4)
+    cells.cut_at_time(0, 0.1)
+    assert (cells.decision.tolist(), cells.high_s.tolist()) == ([2], [np.inf])
+
+
+def test_a_proof_speaks_for_higher_throughputs_and_for_parts() -> None:
+    proofs = Proofs()
+    proofs.add(0, tokens_per_s=10.0, usd_per_hour=3.0)
+    proofs.add(0, tokens_per_s=20.0, usd_per_hour=2.0)
+    proofs.inherit(child=2, parent=0)
+    proofs.add(2, tokens_per_s=30.0, usd_per_hour=7.0)
+    assert proofs.least_costs(np.array([9.0, 50.0, 10.0])).tolist() == [0.0, 0.0, 3.0]
+    assert proofs.least_costs(np.array([40.0, 50.0, 40.0])).tolist() == [3.0, 0.0, 7.0]

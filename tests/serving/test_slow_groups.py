@@ -1,0 +1,61 @@
+"""Groups that are known to be too slow are no answer of the timed model, all others are."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from pipeline.formulation import timed
+from pipeline.formulation.compact import CompactProblem, Goal
+from pipeline.formulation.timed import PassLimit, SlowGroups, TimedProblem
+from pipeline.groups import group_classes
+from pipeline.runs import Run
+from pipeline.settings import SolverSettings
+from pipeline.solver import solve
+from tests.serving.test_against_oracle import random_instance
+
+PRICES = (0.7, 0.9, 1.1)
+
+
+def problem() -> TimedProblem:
+    """Return six layers on groups of one GPU of three kinds, up to four layers each."""
+    base = random_instance(0, "decode")
+    pool = tuple(replace(base.pool[0], count=2, usd_per_hour=p) for p in PRICES)
+    limits = replace(base.limits, tp_degrees=(1,))
+    groups = group_classes(replace(base, pool=pool, limits=limits), by_network=False)
+    runs = tuple(Run(c, 1, 4, price) for c, price in enumerate(PRICES))
+    endless = PassLimit(1e3, [1.0] * 3, 0.0, [0.0] * 3)
+    return TimedProblem(CompactProblem(groups, runs, 6, 4), {}, (endless,), whole_layers=False)
+
+
+def cheapest(excluded: tuple[SlowGroups, ...]) -> float | None:
+    """Try all numbers of groups."""
+    costs = []
+    for counts in itertools.product(range(3), repeat=3):
+        stages = sum(counts)
+        if not 2 <= stages <= 4:  # four layers a group hold six on two groups
+            continue
+        within = [all(n <= s.groups.get(c, 0) for c, n in enumerate(counts)) for s in excluded]
+        same = [stages == sum(s.groups.values()) for s in excluded]
+        if not any(
+            w and (s.fewer_too or e) for w, s, e in zip(within, excluded, same, strict=True)
+        ):
+            costs.append(sum(n * price for n, price in zip(counts, PRICES, strict=True)))
+    return min(costs, default=None)
+
+
+@pytest.mark.parametrize("fewer_too", [True, False])
+def test_only_what_is_excluded_is_left_out(fewer_too: bool) -> None:
+    excluded: tuple[SlowGroups, ...] = ()
+    for groups in ({0: 2}, {0: 1, 1: 1}, {0: 2, 1: 2}, {0: 2, 2: 2}, {0: 1, 1: 1, 2: 1}):
+        excluded += (SlowGroups(groups, fewer_too),)
+        built = timed.build(replace(problem(), too_slow=excluded), Goal.COST)
+        found = solve(built.model, SolverSettings())
+        assert found.objective is not None
+        assert found.objective / built.cost_scale == pytest.approx(cheapest(excluded), rel=1e-9)
+
+
+def test_nothing_is_left_where_the_whole_pool_is_too_slow() -> None:
+    all_groups = SlowGroups({0: 2, 1: 2, 2: 2}, True)
+    with pytest.raises(timed.NoMoreGroupsError):
+        timed.build(replace(problem(), too_slow=(all_groups,)))
