@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pipeline.catalogue import CatalogueError, compute_types, find_engine, find_gpu
-from pipeline.errors import SourceError
+from pipeline.errors import Fault, SourceError
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
+from pipeline.texts import TextError, read_text
 
 Row = TypeVar("Row", bound=BaseModel)
+MAX_FILE_BYTES, MAX_ROWS = 64 * 1024**2, 100_000
+# Nothing measured is outside these; arithmetic with what is would end in 0 or infinity.
+Whole = Annotated[int, Field(gt=0, le=1_000_000_000)]
+Measured = Annotated[float, Field(ge=1e-9, le=1e12)]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class MeasurementError(SourceError, ValueError):
@@ -52,18 +60,18 @@ class _Shape(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
-    source: str = Field(min_length=1)
-    gpu: str
-    model: str = Field(min_length=1)
-    d_model: int = Field(gt=0)
-    n_heads: int = Field(gt=0)
-    n_kv_heads: int = Field(gt=0)
-    head_dim: int = Field(gt=0)
-    d_ff: int = Field(gt=0)
-    dtype_bytes: float = Field(gt=0, le=4)
-    kv_bytes: float = Field(gt=0, le=4)
-    mem_frac: float = Field(gt=0, le=1)
-    tp: float = Field(ge=1)
+    source: Label
+    gpu: Label
+    model: Label
+    d_model: Whole
+    n_heads: Whole
+    n_kv_heads: Whole
+    head_dim: Whole
+    d_ff: Whole
+    dtype_bytes: float = Field(ge=1e-9, le=4)
+    kv_bytes: float = Field(ge=1e-9, le=4)
+    mem_frac: float = Field(ge=1e-9, le=1)
+    tp: float = Field(ge=1, le=1024)
 
     @field_validator("gpu")
     @classmethod
@@ -79,19 +87,19 @@ class _Shape(BaseModel):
 
 
 class _Throughput(_Shape):
-    gpu_mem_gb: float = Field(gt=0)
-    num_layers: int = Field(gt=0)
-    measured_layers: int = Field(gt=0)
+    gpu_mem_gb: Measured
+    num_layers: Whole
+    measured_layers: Whole
     gated_ffn: int = Field(ge=0, le=1)
-    vocab: int = Field(gt=0)
+    vocab: Whole
     compute_dtype: str
-    pp: int = Field(ge=1)
-    batch_or_concurrency: float = Field(gt=0)
-    input_len: float = Field(gt=0)
-    output_len: float = Field(ge=0)
+    pp: int = Field(ge=1, le=1024)
+    batch_or_concurrency: Measured
+    input_len: Measured
+    output_len: float = Field(ge=0, le=1e12)
     phase: str
-    runtime: str
-    tokens_per_s_total: float = Field(gt=0)
+    runtime: Label
+    tokens_per_s_total: Measured
 
     @field_validator("phase")
     @classmethod
@@ -114,10 +122,10 @@ class _Throughput(_Shape):
 
 
 class _Blocks(_Shape):
-    gpu_mem_mib: float = Field(gt=0)
-    layers_on_stage: int = Field(gt=0)
-    kv_blocks: float = Field(gt=0)
-    block_tokens: float = Field(gt=0)
+    gpu_mem_mib: Measured
+    layers_on_stage: Whole
+    kv_blocks: Measured
+    block_tokens: Measured
 
 
 def _looked_up(find: Callable[[str], object], value: str) -> str:
@@ -132,12 +140,16 @@ def _looked_up(find: Callable[[str], object], value: str) -> str:
 def _rows(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file; raises MeasurementError when it cannot be read as one."""
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_text(path, MAX_FILE_BYTES)
+        rows = list(islice(csv.DictReader(io.StringIO(text, newline="")), MAX_ROWS + 1))
+    except TextError as error:
+        raise MeasurementError([f"{path.name}: file: {error}"]) from error
+    except csv.Error as error:
         raise MeasurementError([f"{path.name}: file: cannot be read (got {error})"]) from error
     if not rows:
         raise MeasurementError([f"{path.name}: file: holds no rows (got nothing)"])
+    if len(rows) > MAX_ROWS:
+        raise MeasurementError([f"{path.name}: file: holds more than {MAX_ROWS} rows"])
     return rows
 
 
@@ -162,9 +174,9 @@ def _checked(path: Path, model: type[Row]) -> list[Row]:
             records.append(model.model_validate(row))
         except ValidationError as error:
             faults += [
-                f"{path.name}: line {number}, {fault['loc'][0]}: {fault['msg']}"
-                f" (got {fault['input']!r})"
+                str(Fault(path.name, f"line {number}, {fault['loc'][0]}", fault["msg"], given))
                 for fault in error.errors()
+                for given in [fault["input"]]
             ]
     if faults:
         raise MeasurementError(faults)

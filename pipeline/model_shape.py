@@ -182,6 +182,17 @@ def active_ffn_width(shape: ModelShape) -> float:
 _REQUIRED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
 _PLAIN_FFN = ("gpt2", "gpt_neox", "gptj", "opt", "bloom", "mpt", "falcon", "gpt_bigcode", "codegen")
 _EXPERT_KEYS = ("num_local_experts", "n_routed_experts", "num_experts")
+_POSITIVE = (
+    *("intermediate_size", "ffn_dim", "n_inner", "num_key_value_heads", "head_dim"),
+    "moe_intermediate_size",
+)
+_COUNTS = (
+    *("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"),
+    *("num_local_experts", "n_routed_experts", "num_experts", "n_shared_experts"),
+    *("num_experts_per_tok", "num_experts_per_token", "experts_per_token"),
+    *("first_k_dense_replace", "sliding_window", "sliding_window_pattern"),
+)
+_MOST = 1_000_000_000
 _ACTIVE_KEYS = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token")
 
 
@@ -192,15 +203,17 @@ def _first(config: Mapping[str, Any], *keys: str, default: Any = None) -> Any:
 
 def _checked(name: str, config: Mapping[str, Any]) -> list[str]:
     """Every fault of a config: `name: field: reason (got value)`."""
-    faults = [f"{name}: {key}: is required (got nothing)" for key in _REQUIRED if key not in config]
-    optional = ("intermediate_size", "num_key_value_heads", "head_dim", "moe_intermediate_size")
-    more = ("kv_lora_rank", "q_lora_rank", *_EXPERT_KEYS, *_ACTIVE_KEYS, "sliding_window")
-    for key in (*_REQUIRED, *optional, *more):
-        value = config.get(key)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-            continue
-        if not (value == 0 and key in more):
+    absent = [key for key in _REQUIRED if config.get(key) is None]
+    faults = [f"{name}: {key}: is required (got nothing)" for key in absent]
+    for key in (*_REQUIRED, *_POSITIVE, *_COUNTS):
+        value, least = config.get(key), 0 if key in _COUNTS else 1
+        if value is not None and not (type(value) is int and value >= least):
             faults.append(f"{name}: {key}: must be a positive whole number (got {value!r})")
+        elif value is not None and value > _MOST:
+            faults.append(f"{name}: {key}: must be at most {_MOST} (got {value!r})")
+    kinds = config.get("layer_types")
+    if kinds is not None and not isinstance(kinds, list):
+        faults.append(f"{name}: layer_types: must be a list (got {kinds!r})")
     if faults:
         return faults
     heads, kv_heads = config["num_attention_heads"], config.get("num_key_value_heads")
@@ -230,7 +243,7 @@ def _window_share(config: Mapping[str, Any]) -> float:
     kinds = config.get("layer_types")
     if kinds:
         return float(sum(kind == "sliding_attention" for kind in kinds) / len(kinds))
-    every = int(config.get("sliding_window_pattern") or 0)
+    every = config.get("sliding_window_pattern") or 0
     return 1.0 - 1.0 / every if every else 1.0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic_core import ErrorDetails
 from pipeline.config.document import Document, Path
 from pipeline.config.schema import Config
 from pipeline.errors import Fault
+from pipeline.words import close_names
 
 _PLAIN: Mapping[str, str] = {
     "missing": "is missing",
@@ -32,6 +32,7 @@ _PLAIN: Mapping[str, str] = {
     "literal_error": "must be one of {expected}",
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
+    "too_long": "must hold at most {max_length}",
 }
 
 
@@ -78,5 +79,5 @@ def _sections_in(annotation: Any) -> Iterable[type[BaseModel]]:
 
 
 def _hint(name: str | int, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    near = close_names(str(name), known, n=1)
     return f", did you mean {near[0]}?" if near else ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.yaml_file import read_text
+from pipeline.config.yaml_file import not_taken, read_text
 from pipeline.errors import Fault, InputError, missing
 from pipeline.model_shape import ModelConfigError, ModelShape, from_hf_config
+from pipeline.texts import TextError, parse_json
 
 COPIED = (
     "num_hidden_layers",
@@ -34,9 +34,9 @@ def read_hf_config(path: Path) -> dict[str, Any]:
     """Return the fields of a model section. Raises InputError."""
     file = str(path)
     try:
-        found = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError([missing(file, "file", f"is not valid JSON: {error}")]) from None
+        found = parse_json(read_text(path))
+    except TextError as error:
+        raise not_taken(error, file) from None
     if not isinstance(found, dict):
         raise InputError([Fault(file, "file", "must hold an object", found)])
     field = "dtype" if found.get("dtype") is not None else "torch_dtype"
@@ -48,7 +48,7 @@ def read_hf_config(path: Path) -> dict[str, Any]:
     fields = {key: found[key] for key in COPIED if found.get(key) is not None}
     name = found.get("_name_or_path") or path.resolve().parent.name
     stated = {"name": str(name), "bytes_per_weight": BYTES_PER_WEIGHT[dtype], **fields}
-    return {**stated, **_particulars(found, str(name), file)}
+    return {**stated, **_particulars(found, file)}
 
 
 # Fields that say what is particular about a model: experts, latent attention, windows.
@@ -70,16 +70,15 @@ PARTICULAR = (
 )
 
 
-def _particulars(found: dict[str, Any], name: str, file: str) -> dict[str, Any]:
+def _particulars(found: dict[str, Any], file: str) -> dict[str, Any]:
     """Return what is particular about a model, where its config says so.
 
     Faults of the plain fields are left to the schema, which names them as a user wrote them.
     """
     try:
-        shape = from_hf_config(found, name)
+        shape = from_hf_config(found, "")
     except ModelConfigError as error:
-        experts = ("num_experts_per_tok", "kv_lora_rank", "q_lora_rank", "sliding_window")
-        told = [text for text in error.faults if any(key in text for key in experts)]
+        told = [text for text in error.faults if text.split(": ")[1] not in COPIED]
         if told:
             raise InputError([_fault(file, text) for text in told]) from None
         return {}
@@ -89,6 +88,6 @@ def _particulars(found: dict[str, Any], name: str, file: str) -> dict[str, Any]:
 
 
 def _fault(file: str, text: str) -> Fault:
-    """Return a fault of a model's shape, `name: field: reason (got value)`, as one of its file."""
+    """Return a fault of a model's shape, `: field: reason (got value)`, as one of its file."""
     _, field, reason = text.split(": ", 2)
     return missing(file, field, reason)

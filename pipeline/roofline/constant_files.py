@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.catalogue.errors import CatalogueError
+from pipeline.errors import Fault, SourceError
 from pipeline.roofline.constants import CONSTANT_NAMES, LEVELS, ConstantTable, Effect, Prior, Spread
+from pipeline.texts import TextError, parse_yaml, read_text
 
 FORMAT = "roofline-constants/1"
+MAX_FILE_BYTES = 4 * 1024**2
 
 
 class _Strict(BaseModel):
@@ -37,14 +41,17 @@ class _EffectText(_Strict):
     constant: str
     level: str
     member: str
-    mean: float
-    deviation: float = Field(ge=0)
+    mean: float = Field(ge=-100, le=100)
+    deviation: float = Field(ge=0, le=100)
     determined: float = Field(ge=0, le=1)
 
 
+Ratio = Annotated[float, Field(gt=0, le=1e6)]
+
+
 class _SpreadText(_Strict):
-    known: list[float] = Field(min_length=2, max_length=2)
-    unknown: list[float] = Field(min_length=2, max_length=2)
+    known: list[Ratio] = Field(min_length=2, max_length=2)
+    unknown: list[Ratio] = Field(min_length=2, max_length=2)
 
 
 class _FittedFile(_Strict):
@@ -61,8 +68,9 @@ def _validated(model: type[Any], contents: object, file: str) -> Any:
         return model.model_validate(contents)
     except ValidationError as error:
         lines = [
-            f"{file}: {'.'.join(map(str, fault['loc']))}: {fault['msg']} (got {fault['input']!r})"
+            str(Fault(file, ".".join(map(str, fault["loc"])), fault["msg"], given))
             for fault in error.errors()
+            for given in [fault["input"]]
         ]
         raise CatalogueError("\n".join(lines)) from error
 
@@ -92,9 +100,9 @@ def read_constants(path: str | os.PathLike[str]) -> ConstantTable:
     """Fitted constants from a file of `write_constants`; raises CatalogueError with all faults."""
     name = Path(path).name
     try:
-        contents = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CatalogueError(f"{name}: file: cannot be read as YAML (got {error})") from error
+        contents = parse_yaml(read_text(Path(path), MAX_FILE_BYTES))
+    except TextError as error:
+        raise CatalogueError(f"{name}: {error.where}: {error}") from error
     file: _FittedFile = _validated(_FittedFile, contents, name)
     faults = [
         f"{name}: effects.{index}: constant or level is unknown"
@@ -113,7 +121,10 @@ def read_constants(path: str | os.PathLike[str]) -> ConstantTable:
 
 
 def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
-    """Write fitted constants as YAML, whole or not at all (temporary name, then rename)."""
+    """Write fitted constants as YAML, whole or not at all (temporary name, then rename).
+
+    Raises SourceError where they cannot be written.
+    """
     effects = [
         {
             "constant": effect.constant,
@@ -138,8 +149,13 @@ def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     text = yaml.safe_dump(contents, sort_keys=False, width=100, default_flow_style=None)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(target)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise SourceError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 @cache
