@@ -92,7 +92,10 @@ def stored_config(run: Mapping[str, Any]) -> LoadedConfig:
 
     Raises InputError where it was changed so that it is no config any more.
     """
-    document = Document("run.json: config", dict(run["config"]))
+    config = run.get("config")
+    if not isinstance(config, dict):
+        raise InputError([Fault("run.json", "config", "must hold fields", config)])
+    document = Document("run.json: config", dict(config))
     return LoadedConfig(_validated(document), document)
 
 

@@ -20,8 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import ResultsError
+from pipeline.texts import TextError, parse_json, read_bytes
 
 LOCK_FILE = "run.lock"
+MAX_BYTES, MAX_PID = 4096, 2**31 - 1
 # What file systems without locks answer; there the process named in the file is looked for.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -67,7 +69,10 @@ def locked(directory: Path) -> Iterator[None]:
 
 def _take(descriptor: int, is_locked: bool, directory: Path) -> None:
     """Put this process's name into the lock file, unless the one there may still be at work."""
-    before = _parsed(os.pread(descriptor, 4096, 0))
+    try:
+        before = _parsed(os.pread(descriptor, MAX_BYTES, 0))
+    except OSError as error:
+        raise _unwritable(directory, error) from error
     if before is not None:
         alive_here = before.is_here and not is_locked and _is_alive(before.pid)
         if alive_here or not before.is_here:
@@ -81,8 +86,8 @@ def _take(descriptor: int, is_locked: bool, directory: Path) -> None:
 def holder(directory: Path) -> Holder | None:
     """Return who holds a folder's lock or left it behind; None where nobody did."""
     try:
-        return _parsed((directory / LOCK_FILE).read_bytes())
-    except OSError:
+        return _parsed(read_bytes(directory / LOCK_FILE, MAX_BYTES))
+    except TextError:
         return None
 
 
@@ -114,7 +119,9 @@ def _opened(file: Path) -> tuple[int, bool]:
     Raises BlockingIOError if another process holds it.
     """
     while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # A link would lead to a file that is not ours to empty, a pipe to nobody.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(file, flags, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), os.stat(file)):
@@ -138,10 +145,12 @@ def _write(descriptor: int, found: Holder) -> None:
 def _parsed(content: bytes) -> Holder | None:
     """Read a holder; a text that was cut off names nobody."""
     try:
-        data = json.loads(content)
-        return Holder(str(data["host"]), int(data["pid"]), str(data["since"]))
+        data = parse_json(content.decode())
+        found = Holder(data["host"], data["pid"], data["since"])
     except (ValueError, KeyError, TypeError):
         return None
+    texts = isinstance(found.host, str) and isinstance(found.since, str)
+    return found if texts and type(found.pid) is int and 0 < found.pid <= MAX_PID else None
 
 
 def _in_use(directory: Path, found: Holder | None) -> str:

@@ -14,10 +14,16 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import ResultsError
-from pipeline.results.schema import SCHEMA_VERSION, SEGMENT_COLUMNS, arrow_schema, base_id
+from pipeline.results.checked import check_complete, check_part, check_plain, read_bounded
+from pipeline.results.schema import (
+    POINT_COLUMNS,
+    SCHEMA_VERSION,
+    SEGMENT_COLUMNS,
+    arrow_schema,
+    base_id,
+)
 
 POINTS, SEGMENTS = "points", "segments"
 # A merge takes fractions of a second; a reader that lost a file to one starts again.
@@ -55,12 +61,15 @@ def read_parts(directory: Path, files: Sequence[Path]) -> Tables:
     cannot be read.
     """
     points = [read_part(file) for file in files]
+    for table, file in zip(points, files, strict=True):
+        check_complete(table, POINT_COLUMNS, file)
     latest = _latest_parts(points)
     segments = []
     for index, file in enumerate(files):
         beside = directory / SEGMENTS / file.name
         if beside.exists():
             table = read_part(beside)
+            check_complete(table, SEGMENT_COLUMNS, beside)
             ids = [base_id(point_id) for point_id in table["point_id"].to_pylist()]
             # Segments of no point at all stay, for the verification to find.
             segments.append(table.filter([latest.get(i, index) == index for i in ids]))
@@ -77,14 +86,16 @@ def read_parts(directory: Path, files: Sequence[Path]) -> Tables:
 def read_part(file: Path, columns: list[str] | None = None) -> pa.Table:
     """Read a part file. Raises ResultsError where it is none, FileNotFoundError if it is gone."""
     try:
-        table = pq.read_table(file, columns=columns, partitioning=None)
+        check_plain(file)
+        table = read_bounded(file, columns)
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:
         raise ResultsError(f"{file}: cannot be read: {error}") from None
-    version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
+    version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode(errors="replace")
     if version != SCHEMA_VERSION:
-        raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {version})")
+        raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {version!r})")
+    check_part(table, file)
     return table
 
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import ResultsError
+from pipeline.results.checked import check_folders
 from pipeline.results.parts import (
     POINTS,
     SEGMENTS,
@@ -40,12 +41,15 @@ from pipeline.results.schema import (
     arrow_table,
     base_id,
 )
+from pipeline.texts import TextError, parse_json, read_text
 
 __all__ = ["Store", "now", "part_files", "read_part", "read_run", "read_tables"]
 
 RUN_FILE = "run.json"
 # So many parts of one tier become one part of the next: few files, each row rewritten seldom.
 PARTS_PER_TIER = 64
+# A config with the largest matrix that is taken fills half of it.
+MAX_RUN_BYTES = 256 * 1024**2
 
 
 class Store:
@@ -66,6 +70,7 @@ class Store:
         """
         with self._writing():
             known = list(run["granularities"]) if fresh else self._known_granularities(run)
+            check_folders(self.directory / table for table in (POINTS, SEGMENTS))
             for table in (POINTS, SEGMENTS):
                 (self.directory / table).mkdir(parents=True, exist_ok=True)
             if fresh:
@@ -202,7 +207,9 @@ class Store:
                     f"{f' ({changed})' if changed else ''}; "
                     "choose another --out, or --fresh to discard them"
                 )
-        return list(dict.fromkeys([*before["granularities"], *run["granularities"]]))
+        known = before.get("granularities")
+        known = [n for n in known if isinstance(n, str)] if isinstance(known, list) else []
+        return list(dict.fromkeys([*known, *run["granularities"]]))
 
 
 def now() -> str:
@@ -214,11 +221,10 @@ def read_run(directory: Path) -> dict[str, Any]:
     """Return what `run.json` says. Raises ResultsError where there is none that can be read."""
     file = directory / RUN_FILE
     try:
-        run = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ResultsError(f"{file}: does not exist; is this the folder of a sweep?") from None
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{file}: cannot be read: {error}") from None
+        run = parse_json(read_text(file, MAX_RUN_BYTES))
+    except TextError as error:
+        hint = "; is this the folder of a sweep?" if error.reason == "does not exist" else ""
+        raise ResultsError(f"{file}: {error}{hint}") from None
     if not isinstance(run, dict) or run.get("schema_version") != SCHEMA_VERSION:
         found = run.get("schema_version") if isinstance(run, dict) else None
         raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {found!r})")
