@@ -72,11 +72,11 @@ def read_parts(directory: Path, files: Sequence[Path]) -> Tables:
             check_complete(table, SEGMENT_COLUMNS, beside)
             ids = [base_id(point_id) for point_id in table["point_id"].to_pylist()]
             # Segments of no point at all stay, for the verification to find.
-            segments.append(table.filter([latest.get(i, index) == index for i in ids]))
+            segments.append(_filtered(table, [latest.get(i, index) == index for i in ids]))
         elif not file.exists():
             raise FileNotFoundError(file)
     kept = [
-        table.filter([latest[base_id(i)] == index for i in table["point_id"].to_pylist()])
+        _filtered(table, [latest[base_id(i)] == index for i in table["point_id"].to_pylist()])
         for index, table in enumerate(points)
     ]
     empty = arrow_schema(SEGMENT_COLUMNS).empty_table()
@@ -97,6 +97,11 @@ def read_part(file: Path, columns: list[str] | None = None) -> pa.Table:
         raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {version!r})")
     check_part(table, file)
     return table
+
+
+def _filtered(table: pa.Table, kept: Sequence[bool]) -> pa.Table:
+    """Return the rows that are kept, of an empty table none."""
+    return table.filter(pa.array(kept, pa.bool_()))
 
 
 def _latest_parts(points: Sequence[pa.Table]) -> dict[str, int]:

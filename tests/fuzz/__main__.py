@@ -93,13 +93,18 @@ def _keep(tallies: Mapping[str, Tally], folder: Path) -> None:
         for failure, case in tally.failures.items():
             tag = hashlib.sha256(failure.encode("utf-8", "replace")).hexdigest()[:8]
             (folder / f"{name}-{tag}.json").write_text(case.to_json(), encoding="utf-8")
+        if tally.slowest is not None:
+            file = folder / f"{name}-slowest.json"
+            file.write_text(tally.slowest.to_json(), encoding="utf-8")
 
 
 def _table(tallies: Mapping[str, Tally]) -> str:
-    lines = [f"{'target':<18}{'inputs':>8}{'failures':>10}{'slowest s':>11}{'peak MB':>9}"]
+    heads = ("inputs", "taken", "failures", "seconds", "slowest s", "peak MB")
+    lines = ["".join([f"{'target':<18}", *(f"{head:>10}" for head in heads)])]
     for name, t in tallies.items():
         lines.append(
-            f"{name:<18}{t.inputs:>8,}{t.failed:>10,}{t.slowest_s:>11.2f}{t.peak_mb:>9.0f}"
+            f"{name:<18}{t.inputs:>10,}{t.taken:>10,}{t.failed:>10,}{t.seconds:>10.0f}"
+            f"{t.slowest_s:>10.2f}{t.peak_mb:>10.0f}"
         )
     return "\n".join(lines)
 

@@ -7,10 +7,12 @@ files are opened for writing, renamed or removed, and which processes and connec
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
 import traceback
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +25,9 @@ from pipeline.errors import InputError, ResultsError, SourceError
 EXPECTED = (InputError, ResultsError, SourceError)
 MAX_SECONDS = 10.0
 MAX_GROWTH_MB = 1024.0
-MAX_MESSAGE_CHARACTERS = 100_000
+MAX_MESSAGE_CHARACTERS = 200_000
+# Control characters, halves of characters, and what turns the direction of reading.
+ODD_CATEGORIES = ("Cc", "Cs", "Cf")
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Events that change a file, and which of their arguments name it.
 CHANGES = {
@@ -38,16 +42,22 @@ CHANGES = {
     "os.chown": (0,),
     "os.utime": (0,),
 }
+# What differs from run to run though the failure is the same.
+NAMES_OF_ITS_OWN = re.compile(r"/tmp/fuzz-\w+|[0-9a-f]{32}|(?<=\.x\.)\d+")
 NEVER = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one input. failure: how the contract was broken; None: it was kept."""
+    """What came of one input. failure: how the contract was broken; None: it was kept.
+
+    was_taken: the input was not refused.
+    """
 
     failure: str | None
     seconds: float
     growth_mb: float
+    was_taken: bool = False
 
 
 class BrokenContractError(Exception):
@@ -79,10 +89,12 @@ def observed(run: Callable[[], object], allowed: Path | None = None) -> Outcome:
     before_mb, _ = _memory_mb(fresh_peak=True)
     started = time.perf_counter()
     failure: str | None = None
+    was_taken = False
     with _watching(allowed) as found:
         try:
             with _limited(MAX_SECONDS):
                 run()
+                was_taken = True
         except EXPECTED as error:
             failure = _unclear(error)
         except _Overdue:
@@ -95,9 +107,11 @@ def observed(run: Callable[[], object], allowed: Path | None = None) -> Outcome:
     growth_mb = max(_memory_mb()[1] - before_mb, 0.0)
     if failure is None and found:
         failure = found[0]
+    if failure is not None:
+        failure = NAMES_OF_ITS_OWN.sub("…", failure)
     if failure is None and growth_mb > MAX_GROWTH_MB:
         failure = f"took {growth_mb:.0f} MB"
-    return Outcome(failure, seconds, growth_mb)
+    return Outcome(failure, seconds, growth_mb, was_taken)
 
 
 def _unclear(error: Exception) -> str | None:
@@ -107,7 +121,7 @@ def _unclear(error: Exception) -> str | None:
         return f"{type(error).__name__} without a message"
     if len(text) > MAX_MESSAGE_CHARACTERS:
         return f"a message of {len(text)} characters"
-    odd = next((c for c in text if not c.isprintable() and c != "\n"), None)
+    odd = next((c for c in text if unicodedata.category(c) in ODD_CATEGORIES and c != "\n"), None)
     return None if odd is None else f"a message that holds {odd!r}"
 
 
@@ -166,14 +180,19 @@ def _noted(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open":
         path, _, flags = arguments
         if isinstance(flags, int) and flags & WRITE_FLAGS and isinstance(path, str | bytes):
-            _check(event, os.path.realpath(os.fsdecode(path)))
+            _check(event, _written(os.fsdecode(path), follows=not flags & os.O_NOFOLLOW))
     elif event in CHANGES:
         for index in CHANGES[event]:
             if isinstance(arguments[index], str | bytes | os.PathLike):
-                folder, name = os.path.split(os.fsdecode(arguments[index]))
-                _check(event, os.path.join(os.path.realpath(folder), name))
+                _check(event, _written(os.fsdecode(arguments[index]), follows=False))
     elif event in NEVER:
         _WATCH.found.append(f"{event} {arguments[:1]!r}")
+
+
+def _written(path: str, follows: bool) -> str:
+    """Return what a call changes: what a link leads to, or the link itself."""
+    folder, name = os.path.split(path)
+    return os.path.realpath(path) if follows else os.path.join(os.path.realpath(folder), name)
 
 
 def _check(event: str, path: str) -> None:

@@ -194,7 +194,7 @@ def csv_directories(draw: st.DrawFn) -> Case:
     """The published directory with values, rows, columns and files that do not belong."""
     files: dict[str, Content] = dict(PUBLISHED)
     for name in draw(st.lists(st.sampled_from(sorted(files)), min_size=1, max_size=2)):
-        content = files[name]
+        content = files.get(name)
         if not isinstance(content, bytes):
             continue
         way = draw(st.sampled_from(["cell", "cell", "cell", "text", "text", "special", "absent"]))
@@ -345,7 +345,7 @@ COMMANDS: Mapping[str, Sequence[Sequence[str]]] = {
     "status": (("--json",),),
     "report": (("--no-plots", "--out", "{}/out/page.html"), ("--no-plots", "--out", "{}/c.yaml/x")),
     "export": (("--to", "kubernetes"), ("--point", ""), ("--out", "{}/out/x"), ("--model", "$(x)")),
-    "calibrate": (("--out", "{}/out/k.yaml"), ("--out", "{}/absent/k.yaml"), ("--out", "/proc/x")),
+    "calibrate": (("--out", "{}/out/k.yaml"), ("--out", "{}/absent/k.yaml"), ("--out", "{}/out")),
 }
 ON_CONFIGS = ("solve", "frontier", "space", "sweep")
 

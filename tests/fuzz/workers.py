@@ -49,13 +49,17 @@ class Tally:
     slowest_s: float = 0.0
     peak_mb: float = 0.0
     failed: int = 0
+    taken: int = 0
+    slowest: Case | None = None
     failures: dict[str, Case] = field(default_factory=dict)
 
     def add(self, case: Case, outcome: Outcome) -> None:
         """Count one input."""
         self.inputs += 1
+        self.taken += outcome.was_taken
         self.seconds += outcome.seconds
-        self.slowest_s = max(self.slowest_s, outcome.seconds)
+        if outcome.seconds > self.slowest_s:
+            self.slowest, self.slowest_s = case, outcome.seconds
         self.peak_mb = max(self.peak_mb, outcome.growth_mb)
         if outcome.failure is not None:
             self.failed += 1
@@ -64,8 +68,10 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Add what another worker counted."""
         self.inputs += other.inputs
+        self.taken += other.taken
         self.seconds += other.seconds
-        self.slowest_s = max(self.slowest_s, other.slowest_s)
+        if other.slowest_s > self.slowest_s:
+            self.slowest, self.slowest_s = other.slowest, other.slowest_s
         self.peak_mb = max(self.peak_mb, other.peak_mb)
         self.failed += other.failed
         for failure, case in other.failures.items():
