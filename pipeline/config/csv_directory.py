@@ -25,7 +25,7 @@ NETWORK_FILE = "network_bandwidth.csv"
 PERCENTILE = "network_bandwidth_percentile_threshold"
 # Parameters and pool are short; a matrix is held as some forty bytes a number.
 MAX_TABLE_BYTES, MAX_ROWS = 1024**2, 1000
-MAX_MATRIX_BYTES, MAX_MATRIX_GPUS = 64 * 1024**2, 2000
+MAX_MATRIX_BYTES, MAX_MATRIX_GPUS = 64 * 1024**2, 1000
 
 # What the published system assumes where a parameter is absent.
 DEFAULTS: Mapping[FieldPath, Any] = {

@@ -10,7 +10,7 @@ from pipeline.config.document import Document
 from pipeline.errors import Fault, InputError, missing
 from pipeline.texts import TextError
 
-MAX_FILE_BYTES = 4 * 1024**2
+MAX_FILE_BYTES = 1024**2
 
 
 def read_text(path: Path, max_bytes: int = MAX_FILE_BYTES) -> str:

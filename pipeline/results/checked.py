@@ -20,8 +20,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pipeline.errors import Fault, ResultsError
 from pipeline.results.schema import METHODS, POINT_COLUMNS, SEGMENT_COLUMNS, STATUSES, Column
 
-MAX_ROWS = 10_000_000
-MAX_TABLE_BYTES = 2 * 1024**3
+# Each row has an id of its own, which no compression makes shorter than a byte.
+BYTES_PER_ROW, FEW_ROWS = 1, 10_000
+MAX_VALUES, MAX_TEXT_BYTES = 100_000_000, 512 * 1024**2
 # What a terminal would obey or show in another order than it stands there; line breaks are text.
 UNPRINTABLE = r"[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
 SWEPT_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_())
@@ -161,18 +162,46 @@ def check_folders(folders: Iterable[Path]) -> None:
             raise OSError(f"{folder.name} is a link to another folder")
 
 
-def read_bounded(source: Any, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a Parquet file that claims no more than could be held. Raises ArrowInvalid."""
-    with pq.ParquetFile(source) as file:
-        found = file.metadata
-        groups = range(found.num_row_groups)
-        claimed = sum(found.row_group(group).total_byte_size for group in groups)
-        if not 0 <= found.num_rows <= MAX_ROWS or not 0 <= claimed <= MAX_TABLE_BYTES:
-            raise pa.ArrowInvalid(f"claims {found.num_rows} rows and {claimed} bytes")
-        known = set(file.schema_arrow.names)
-        if absent := [name for name in columns or () if name not in known]:
+def read_bounded(file: pa.NativeFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file that holds no more than could be kept. Raises ArrowInvalid.
+
+    A few bytes can stand for any number of equal rows, and for any number of equal texts.
+    """
+    size = file.size()
+    with pq.ParquetFile(file) as parquet:
+        found, fields = parquet.metadata, parquet.schema_arrow
+        chunks = [
+            found.row_group(group).column(index)
+            for group in range(found.num_row_groups)
+            for index in range(found.num_columns)
+        ]
+        if not 0 <= found.num_rows <= max(size // BYTES_PER_ROW, FEW_ROWS):
+            raise pa.ArrowInvalid(f"claims {found.num_rows} rows in {size} bytes")
+        if sum(chunk.num_values for chunk in chunks) > MAX_VALUES:
+            raise pa.ArrowInvalid(f"claims more than {MAX_VALUES} values")
+        if absent := [name for name in columns or () if name not in fields.names]:
             raise pa.ArrowInvalid(f"lacks the columns {', '.join(absent)}")
-        return file.read(columns=None if columns is None else list(columns))
+    texts = [field.name for field in fields if pa.types.is_string(field.type)]
+    with pq.ParquetFile(file, read_dictionary=texts) as parquet:
+        table = parquet.read(columns=None if columns is None else list(columns))
+    return _spelt_out(table, fields)
+
+
+def _spelt_out(table: pa.Table, fields: pa.Schema) -> pa.Table:
+    """Write every text where it stands, once it is known how long they are together."""
+    coded = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
+    total = sum(
+        pc.sum(pc.binary_length(chunk.dictionary).take(chunk.indices)).as_py() or 0
+        for name in coded
+        for chunk in table[name].chunks
+    )
+    if total > MAX_TEXT_BYTES:
+        raise pa.ArrowInvalid(f"holds {total} bytes of text")
+    for name in coded:
+        index = table.schema.get_field_index(name)
+        column = table.column(index).cast(fields.field(name).type)
+        table = table.set_column(index, fields.field(name), column)
+    return table
 
 
 def check_part(table: pa.Table, file: object) -> None:
@@ -202,11 +231,17 @@ def _alike(one: pa.DataType, other: pa.DataType) -> bool:
     return bool(one == other)
 
 
-def check_complete(table: pa.Table, columns: Sequence[Column], file: object) -> None:
-    """Raise ResultsError where a table lacks one of its columns."""
-    absent = [column.name for column in columns if column.name not in table.schema.names]
-    if absent:
-        raise ResultsError(f"{file}: lacks the columns {', '.join(absent)}")
+def completed(table: pa.Table, columns: Sequence[Column], file: object) -> pa.Table:
+    """Return a table with all of its columns; those that came with a later version hold nulls.
+
+    Raises ResultsError where a column is absent that cannot be null.
+    """
+    absent = [column for column in columns if column.name not in table.schema.names]
+    if needed := [column.name for column in absent if not column.nullable]:
+        raise ResultsError(f"{file}: lacks the columns {', '.join(needed)}")
+    for column in absent:
+        table = table.append_column(column.field(), pa.nulls(table.num_rows, column.type))
+    return table
 
 
 KNOWN: Mapping[str, Sequence[str]] = {"status": STATUSES, "method": METHODS}

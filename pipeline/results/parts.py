@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import ResultsError
-from pipeline.results.checked import check_complete, check_part, check_plain, read_bounded
+from pipeline.results.checked import check_part, check_plain, completed, read_bounded
 from pipeline.results.schema import (
     POINT_COLUMNS,
     SCHEMA_VERSION,
@@ -60,16 +60,13 @@ def read_parts(directory: Path, files: Sequence[Path]) -> Tables:
     Raises FileNotFoundError where one of them was merged away meanwhile, ResultsError where one
     cannot be read.
     """
-    points = [read_part(file) for file in files]
-    for table, file in zip(points, files, strict=True):
-        check_complete(table, POINT_COLUMNS, file)
+    points = [completed(read_part(file), POINT_COLUMNS, file) for file in files]
     latest = _latest_parts(points)
     segments = []
     for index, file in enumerate(files):
         beside = directory / SEGMENTS / file.name
         if beside.exists():
-            table = read_part(beside)
-            check_complete(table, SEGMENT_COLUMNS, beside)
+            table = completed(read_part(beside), SEGMENT_COLUMNS, beside)
             ids = [base_id(point_id) for point_id in table["point_id"].to_pylist()]
             # Segments of no point at all stay, for the verification to find.
             segments.append(_filtered(table, [latest.get(i, index) == index for i in ids]))
@@ -87,7 +84,8 @@ def read_part(file: Path, columns: list[str] | None = None) -> pa.Table:
     """Read a part file. Raises ResultsError where it is none, FileNotFoundError if it is gone."""
     try:
         check_plain(file)
-        table = read_bounded(file, columns)
+        with pa.OSFile(str(file)) as opened:
+            table = read_bounded(opened, columns)
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:

@@ -48,8 +48,8 @@ __all__ = ["Store", "now", "part_files", "read_part", "read_run", "read_tables"]
 RUN_FILE = "run.json"
 # So many parts of one tier become one part of the next: few files, each row rewritten seldom.
 PARTS_PER_TIER = 64
-# A config with the largest matrix that is taken fills half of it.
-MAX_RUN_BYTES = 256 * 1024**2
+# A config with the largest matrix that is taken fills a third of it.
+MAX_RUN_BYTES = 64 * 1024**2
 
 
 class Store:

@@ -18,7 +18,7 @@ from pipeline.roofline.constants import CONSTANT_NAMES, LEVELS, ConstantTable, E
 from pipeline.texts import TextError, parse_yaml, read_text
 
 FORMAT = "roofline-constants/1"
-MAX_FILE_BYTES = 4 * 1024**2
+MAX_FILE_BYTES = 1024**2
 
 
 class _Strict(BaseModel):

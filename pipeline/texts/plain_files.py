@@ -26,12 +26,13 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
         # Opening a pipe would wait for somebody to write to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
-            mode = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(mode):
+            found = os.fstat(descriptor)
+            if stat.S_ISDIR(found.st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            if not stat.S_ISREG(mode):
+            if not stat.S_ISREG(found.st_mode):
                 raise TextError("is no plain file")
-            content = stream.read(max_bytes + 1)
+            # What the system makes up while it is read, as in /proc, has no size of its own.
+            content = stream.read(max_bytes + 1) if found.st_size <= max_bytes else b""
     except FileNotFoundError:
         raise TextError("does not exist") from None
     except (OSError, ValueError) as error:
@@ -39,7 +40,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
             raise
         reason = getattr(error, "strerror", None) or error
         raise TextError(f"cannot be read: {reason}") from None
-    if len(content) > max_bytes:
+    if max(found.st_size, len(content)) > max_bytes:
         raise TextError(f"is larger than {max_bytes} bytes")
     return content
 

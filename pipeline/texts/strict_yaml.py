@@ -11,7 +11,7 @@ from pipeline.texts.plain_data import MAX_DEPTH, MAX_DIGITS, check_plain, too_de
 from pipeline.texts.plain_files import TextError
 
 # A value takes the parser some 35 µs and a kilobyte.
-MAX_VALUES = 100_000
+MAX_VALUES = 50_000
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -269,6 +269,9 @@ def text_cases() -> st.SearchStrategy[Case]:
     return st.lists(longer, min_size=1, max_size=3).map(lambda t: Case("small_texts", {}, tuple(t)))
 
 
+ENDS = ("1", "2", "1e9", "1e-9", "0.5", "1024", "1000000000", "1e12", "0", "decode", "T4", "fp8")
+
+
 @st.composite
 def measurement_cases(draw: st.DrawFn, target: str = "measurement_file") -> Case:
     """Measurement tables with cells, columns and rows that do not belong."""
@@ -276,8 +279,8 @@ def measurement_cases(draw: st.DrawFn, target: str = "measurement_file") -> Case
     template = draw(st.sampled_from([ROW, ROW, ROW, BLOCK_ROW]))
     for number in range(draw(st.integers(1, 4))):
         row = dict(template, source=f"lab{number % 2}")
-        for name in draw(st.lists(st.sampled_from(sorted(row)), max_size=2)):
-            row[name] = draw(scalars.map(str))
+        for name in draw(st.lists(st.sampled_from(sorted(row)), max_size=1)):
+            row[name] = draw(st.sampled_from(ENDS) if draw(st.integers(0, 2)) else scalars.map(str))
         rows.append(row)
     lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
     content = "\n".join(lines).encode("utf-8", "replace") + b"\n"

@@ -98,7 +98,8 @@ def _displace(draw: st.DrawFn, files: dict[str, Content]) -> None:
     table = draw(st.sampled_from(["run/points", "run/segments"]))
     for name in [f for f in files if f.startswith(f"{table}/")]:
         del files[name]
-    files[table] = draw(st.sampled_from([Special("link", "../elsewhere"), b"", Special("fifo")]))
+    others: list[Content] = [Special("link", "../elsewhere"), b"", Special("fifo")]
+    files[table] = draw(st.sampled_from(others))
 
 
 def _locks() -> st.SearchStrategy[Content]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -108,9 +109,7 @@ def solved(folder: Path, arguments: Sequence[str]) -> None:
 
 def measurement_file(folder: Path, _arguments: Sequence[str]) -> None:
     """Measurements as CSV, read as throughput and as cache blocks."""
-    for read in (read_measurements, read_kv_blocks):
-        with suppress(*EXPECTED):
-            read(folder / "m.csv")
+    _each([read_measurements, read_kv_blocks], folder / "m.csv")
 
 
 def calibration(folder: Path, _arguments: Sequence[str]) -> None:
@@ -128,14 +127,20 @@ def constants_file(folder: Path, _arguments: Sequence[str]) -> None:
 def results_folder(folder: Path, arguments: Sequence[str]) -> None:
     """A results folder through all that reads one; what one refuses the next must stand too."""
     run = folder / "run"
-    for read in (_status, _compared, _audited, _reported):
-        with suppress(*EXPECTED):
-            read(run)
-    with suppress(*EXPECTED):
-        launch = launch_of(load(run), arguments[0] if arguments else None)
-        if isinstance(launch, Launch):
-            for write in EXPORTS.values():
-                write(launch)
+    exported = partial(_exported, point=arguments[0] if arguments else None)
+    _each([_status, _compared, _audited, _reported, exported], run)
+
+
+def _each(reads: Sequence[Callable[[Path], object]], path: Path) -> None:
+    """Run every reader on a path, and raise the first error of the tree only then."""
+    refused: list[Exception] = []
+    for read in reads:
+        try:
+            read(path)
+        except EXPECTED as error:
+            refused.append(error)
+    if len(refused) == len(reads):
+        raise refused[0]
 
 
 def _status(run: Path) -> None:
@@ -147,6 +152,13 @@ def _compared(run: Path) -> None:
     json.dumps(comparison_json(results), default=str)
     json.dumps(run_to_run_json([results, results]), default=str)
     _draw(comparison_view(results))
+
+
+def _exported(run: Path, point: str | None) -> None:
+    launch = launch_of(load(run), point)
+    if isinstance(launch, Launch):
+        for write in EXPORTS.values():
+            write(launch)
 
 
 def _audited(run: Path) -> None:
