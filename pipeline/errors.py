@@ -13,6 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+MAX_FAULTS_TOLD = 100
+MAX_LINE_CHARACTERS = 1000
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -28,8 +31,7 @@ class Fault:
         where = f"{self.file}: {self.field}: {self.reason}"
         if not self.shows_value:
             return where
-        text = repr(self.value)
-        return f"{where} (got {text if len(text) <= 80 else text[:77] + '...'})"
+        return f"{where} (got {shown(self.value)})"
 
 
 def missing(file: str, field: str, reason: str) -> Fault:
@@ -37,8 +39,43 @@ def missing(file: str, field: str, reason: str) -> Fault:
     return Fault(file, field, reason, shows_value=False)
 
 
+def printable(text: str) -> str:
+    """Return a text that no terminal takes for a command: what does not print is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shown(value: Any) -> str:
+    """Write a value as Python would, cut off where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than some thousand digits
+        return "a number too long to write"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _told(text: str) -> str:
+    """Return the lines of a message as a user gets to see them: printable, and not without end."""
+    lines = text.split("\n")
+    told = [printable(line) for line in lines[:MAX_FAULTS_TOLD]]
+    told = [line if len(line) <= MAX_LINE_CHARACTERS else _cut(line) for line in told]
+    if len(lines) > len(told):
+        told.append(f"… and {len(lines) - len(told)} more")
+    return "\n".join(told)
+
+
+def _cut(line: str) -> str:
+    """Leave out the middle of a line: its start says where, its end what stood there."""
+    half = MAX_LINE_CHARACTERS // 2
+    return f"{line[:half]} … {line[-half:]}"
+
+
 class PlacementError(Exception):
     """Base of every error that this package raises on purpose."""
+
+    def __str__(self) -> str:
+        return _told(super().__str__())
 
 
 class InputError(PlacementError):
@@ -50,7 +87,7 @@ class InputError(PlacementError):
         super().__init__(self.faults)
 
     def __str__(self) -> str:
-        return "\n".join(str(fault) for fault in self.faults)
+        return _told("\n".join(str(fault).replace("\n", "\\n") for fault in self.faults))
 
 
 class SourceError(PlacementError):

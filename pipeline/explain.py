@@ -98,6 +98,8 @@ def explain(curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
 
 def improvement_percent(placement: Placement, other: Placement, by_price: bool) -> float:
     """Return how much better another placement is, in percent; negative where it is worse."""
+    if by_price and not placement.usd_per_token:
+        return 0.0  # nothing is cheaper than what costs nothing
     if by_price:
         return 100 * (1 - other.usd_per_token / placement.usd_per_token)
     return 100 * (other.tokens_per_s / placement.tokens_per_s - 1)

@@ -15,9 +15,10 @@ from typing import Any
 import yaml
 
 from pipeline.compare import Comparison, advise
+from pipeline.compare.comparable import check_comparable
 from pipeline.compare.tables import percent_above
 from pipeline.config.load import stored_config
-from pipeline.errors import Fault, InputError, missing
+from pipeline.errors import Fault, InputError, ResultsError, missing
 from pipeline.instance import Instance
 from pipeline.results.frames import Results, records
 from pipeline.words import per_million, signed_percent
@@ -95,7 +96,10 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
     there or has no placement.
     """
     row = _row(results, point)
+    check_comparable(results)
     stages = records(results.placement(row["point_id"]))
+    if not stages:
+        raise ResultsError(f"{results.directory}: point {row['point_id']}: has no segments")
     instance = _instance(results, row)
     reason = why_not(stages, instance)
     if reason:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from pydantic_core import ErrorDetails
 
+from pipeline.errors import Fault
+
 _PLAIN: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
@@ -28,6 +30,7 @@ _PLAIN: Mapping[str, str] = {
     "literal_error": "must be one of {expected}",
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
+    "too_long": "must hold at most {max_length}",
 }
 
 
@@ -44,4 +47,4 @@ def reason(detail: ErrorDetails) -> str:
 def told(file: str, detail: ErrorDetails) -> str:
     """Write a fault of a file as `file: field: reason (got value)`."""
     field = ".".join(str(part) for part in detail["loc"]) or "file"
-    return f"{file}: {field}: {reason(detail)} (got {detail['input']!r:.80})"
+    return str(Fault(file, field, reason(detail), detail["input"]))

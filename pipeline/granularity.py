@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+MAX_SIZE = 10_000
+"""Layers of the deepest model, so that no segment can be larger."""
+# All sizes from 1 to 10,000, joined by +, are shorter than this.
+MAX_TEXT_CHARACTERS = 60_000
+
 PRESETS: Mapping[str, tuple[int, ...] | None] = {
     "coarsest": (1, 10, 20, 40),
     "coarse": (1, 5, 10, 20, 30, 40),
@@ -30,6 +35,8 @@ def parse_granularity(text: str) -> tuple[int, ...] | None:
     """
     if text in PRESETS:
         return PRESETS[text]
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise ValueError(f"must have at most {MAX_TEXT_CHARACTERS} characters")
     try:
         sizes = tuple(sorted({int(part) for part in text.split("+")}))
     except ValueError:
@@ -37,6 +44,8 @@ def parse_granularity(text: str) -> tuple[int, ...] | None:
         raise ValueError(f"must be one of {names}, or sizes joined by + as 5+10+40") from None
     if sizes[0] < 1:
         raise ValueError("must have sizes of at least 1")
+    if sizes[-1] > MAX_SIZE:
+        raise ValueError(f"must have sizes of at most {MAX_SIZE}")
     return sizes
 
 

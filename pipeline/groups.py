@@ -15,12 +15,15 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
+from pipeline.errors import InputError, missing
 from pipeline.instance import Instance
 from pipeline.network import Network
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+MAX_CLASSES = 4096
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,15 @@ class GroupClasses:
         It numbers the GPUs of every type from 0 and takes equal numbers for the same GPU, so that
         groups of different types overlap as well.
         """
-        blocks = self._blocks_by_position()
+        degrees = {c.degree for c in self.classes}
         pairs = np.zeros((len(self), len(self)), dtype=np.int64)
-        for degree, outer in blocks.items():
-            for smaller, inner in blocks.items():
+        for degree in degrees:
+            outer = self._blocks_by_position(degree, degree)
+            for smaller in degrees:
                 if smaller <= degree:
-                    shared = outer.T @ _sum_runs(inner, degree // smaller, len(outer))
+                    inner = self._blocks_by_position(smaller, degree)
+                    length = min(outer.shape[0], inner.shape[0])
+                    shared = (outer[:length].T @ inner[:length]).toarray()
                     pairs += shared if smaller == degree else shared + shared.T
         return pairs
 
@@ -102,38 +108,25 @@ class GroupClasses:
         """Count the groups of each class."""
         return np.array([len(c.first_gpu_ids) for c in self.classes], dtype=np.int64)
 
-    def _blocks_by_position(self) -> dict[int, IntArray]:
-        """Lay out the blocks of each degree: shape (position, class), counts.
+    def _blocks_by_position(self, degree: int, width: int) -> csr_array:
+        """Count the blocks of a degree by where they lie: shape (position, class).
 
-        The position of a block [q·d, (q+1)·d) of its type is q.
+        The position of a block of its type's GPUs from f on, in blocks of `width`, is ⌊f/width⌋.
+        Few entries of it are not 0: a block lies in one place.
         """
-        positions = {
-            index: (np.array(c.first_gpu_ids) - self.type_first_ids[c.gpu]) // c.degree
-            for index, c in enumerate(self.classes)
-        }
-        blocks: dict[int, IntArray] = {}
-        for degree in {c.degree for c in self.classes}:
-            own = {i: q for i, q in positions.items() if self.classes[i].degree == degree}
-            length = 1 + max(int(q.max()) for q in own.values())
-            blocks[degree] = np.zeros((length, len(self)), dtype=np.int64)
-            for index, q in own.items():
-                blocks[degree][q, index] = 1
-        return blocks
-
-
-def _sum_runs(array: IntArray, run: int, length: int) -> IntArray:
-    """Sum every `run` consecutive entries along the first axis; pad or cut to `length` sums."""
-    padded = np.zeros((run * length, array.shape[1]), dtype=array.dtype)
-    kept = min(len(array), len(padded))
-    padded[:kept] = array[:kept]
-    sums: IntArray = padded.reshape(length, run, array.shape[1]).sum(axis=1)
-    return sums
+        own = [(index, c) for index, c in enumerate(self.classes) if c.degree == degree]
+        places = [(np.array(c.first_gpu_ids) - self.type_first_ids[c.gpu]) // width for _, c in own]
+        rows = np.concatenate(places)
+        columns = np.repeat([index for index, _ in own], [len(q) for q in places])
+        ones = np.ones(len(rows), dtype=np.int64)
+        return csr_array((ones, (rows, columns)), shape=(1 + int(rows.max()), len(self)))
 
 
 def group_classes(instance: Instance, by_network: bool = True) -> GroupClasses:
     """Gather the groups of every type and degree into classes.
 
     by_network: tell groups apart by the zones of their GPUs; else by type and degree alone.
+    Raises InputError where there are more classes than can be held in pairs.
     """
     zone_of = instance.network.zone_of
     members: dict[tuple[int, int, tuple[int, ...]], list[int]] = {}
@@ -142,6 +135,9 @@ def group_classes(instance: Instance, by_network: bool = True) -> GroupClasses:
             for first in range(base, base + instance.pool[gpu].count - degree + 1, degree):
                 key = (gpu, degree, zone_of[first : first + degree] if by_network else ())
                 members.setdefault(key, []).append(first)
+    if len(members) > MAX_CLASSES:
+        reason = f"makes {len(members)} kinds of TP groups, but may make at most {MAX_CLASSES}"
+        raise InputError([missing(instance.name, "network", reason)])
     keys = sorted(members)
     classes = tuple(GroupClass(*key, tuple(members[key])) for key in keys)
     return GroupClasses(classes, _contained(instance, classes), instance.first_gpu_ids)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -21,15 +23,21 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from pipeline.catalogue import CatalogueError, Gpu, compute_types, find_engine, find_gpu
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, shown
 from pipeline.fault_words import reason
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
+from pipeline.texts import TextError, read_text
 
 Row = TypeVar("Row", bound=BaseModel)
 Hardware = Mapping[str, Gpu]
 NONE: Hardware = {}
+MAX_FILE_BYTES, MAX_ROWS = 64 * 1024**2, 100_000
+# Nothing measured is outside these; arithmetic with what is would end in 0 or infinity.
+Whole = Annotated[int, Field(gt=0, le=1_000_000_000)]
+Measured = Annotated[float, Field(ge=1e-9, le=1e12)]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class MeasurementError(SourceError, ValueError):
@@ -64,18 +72,18 @@ class _Shape(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
-    source: str = Field(min_length=1)
-    gpu: str
-    model: str = Field(min_length=1)
-    d_model: int = Field(gt=0)
-    n_heads: int = Field(gt=0)
-    n_kv_heads: int = Field(gt=0)
-    head_dim: int | None = Field(None, gt=0, validate_default=True)
-    d_ff: int = Field(gt=0)
-    dtype_bytes: float = Field(gt=0, le=4)
-    kv_bytes: float = Field(2.0, gt=0, le=4)
-    mem_frac: float = Field(0.9, gt=0, le=1)
-    tp: float = Field(ge=1)
+    source: Label
+    gpu: Label
+    model: Label
+    d_model: Whole
+    n_heads: Whole
+    n_kv_heads: Whole
+    head_dim: Whole | None = Field(None, validate_default=True)
+    d_ff: Whole
+    dtype_bytes: float = Field(ge=1e-9, le=4)
+    kv_bytes: float = Field(2.0, ge=1e-9, le=4)
+    mem_frac: float = Field(0.9, ge=1e-9, le=1)
+    tp: float = Field(ge=1, le=1024)
 
     @model_validator(mode="before")
     @classmethod
@@ -111,19 +119,19 @@ class _Shape(BaseModel):
 
 
 class _Throughput(_Shape):
-    gpu_mem_gb: float | None = Field(None, gt=0)
-    num_layers: int = Field(gt=0)
-    measured_layers: int | None = Field(None, gt=0)
+    gpu_mem_gb: Measured | None = None
+    num_layers: Whole
+    measured_layers: Whole | None = None
     gated_ffn: int = Field(1, ge=0, le=1)
-    vocab: int = Field(gt=0)
+    vocab: Whole
     compute_dtype: str = "fp16"
-    pp: int = Field(1, ge=1)
-    batch_or_concurrency: float = Field(gt=0)
-    input_len: float = Field(gt=0)
-    output_len: float = Field(ge=0)
+    pp: int = Field(1, ge=1, le=1024)
+    batch_or_concurrency: Measured
+    input_len: Measured
+    output_len: float = Field(ge=0, le=1e12)
     phase: str
-    runtime: str
-    tokens_per_s_total: float = Field(gt=0)
+    runtime: Label
+    tokens_per_s_total: Measured
 
     @field_validator("phase")
     @classmethod
@@ -146,10 +154,10 @@ class _Throughput(_Shape):
 
 
 class _Blocks(_Shape):
-    gpu_mem_mib: float = Field(gt=0)
-    layers_on_stage: int = Field(gt=0)
-    kv_blocks: float = Field(gt=0)
-    block_tokens: float = Field(gt=0)
+    gpu_mem_mib: Measured
+    layers_on_stage: Whole
+    kv_blocks: Measured
+    block_tokens: Measured
 
 
 def _looked_up(find: Callable[[str], object], value: str) -> str:
@@ -164,10 +172,12 @@ def _looked_up(find: Callable[[str], object], value: str) -> str:
 def _rows(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file; raises MeasurementError when it cannot be read as one."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            rows, columns = list(reader), list(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_text(path, MAX_FILE_BYTES)
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        rows, columns = list(islice(reader, MAX_ROWS + 1)), list(reader.fieldnames or ())
+    except TextError as error:
+        raise MeasurementError([f"{path.name}: file: {error}"]) from error
+    except csv.Error as error:
         raise MeasurementError([f"{path.name}: file: cannot be read (got {error})"]) from error
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
@@ -177,6 +187,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
         raise MeasurementError([f"{path.name}: line 1: {told} (got {columns[0]!r:.60})"])
     if not rows:
         raise MeasurementError([f"{path.name}: file: holds no rows (got nothing)"])
+    if len(rows) > MAX_ROWS:
+        raise MeasurementError([f"{path.name}: file: holds more than {MAX_ROWS} rows"])
     uneven = [number for number, row in enumerate(rows, start=2) if _is_uneven(row)]
     if uneven:
         told = f"must have as many cells as the header, {len(columns)}"
@@ -224,7 +236,7 @@ def _checked(path: Path, model: type[Row], hardware: Hardware) -> list[Row]:
 
 def _told(fault: ErrorDetails) -> tuple[str, str]:
     """Name the column of a fault and say what is wrong with its value."""
-    return str(fault["loc"][0]), f"{reason(fault)} (got {fault['input']!r:.80})"
+    return str(fault["loc"][0]), f"{reason(fault)} (got {shown(fault['input'])})"
 
 
 def _where(lines: Sequence[int], most: int = 3) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeline.errors import SourceError
+from pipeline.errors import Fault, SourceError
 from pipeline.model_shape import ModelShape
 
 Fields = Mapping[str, Any]
@@ -99,6 +99,7 @@ _COUNTS = (
     "max_window_layers",
 )
 _MAY_BE_ZERO = _COUNTS[4:]
+_MOST = 1_000_000_000
 
 
 def text_fields(config: Fields) -> dict[str, Any]:
@@ -205,11 +206,11 @@ def _faults(name: str, text: Fields) -> list[str]:
     """Every fault of a config: `name: field: reason (got value)`."""
     faults = [f"{name}: {key}: is required (got nothing)" for key in _REQUIRED if key not in text]
     for key in (*_REQUIRED, *_COUNTS):
-        value = text.get(key)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-            continue
-        if not (value == 0 and key in _MAY_BE_ZERO):
-            faults.append(f"{name}: {key}: must be a positive whole number (got {value!r})")
+        value, least = text.get(key), 0 if key in _MAY_BE_ZERO else 1
+        if value is not None and not (type(value) is int and value >= least):
+            faults.append(str(Fault(name, key, "must be a positive whole number", value)))
+        elif value is not None and value > _MOST:
+            faults.append(str(Fault(name, key, f"must be at most {_MOST}", value)))
     return faults or _contradictions(name, text)
 
 

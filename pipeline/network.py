@@ -17,6 +17,17 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
+MAX_ZONES = 1000
+"""Zones of the most varied network: what is held for every pair of groups has its square."""
+
+
+class TooManyZonesError(ValueError):
+    """A network with more kinds of GPUs than can be told apart."""
+
+    def __init__(self) -> None:
+        super().__init__(f"may tell at most {MAX_ZONES} kinds of GPUs apart by their links")
+
+
 @dataclass(frozen=True)
 class Override:
     """One bandwidth, GB/s, for the links inside a set of GPU ids, or between two sets."""
@@ -24,16 +35,6 @@ class Override:
     gpus: frozenset[int]
     to: frozenset[int] | None
     gb_per_s: float
-
-    def applies(self, one: int, other: int) -> bool:
-        """Tell whether the link from GPU `one` to GPU `other` is among those overridden."""
-        if self.to is None:
-            return one in self.gpus and other in self.gpus
-        return (one in self.gpus and other in self.to) or (one in self.to and other in self.gpus)
-
-    def signature(self, gpu: int) -> tuple[bool, bool]:
-        """Say on which sides of the override a GPU stands."""
-        return gpu in self.gpus, self.to is not None and gpu in self.to
 
 
 @dataclass(frozen=True)
@@ -71,22 +72,37 @@ class Network:
 def uniform_network(
     num_gpus: int, gb_per_s: float, overrides: Sequence[Override] = (), percentile: float = 0.0
 ) -> Network:
-    """Build a network with one bandwidth and exceptions; where two apply, the later one holds."""
-    signatures = [tuple(o.signature(gpu) for o in overrides) for gpu in range(num_gpus)]
-    zone_of, members = _number_by_first_appearance(signatures)
+    """Build a network with one bandwidth and exceptions; where two apply, the later one holds.
 
-    def link(one: int, other: int) -> float:
-        return next((o.gb_per_s for o in reversed(overrides) if o.applies(one, other)), gb_per_s)
+    Raises TooManyZonesError.
+    """
+    zone_of, members = _number_by_first_appearance(_signatures(num_gpus, overrides))
+    if len(members) > MAX_ZONES:
+        raise TooManyZonesError
+    rows = np.full((len(members), len(members)), gb_per_s)
+    zone_at = {gpu: zone for zone, gpu in enumerate(members)}
+    for override in overrides:
+        sides = [override.gpus, override.gpus if override.to is None else override.to]
+        one, other = ([zone_at[gpu] for gpu in side if gpu in zone_at] for side in sides)
+        rows[np.ix_(one, other)] = rows[np.ix_(other, one)] = override.gb_per_s
+    return Network(zone_of, tuple(map(tuple, rows.tolist())), percentile)
 
-    rows = tuple(tuple(link(one, other) for other in members) for one in members)
-    return Network(zone_of, rows, percentile)
+
+def _signatures(num_gpus: int, overrides: Sequence[Override]) -> list[tuple[int, ...]]:
+    """Return for every GPU the sides of overrides on which it stands, two numbers for each."""
+    sides: list[list[int]] = [[] for _ in range(num_gpus)]
+    for index, override in enumerate(overrides):
+        for side, gpus in enumerate((override.gpus, override.to or ())):
+            for gpu in gpus:
+                sides[gpu].append(2 * index + side)
+    return list(map(tuple, sides))
 
 
 def matrix_network(matrix: Sequence[Sequence[float]], percentile: float = 0.0) -> Network:
     """Build a network from a square matrix of bandwidths, GB/s; its diagonal is not read.
 
     Two GPUs share a zone when exchanging them leaves the matrix as it is, so the answer does not
-    depend on the merging.
+    depend on the merging. Raises TooManyZonesError.
     """
     full = np.array(matrix, dtype=np.float64)
     np.fill_diagonal(full, 0.0)
@@ -101,6 +117,8 @@ def matrix_network(matrix: Sequence[Sequence[float]], percentile: float = 0.0) -
         zone = next((z for z in alike if _exchangeable(full, members[z], gpu)), None)
         if zone is None:
             zone = len(members)
+            if zone == MAX_ZONES:
+                raise TooManyZonesError
             alike.append(zone)
             members.append(gpu)
             inner.append(0.0)

@@ -17,7 +17,7 @@ from pipeline.run import PointRows, ballpark_usd_per_hour, run_point
 from pipeline.sweep import count_problems, points, problems
 
 # A sample is cut off here; what is not solved by then makes the estimate a lower bound.
-SAMPLE_LIMIT_S = 10.0
+SAMPLE_LIMIT_S, SAMPLES_LIMIT_S = 10.0, 60.0
 # What a task costs beside its point: Ray's own time, and the driver's.
 SECONDS_PER_TASK = 0.005
 SECONDS_TO_START = 5.0
@@ -72,7 +72,11 @@ def plan(
     for point in points(loaded.config, problem, ballpark_usd_per_hour):
         by_kind.setdefault((point.method, point.granularity), []).append(point)
     count = count_problems(loaded)
-    lines = tuple(_line(problem, kind, of_kind, count, solve) for kind, of_kind in by_kind.items())
+    until = time.perf_counter() + SAMPLES_LIMIT_S
+    lines = tuple(
+        _line(_bounded(problem, until), kind, of_kind, count, solve)
+        for kind, of_kind in by_kind.items()
+    )
     swept = {name: len(values) for name, values in loaded.config.sweep.over.items()}
     return Plan(lines, count, swept, cpus)
 
@@ -84,13 +88,18 @@ def _line(
     num_problems: int,
     solve: Callable[[Problem, Point], PointRows],
 ) -> PlanLine:
-    limit_s = min(problem.settings.time_limit_s, SAMPLE_LIMIT_S)
-    bounded = replace(problem, settings=replace(problem.settings, time_limit_s=limit_s))
     started = time.perf_counter()
-    rows = solve(bounded, of_kind[len(of_kind) // 2])
+    rows = solve(problem, of_kind[len(of_kind) // 2])
     seconds = time.perf_counter() - started
     cut_off = _statuses(rows.points) & {"time_limit", "error"}
     return PlanLine(*kind, len(of_kind) * num_problems, seconds, bool(cut_off))
+
+
+def _bounded(problem: Problem, until: float) -> Problem:
+    """Return a problem with no more time than a sample may take, and none after `until`."""
+    left_s = max(until - time.perf_counter(), 0.0)
+    limit_s = min(problem.settings.time_limit_s, SAMPLE_LIMIT_S, left_s)
+    return replace(problem, settings=replace(problem.settings, time_limit_s=limit_s))
 
 
 def _statuses(rows: Iterable[Any]) -> set[str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pyomo.environ as pyo
 
 from pipeline.cheapest import Effort
+from pipeline.errors import InputError, missing
 from pipeline.formulation import pairwise
 from pipeline.formulation.pairwise import Connection, PairwiseProblem, Segment, Weights
 from pipeline.granularity import Granularity
@@ -19,8 +20,12 @@ from pipeline.links import Links, stage_links
 from pipeline.methods import RELATIVE_TOLERANCE, Answer, AnswerStatus
 from pipeline.options import Option, stage_options
 from pipeline.placement import SECONDS_PER_HOUR, ChosenGroup, Placement, place
+from pipeline.search_space import search_space
 from pipeline.settings import SolverSettings
 from pipeline.solver import Solution, SolveStatus, solve
+
+# Python objects are made for each: the reference instance at six sizes has 131,206.
+MAX_BINARIES = 300_000
 
 
 class PublishedSearch:
@@ -34,6 +39,7 @@ class PublishedSearch:
         self.links = stage_links(instance, self.options)
         self.effort = Effort()
         self._settings = settings
+        _check_size(instance, self.options, self.links)
         self._deadline = time.monotonic() + settings.time_limit_s
         self.problem = pairwise_problem(instance, self.options, self.links)
 
@@ -110,6 +116,15 @@ class PublishedSearch:
         first_ids = [s.gpu_ids[0] for s in segments]
         groups = self.links.groups
         return place(self.instance, groups, self.options, chosen, self.links, first_ids)
+
+
+def _check_size(instance: Instance, options: Sequence[Option], links: Links) -> None:
+    """Raise InputError where the model would be too large to build."""
+    space = search_space(instance, links.groups, options)
+    binaries = space.segments + space.disjoint_connections
+    if binaries > MAX_BINARIES:
+        reason = f"pairwise would need {binaries} binaries, and may have {MAX_BINARIES}"
+        raise InputError([missing(instance.name, "solver.formulation", f"{reason}; use compact")])
 
 
 def pairwise_problem(

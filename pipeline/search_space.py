@@ -124,12 +124,15 @@ def _sizes_by_class(groups: GroupClasses, options: Sequence[Option]) -> list[lis
 def _follow_counts(num_layers: int, groups: GroupClasses, options: Sequence[Option]) -> IntArray:
     """Count, for two given groups, the segment pairs of which one follows the other.
 
-    Σ over sizes j, k with j+k ≤ L of L−j−k+1 start layers; shape (classes, classes).
+    Σ over sizes j, k with j+k ≤ L of L−j−k+1 start layers; shape (classes, classes). The inner sum,
+    over k for L−j layers, is the sum of sums of the sizes that there are up to L−j.
     """
-    has_size = np.zeros((len(groups), num_layers + 1), dtype=np.int64)
-    for row, of_class in enumerate(_sizes_by_class(groups, options)):
-        has_size[row, of_class] = 1
-    size = np.arange(num_layers + 1)
-    starts = np.maximum(num_layers - np.add.outer(size, size) + 1, 0)
-    pairs: IntArray = has_size @ starts @ has_size.T
-    return pairs
+    kinds = list(dict.fromkeys((c.gpu, c.degree) for c in groups))
+    number = {kind: index for index, kind in enumerate(kinds)}
+    has_size = np.zeros((len(kinds), num_layers + 1), dtype=np.int64)
+    for group_class, sizes in zip(groups, _sizes_by_class(groups, options), strict=True):
+        has_size[number[group_class.gpu, group_class.degree], sizes] = 1
+    followers = has_size.cumsum(axis=1).cumsum(axis=1)
+    pairs: IntArray = has_size @ followers[:, ::-1].T
+    kind_of = [number[c.gpu, c.degree] for c in groups]
+    return pairs[np.ix_(kind_of, kind_of)]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import socket
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from pipeline.baseline import baseline_tries
-from pipeline.budgets import PRESETS, budgets_usd_per_hour, needs_ballpark
+from pipeline.budgets import budgets_usd_per_hour, needs_ballpark
 from pipeline.config import Config, LoadedConfig
+from pipeline.config.counts import num_points, num_problems
 from pipeline.errors import Fault, InputError
 from pipeline.points import Point, Problem, Scales, digest, make_point
 from pipeline.results.schema import SCHEMA_VERSION
@@ -20,6 +20,9 @@ from pipeline.roofline.constant_files import shipped_table, table_of
 from pipeline.roofline.constants import ConstantTable
 from pipeline.settings import SolverSettings
 from pipeline.versions import package_versions
+
+# One takes a third of a millisecond.
+MAX_COMBINATIONS_CHECKED = 10_000
 
 Ballpark = Callable[[Problem], float | None]
 
@@ -71,14 +74,15 @@ def missing_tasks(
 def check_combinations(loaded: LoadedConfig, most: int = 10) -> None:
     """Raise InputError where values of swept fields do not go together, with up to `most` faults.
 
-    Each value by itself was checked when the config was loaded. A combination takes a fraction
-    of a millisecond, far less than its points will.
+    Each value by itself was checked when the config was loaded. Of more combinations than can be
+    looked at in a few seconds an even selection is; the others are met as the sweep comes to them.
     """
     over = loaded.config.sweep.over
     if len(over) < 2:
         return
     faults: dict[str, Fault] = {}
-    for values in itertools.product(*over.values()):
+    step = -(-count_problems(loaded) // MAX_COMBINATIONS_CHECKED)
+    for values in _combinations(list(over.values()), step):
         try:
             loaded.swept(list(zip(over, values, strict=True)))
         except InputError as error:
@@ -89,21 +93,24 @@ def check_combinations(loaded: LoadedConfig, most: int = 10) -> None:
         raise InputError(faults.values())
 
 
+def _combinations(lists: Sequence[Sequence[Any]], step: int) -> Iterator[tuple[Any, ...]]:
+    """Yield every `step`-th combination in the order of `itertools.product`, the first too."""
+    for index in range(0, math.prod(map(len, lists)), step):
+        values = []
+        for choices in reversed(lists):
+            index, at = divmod(index, len(choices))
+            values.append(choices[at])
+        yield tuple(reversed(values))
+
+
 def count_problems(loaded: LoadedConfig) -> int:
     """Count the combinations of swept values."""
-    return math.prod(len(values) for values in loaded.config.sweep.over.values())
+    return num_problems(loaded.config.sweep)
 
 
 def count_points(loaded: LoadedConfig) -> int:
     """Count the points of a sweep without making them."""
-    sweep = loaded.config.sweep
-    budgets = sweep.budgets_usd_per_hour
-    per_method = {
-        "enumeration": len(set(PRESETS[budgets].values if isinstance(budgets, str) else budgets)),
-        "weighted": len(set(sweep.cost_weights)),
-    }
-    per_problem = sum(per_method.get(method, 1) for method in set(sweep.methods))
-    return count_problems(loaded) * len(set(sweep.granularities)) * per_problem
+    return num_points(loaded.config.sweep)
 
 
 def run_record(loaded: LoadedConfig) -> dict[str, Any]:

@@ -1,6 +1,12 @@
-"""Figures as people read them: prices, differences, durations."""
+"""Figures and names as people read them: prices, differences, durations, what may be meant."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+# Nobody mistypes a longer name, and comparing two of them takes the product of their lengths.
+MAX_COMPARED_CHARACTERS = 100
 
 
 def per_million(usd_per_token: float) -> str:
@@ -32,3 +38,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def listed(words: list[str]) -> str:
     """Join words with commas and a final `and`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def close_names(name: str, known: Iterable[str], n: int, cutoff: float = 0.6) -> list[str]:
+    """Return up to n of the known names that may have been meant, the nearest first."""
+    if len(name) > MAX_COMPARED_CHARACTERS:
+        return []
+    short = [other for other in known if len(other) <= MAX_COMPARED_CHARACTERS]
+    return difflib.get_close_matches(name, short, n=n, cutoff=cutoff)

@@ -206,7 +206,7 @@ def test_a_bad_constants_file_is_refused_with_every_fault(tmp_path: Path) -> Non
     path.write_text("effects: 3", encoding="utf-8")
     with pytest.raises(CatalogueError, match=r"(?s)constants.yaml: format.*effects"):
         read_constants(path)
-    with pytest.raises(CatalogueError, match="cannot be read"):
+    with pytest.raises(CatalogueError, match="does not exist"):
         read_constants(tmp_path / "absent.yaml")
 
 

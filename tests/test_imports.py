@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent
 # Lowest first; a name stands for a module or a folder of them, whose files may import each other.
 ORDER = [
     "errors",
+    "texts",
     "fault_words",
     "words",
     "versions",

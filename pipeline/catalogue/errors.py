@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from pipeline.errors import SourceError
+from pipeline.words import close_names
 
 
 class CatalogueError(SourceError, LookupError):
@@ -16,7 +16,7 @@ def unknown(kind: str, name: str, known: Iterable[str], file: str) -> CatalogueE
     """Error for an unknown name: the near names, and how to add one."""
     names = sorted(known)
     folded = {known_name.casefold(): known_name for known_name in names}
-    near = difflib.get_close_matches(name.casefold(), folded, n=5, cutoff=0.4)
+    near = close_names(name.casefold(), folded, n=5, cutoff=0.4)
     starts = [key for key in folded if key.startswith(name.casefold()) and key not in near]
     close = [folded[key] for key in (*starts, *near)][:6]
     hint = f"near names: {', '.join(close)}" if close else f"known: {', '.join(names)}"

@@ -5,8 +5,10 @@ Exit codes: 0 done; 1 done, but something failed; 2 bad input; 3 no placement ex
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -15,7 +17,7 @@ import typer
 from rich.console import Console
 
 from pipeline import __version__
-from pipeline.errors import InputError, PlacementError, ResultsError, SourceError
+from pipeline.errors import InputError, PlacementError, ResultsError, SourceError, printable
 
 app = typer.Typer(
     name="placement",
@@ -37,6 +39,9 @@ COMMANDS = (
     "config_commands",
     "catalogue_commands",
 )
+
+# Where this is set, an error that was foreseen nowhere shows its traceback.
+TRACEBACK = "PLACEMENT_TRACEBACK"
 
 # Characters of a line in a file or pipe.
 UNBROKEN = 1000
@@ -87,7 +92,24 @@ def guarded(run: Callable[[], int], tell: Callable[[PlacementError], None] | Non
         code = FAILED
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        err().print(defect(error), style="red", markup=False)
+        code = FAILED
     raise typer.Exit(code)
+
+
+def defect(error: Exception) -> str:
+    """Say that an error was foreseen nowhere, where it arose, and how to see more of it."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = printable(f"{type(error).__name__}: {error}"[:500])
+    return (
+        f"this is a defect: {what} (in {os.path.basename(place.filename)}, line {place.lineno}); "
+        f"report it with the command and its files, and with what {TRACEBACK}=1 shows"
+    )
 
 
 def _print_error(error: PlacementError) -> None:
@@ -108,4 +130,8 @@ def main(arguments: list[str] | None = None) -> Any:
     # on a busy machine for minutes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     register()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal's encoding lacks is escaped; it is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     app(arguments)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config import LoadedConfig, load_config, parse_assignments
+from pipeline.config.schema import MAX_GRANULARITIES
 from pipeline.errors import Fault, InputError
 from pipeline.granularity import can_sum_to, granularity
 
@@ -13,6 +14,15 @@ from pipeline.granularity import can_sum_to, granularity
 def read_config(path: Path, assignments: Sequence[str] | None) -> LoadedConfig:
     """Load a config with the `--set` assignments applied. Raises InputError."""
     return load_config(path, parse_assignments(assignments or []))
+
+
+def listed_granularities(text: str, num_layers: int) -> list[str]:
+    """Return the names in a list separated by commas, each once. Raises InputError."""
+    names = list(dict.fromkeys(text.split(",")))
+    if len(names) > MAX_GRANULARITIES:
+        reason = f"must hold at most {MAX_GRANULARITIES}"
+        raise InputError([Fault("command line", "--granularity", reason, text)])
+    return [checked_granularity(name, num_layers) for name in names]
 
 
 def checked_granularity(name: str, num_layers: int) -> str:

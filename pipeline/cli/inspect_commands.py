@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from pipeline.cli.app import FAILED, app, examples, guarded, out
-from pipeline.cli.inputs import checked_granularity, read_config
+from pipeline.cli.inputs import listed_granularities, read_config
 from pipeline.cli.options import AsJson, Assignments, ConfigPath, ResultsPath, Tolerance
 
 
@@ -37,11 +37,13 @@ def space(
 
         loaded = read_config(config, assignments)
         instance = loaded.instance
-        names = granularity.split(",") if granularity else loaded.config.sweep.granularities
+        names = loaded.config.sweep.granularities
+        if granularity is not None:
+            names = listed_granularities(granularity, instance.num_layers)
         groups = group_classes(instance)
         spaces = []
         for name in names:
-            sizes = fitted(checked_granularity(name, instance.num_layers), instance.num_layers)
+            sizes = fitted(name, instance.num_layers)
             options = all_options(instance, sizes)
             spaces.append((name, search_space(instance, groups, options)))
         if as_json:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pipeline.compare.tables import (
-    METHODS,
     Swept,
     asked,
     by_swept,
@@ -19,6 +18,7 @@ from pipeline.compare.tables import (
     proven_usd_per_token,
 )
 from pipeline.results.frames import Results
+from pipeline.results.schema import METHODS
 
 
 @dataclass(frozen=True)

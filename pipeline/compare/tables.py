@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.results.schema import base_id
+from pipeline.results.schema import METHODS, base_id
 
 Swept = dict[str, Any]
-METHODS = ("ratio", "frontier", "enumeration", "weighted", "iterative")
-"""From the one that proves most about $/token to the one that proves nothing."""
 # Prices that differ by less are the same; the last digits of a division are noise.
 SAME_PRICE = 1e-9
 

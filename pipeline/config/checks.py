@@ -7,12 +7,12 @@ not asked when a section that it needs is not sound.
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeGuard
 
 from pipeline.catalogue import CatalogueError, find_engine, find_gpu
+from pipeline.config.counts import num_points
 from pipeline.config.document import Document
 from pipeline.config.schema import (
     MAX_LAYERS,
@@ -23,14 +23,18 @@ from pipeline.config.schema import (
     NetworkSection,
     PerformanceSection,
     SolverSection,
+    SweepSection,
     WorkloadSection,
     granularity_name,
 )
 from pipeline.errors import Fault
 from pipeline.granularity import can_sum_to, granularity
 from pipeline.performance.flops import GPU_FIGURES, TP_EFFICIENCY
+from pipeline.words import close_names
 
 MAX_GPUS = 100_000
+MAX_POINTS = 1_000_000
+MAX_SWEPT_VALUES = 10_000
 ONE_NETWORK = "must have exactly one of gb_per_s, matrix, rows"
 
 
@@ -55,7 +59,7 @@ def gpus_known(
     known = sorted({*GPU_FIGURES, *performance.gpus})
     for index, name in gpu_names.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
+            near = close_names(name, known, n=3, cutoff=0.4) or known[:20]
             reason = (
                 f"is not a GPU that the flops model knows; near: {', '.join(near)}; "
                 f"add its figures under performance.gpus.{name}"
@@ -292,6 +296,18 @@ def granularities_fit(
             yield document.fault(("sweep", "granularities", index), reason, name)
 
 
+def sweep_is_countable(document: Document, sweep: SweepSection) -> Iterator[Fault]:
+    """A sweep has no more points than tables can hold, and no more values than can be checked."""
+    values = sum(map(len, sweep.over.values()))
+    if values > MAX_SWEPT_VALUES:
+        reason = f"may hold at most {MAX_SWEPT_VALUES} values in all"
+        yield document.fault(("sweep", "over"), reason, values)
+    points = num_points(sweep)
+    if points > MAX_POINTS:
+        reason = f"may have at most {MAX_POINTS} points"
+        yield document.fault(("sweep",), reason, points)
+
+
 def baseline_in_pool(
     document: Document, gpu_names: dict[int, str], baseline: BaselineSection | None
 ) -> Iterator[Fault]:
@@ -342,6 +358,7 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (network_is_one, ("network",)),
     (network_covers_pool, ("num_gpus", "network")),
     (granularities_fit, ("num_layers", "granularity_names")),
+    (sweep_is_countable, ("sweep",)),
     (baseline_in_pool, ("gpu_names", "baseline")),
 )
 """Every check with the sections and facts that it needs."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,15 @@ from pipeline.config.document import Document
 from pipeline.config.document import Path as FieldPath
 from pipeline.config.yaml_file import read_text
 from pipeline.errors import Fault, InputError, missing
+from pipeline.texts.plain_data import MAX_DIGITS
 
 CONFIG_FILE = "config.csv"
 POOL_FILE = "gpu_pool.csv"
 NETWORK_FILE = "network_bandwidth.csv"
 PERCENTILE = "network_bandwidth_percentile_threshold"
+# Parameters and pool are short; a matrix is held as some forty bytes a number.
+MAX_TABLE_BYTES, MAX_ROWS = 1024**2, 1000
+MAX_MATRIX_BYTES, MAX_MATRIX_GPUS = 64 * 1024**2, 1000
 
 # What the published system assumes where a parameter is absent.
 DEFAULTS: Mapping[FieldPath, Any] = {
@@ -39,7 +43,7 @@ def _percent(share: Any) -> Any:
 
 
 def _per_million(price: Any) -> Any:
-    return price * 1e6 if _is_number(price) else price
+    return price * 1_000_000 if _is_number(price) else price
 
 
 def _sizes(coarse: Any) -> Any:
@@ -142,7 +146,7 @@ def _put_batch_sizes(document: Document, given: Mapping[str, Any], file: str) ->
     _put(document, ("workload", "batch_size"), given[names[-1]], (file, names[-1]))
     low, high = given[names[0]], given[names[-1]]
     if isinstance(low, int) and isinstance(high, int) and 0 < low < high:
-        doublings = [low * 2**i for i in range(int(math.log2(high / low)) + 1)]
+        doublings = [low * 2**i for i in range((high // low).bit_length())]
         batches = sorted({*doublings, high})
         _put(document, ("sweep", "over"), {"workload.batch_size": batches}, (file, names[0]))
 
@@ -189,22 +193,41 @@ def read_matrix(file: Path) -> list[list[Any]]:
 
     The diagonal, a GPU's link to itself, has no meaning: whatever stands there becomes 0.
     """
-    return [
-        [0.0 if row == column else _parsed(value) for column, value in enumerate(cells[1:])]
-        for row, cells in enumerate(_table(file)[1:])
-    ]
+    matrix: list[list[Any]] = []
+    for row, cells in enumerate(_rows(file, MAX_MATRIX_BYTES)):
+        if max(row, len(cells) - 1) > MAX_MATRIX_GPUS:
+            reason = (
+                f"may be of at most {MAX_MATRIX_GPUS} GPUs; larger pools need gb_per_s with "
+                "overrides"
+            )
+            raise InputError([missing(str(file), "matrix", reason)])
+        matrix.append([_parsed(value) for value in cells[1:]])
+        if 0 < row < len(cells):
+            matrix[row][row - 1] = 0.0
+    return matrix[1:]
 
 
 def _table(file: Path) -> list[list[str]]:
     """Return the rows of a CSV file, stripped, without empty ones. Raises InputError."""
+    rows = list(islice(_rows(file, MAX_TABLE_BYTES), MAX_ROWS + 1))
+    if len(rows) > MAX_ROWS:
+        raise InputError([missing(str(file), "file", f"has more than {MAX_ROWS} rows")])
+    return rows
+
+
+def _rows(file: Path, max_bytes: int) -> Iterator[list[str]]:
+    """Yield the rows of a CSV file, stripped, without empty ones. Raises InputError."""
+    is_empty = True
     try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(read_text(file)))]
+        for row in csv.reader(io.StringIO(read_text(file, max_bytes))):
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                is_empty = False
+                yield cells
     except csv.Error as error:
         raise InputError([missing(str(file), "file", f"is not valid CSV: {error}")]) from None
-    rows = [row for row in rows if any(row)]
-    if not rows:
+    if is_empty:
         raise InputError([missing(str(file), "file", "is empty")])
-    return rows
 
 
 def _put(document: Document, path: FieldPath, value: Any, origin: tuple[str, str]) -> None:
@@ -220,7 +243,7 @@ def _parsed(text: str) -> Any:
     """Read a cell as whole number, number, truth value or text, in this order."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    for kind in (int, float):
+    for kind in (int, float) if len(text) <= MAX_DIGITS else ():
         try:
             return kind(text)
         except ValueError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.errors import Fault, InputError, missing
+from pipeline.texts.plain_data import MAX_DEPTH, MAX_DIGITS
 
 Path = tuple[str | int, ...]
 
@@ -47,10 +48,10 @@ class Document:
         self.faults += error.faults
         self.unread |= {fault.file for fault in error.faults}
 
-    def is_news(self, fault: Fault) -> bool:
-        """Tell whether a fault says more than what was found while reading."""
+    def news(self, faults: Iterable[Fault]) -> list[Fault]:
+        """Return the faults that say more than what was found while reading."""
         known = {(noted.file, noted.field) for noted in self.faults}
-        return fault.file not in self.unread and (fault.file, fault.field) not in known
+        return [f for f in faults if f.file not in self.unread and (f.file, f.field) not in known]
 
     def with_values(
         self, values: Sequence[tuple[str, Any]], file: str, prefix: str = ""
@@ -81,7 +82,7 @@ def key_parts(key: str) -> list[str]:
 def _path(data: Any, key: str) -> Path:
     """Return the path that a dotted key means in the data, as `pool.A100.count`."""
     parts = key_parts(key)
-    if not parts:
+    if not 0 < len(parts) <= MAX_DEPTH:
         raise LookupError("is no field name")
     path: list[str | int] = []
     for part in parts:
@@ -107,7 +108,7 @@ def _step(container: Any, part: str) -> str | int:
         return part
     if not isinstance(container, list):
         raise TypeError(f"has no part named {part!r}")
-    if part.isdecimal() and int(part) < len(container):
+    if part.isdecimal() and len(part) <= MAX_DIGITS and int(part) < len(container):
         return int(part)
     names = [entry.get("gpu") if isinstance(entry, dict) else None for entry in container]
     if part in names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +11,7 @@ from pipeline.config.document import Document, Path
 from pipeline.config.schema import Config
 from pipeline.errors import Fault
 from pipeline.fault_words import reason
+from pipeline.words import close_names
 
 
 def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
@@ -47,5 +47,5 @@ def _sections_in(annotation: Any) -> Iterable[type[BaseModel]]:
 
 
 def _hint(name: str | int, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    near = close_names(str(name), known, n=1)
     return f", did you mean {near[0]}?" if near else ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.yaml_file import read_text
+from pipeline.config.yaml_file import not_taken, read_text
 from pipeline.errors import Fault, InputError, missing
 from pipeline.model_config import ModelConfigError, from_hf_config, text_fields
 from pipeline.model_shape import ModelShape
+from pipeline.texts import TextError, parse_json
 from pipeline.weight_bytes import UnknownWeightTypeError, bytes_per_weight
 
 # Fields whose faults are told by the schema, which names them as a user wrote them.
@@ -29,9 +29,9 @@ def read_hf_config(path: Path) -> dict[str, Any]:
     """Return the fields of a model section. Raises InputError."""
     file = str(path)
     try:
-        found = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError([missing(file, "file", f"is not valid JSON: {error}")]) from None
+        found = parse_json(read_text(path))
+    except TextError as error:
+        raise not_taken(error, file) from None
     if not isinstance(found, dict):
         raise InputError([Fault(file, "file", "must hold an object", found)])
     text = text_fields(found)
@@ -59,6 +59,6 @@ def _shape_fields(
 
 
 def _fault(file: str, text: str) -> Fault:
-    """Return a fault of a model's shape, `name: field: reason (got value)`, as one of its file."""
+    """Return a fault of a model's shape, `: field: reason (got value)`, as one of its file."""
     _, field, reason = text.split(": ", 2)
     return missing(file, field, reason)

@@ -21,10 +21,11 @@ from pipeline.config.document import Document, key_parts
 from pipeline.config.faults import faults_of
 from pipeline.config.hugging_face import read_hf_config
 from pipeline.config.packaged import located
-from pipeline.config.schema import Config
+from pipeline.config.schema import Config, Section
 from pipeline.config.yaml_file import parse_yaml, read_yaml
 from pipeline.errors import Fault, InputError
 from pipeline.instance import Instance
+from pipeline.network import TooManyZonesError
 
 Assignment = tuple[str, Any]
 # Sections that are no part of the instance, and files, which are read before anything is swept.
@@ -48,8 +49,11 @@ class LoadedConfig:
 
     @cached_property
     def instance(self) -> Instance:
-        """The instance as the config states it, before anything is swept."""
-        return build_instance(self.config)
+        """The instance as the config states it, before anything is swept. Raises InputError."""
+        try:
+            return build_instance(self.config)
+        except TooManyZonesError as error:
+            raise InputError([self.document.lacking(("network",), str(error))]) from None
 
     def variants(self) -> Iterator[tuple[dict[str, Any], LoadedConfig]]:
         """Yield every combination of the swept fields, with the config that it makes.
@@ -74,7 +78,7 @@ class LoadedConfig:
         prefix.
         """
         document = self.document.with_values(assignments, origin, prefix)
-        return LoadedConfig(_validated(document), document)
+        return LoadedConfig(_validated(document, self), document)
 
 
 def load_config(path: str | Path, assignments: Sequence[Assignment] = ()) -> LoadedConfig:
@@ -99,7 +103,10 @@ def stored_config(run: Mapping[str, Any]) -> LoadedConfig:
 
     Raises InputError where it was changed so that it is no config any more.
     """
-    document = Document("run.json: config", dict(run["config"]))
+    config = run.get("config")
+    if not isinstance(config, dict):
+        raise InputError([Fault("run.json", "config", "must hold fields", config)])
+    document = Document("run.json: config", dict(config))
     return LoadedConfig(_validated(document), document)
 
 
@@ -202,25 +209,38 @@ def _resolve_performance(document: Document, base: Path, name: str) -> None:
     document.data = {**document.data, "performance": {**others, **read}}
 
 
-def _validated(document: Document) -> Config:
+def _validated(document: Document, before: LoadedConfig | None = None) -> Config:
     """Validate every field, then what the sound sections say together.
 
-    Raises InputError with all faults, first those found while reading.
+    before: a config whose sections need not be validated again where they are the same. Raises
+    InputError with all faults, first those found while reading.
     """
     faults: list[Fault] = []
     broken: set[str | int] = set()
     try:
-        config = Config.model_validate(document.data)
+        config = Config.model_validate(document.data | _unchanged(document, before))
         sections = {name: getattr(config, name) for name in Config.model_fields}
     except ValidationError as error:
         faults += faults_of(error, document)
         broken = {detail["loc"][0] for detail in error.errors(include_url=False)}
         sections = _sound_sections(document, broken)
     faults += run_checks(document, sections)
-    faults = document.faults + [fault for fault in faults if document.is_news(fault)]
+    faults = document.faults + document.news(faults)
     if faults:
         raise InputError(faults)
     return config
+
+
+def _unchanged(document: Document, before: LoadedConfig | None) -> dict[str, Section]:
+    """Return the sections of an earlier config whose data are the very same; lists are small."""
+    if before is None:
+        return {}
+    known = before.document.data
+    return {
+        name: section
+        for name, section in before.config
+        if isinstance(section, Section) and document.data.get(name, known) is known.get(name)
+    }
 
 
 def _sound_sections(document: Document, broken: set[str | int]) -> dict[str, Any]:

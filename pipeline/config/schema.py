@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -18,12 +19,20 @@ from pydantic import (
 )
 
 from pipeline.budgets import PRESETS as BUDGET_PRESETS
-from pipeline.config.ids import parse_gpu_ids
-from pipeline.granularity import parse_granularity
+from pipeline.config.ids import check_number_of_ids, parse_gpu_ids
+from pipeline.granularity import MAX_SIZE, parse_granularity
 from pipeline.roofline.constant_files import FittedConstants
 
 GpuIds = Annotated[frozenset[int], PlainValidator(parse_gpu_ids), PlainSerializer(sorted)]
-MAX_LAYERS = 10_000
+MAX_LAYERS = MAX_SIZE
+# Beyond these a number is a slip, and arithmetic with it would end in 0 or infinity.
+SMALLEST, LARGEST = 1e-12, 1e12
+MAX_NAME_CHARACTERS = 200
+MAX_GPU_TYPES = 100
+MAX_OVERRIDES = 10_000
+MAX_GRANULARITIES = 100
+MAX_LISTED = 1000
+SECONDS_PER_YEAR = 31_536_000
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -32,6 +41,7 @@ Degree = Annotated[int, Field(ge=1, le=1024)]
 NotNegativeCount = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ComputeType = Literal["fp16", "bf16", "fp8", "int8", "int4", "fp4"]
+Bandwidth = Annotated[float, Field(ge=0, le=LARGEST)]
 
 
 def granularity_name(value: object) -> str:
@@ -55,6 +65,8 @@ def _budgets(value: object) -> str | list[float]:
     numbers = [v for v in value if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) != len(value) or not all(0 <= v < float("inf") for v in numbers):
         raise ValueError("must hold only finite numbers that are not negative")
+    if len(value) > MAX_LISTED or max(numbers) > LARGEST:
+        raise ValueError(f"must hold at most {MAX_LISTED} numbers, each at most {LARGEST:g}")
     return [float(v) for v in numbers]
 
 
@@ -65,6 +77,8 @@ def _choice(value: object) -> str | list[int]:
     numbers = value if isinstance(value, list) else [value]
     if not numbers or not all(type(n) is int and 1 <= n <= 1_000_000 for n in numbers):
         raise ValueError("must be auto, a positive whole number or a list of them")
+    if len(numbers) > MAX_LISTED:
+        raise ValueError(f"must hold at most {MAX_LISTED} numbers")
     return list(numbers)
 
 
@@ -74,8 +88,19 @@ Budgets = Annotated[str | list[float], PlainValidator(_budgets)]
 Method = Literal["enumeration", "weighted", "iterative", "ratio", "frontier"]
 
 
+def _check_name(text: str) -> None:
+    """Raise ValueError for a name too long for a table, or one that a terminal would obey."""
+    if len(text) > MAX_NAME_CHARACTERS:
+        raise ValueError(f"must be names of at most {MAX_NAME_CHARACTERS} characters")
+    if not text.isprintable():
+        raise ValueError("must hold only characters that can be printed")
+
+
 class Section(BaseModel):
-    """Base of every section: unknown keys, wrong types, NaN and infinity are errors."""
+    """Base of every section: unknown keys, wrong types, NaN and infinity are errors.
+
+    So are numbers that are far from anything real, and names that no table could show.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -85,6 +110,16 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         protected_namespaces=(),
     )
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _is_sane(cls, value: Any) -> Any:
+        if isinstance(value, float) and value and not SMALLEST <= abs(value) <= LARGEST:
+            raise ValueError(f"must be between {SMALLEST:g} and {LARGEST:g}, or 0")
+        for text in value if isinstance(value, dict | list) else [value]:
+            if isinstance(text, str):
+                _check_name(text)
+        return value
 
 
 class ModelSection(Section):
@@ -207,11 +242,13 @@ class NetworkSection(Section):
 
     gb_per_s: NotNegative | None = None
     """Bandwidth between any two GPUs, GB/s; between hosts where types have `gpus_per_node`."""
-    overrides: list[OverrideSection] = Field(default_factory=list)
+    overrides: Annotated[list[OverrideSection], BeforeValidator(check_number_of_ids)] = Field(
+        default_factory=list, max_length=MAX_OVERRIDES
+    )
     """Exceptions to `gb_per_s`; where two apply, the later one holds."""
     matrix: str | None = None
     """CSV file with a header row and an index column, GB/s; relative to the config."""
-    rows: list[list[NotNegative]] | None = None
+    rows: list[list[Bandwidth]] | None = None
     """The matrix itself, row = from, column = to, GB/s."""
     drop_below_percentile: Annotated[float, Field(ge=0, le=100)] = 0
     """Drop the connections below this percentile of bandwidth, as the published system did."""
@@ -296,7 +333,7 @@ class PerformanceSection(Section):
 
     model: Literal["flops", "roofline"] = "flops"
     """`flops`: the published formula; `roofline`: scored on measurements, for decisions."""
-    gpus: dict[str, GpuFiguresSection] = Field(default_factory=dict)
+    gpus: dict[str, GpuFiguresSection] = Field(default_factory=dict, max_length=MAX_LISTED)
     """Figures of GPUs that the `flops` model lacks, or that should replace its own."""
     hardware: dict[str, HardwareSection] = Field(default_factory=dict)
     """GPUs that the catalogue of the `roofline` model lacks, or that should replace its own; or the
@@ -309,7 +346,7 @@ class PerformanceSection(Section):
 class SolverSection(Section):
     """How long and how closely to solve."""
 
-    time_limit_s: NotNegative = 300.0
+    time_limit_s: Annotated[float, Field(ge=0, le=SECONDS_PER_YEAR)] = 300.0
     """Time for one point, s; at the limit the best answer so far and its bound are kept."""
     mip_gap: Share = 0.0
     """Relative gap at which an answer is good enough; 0 asks for a proof."""
@@ -340,9 +377,9 @@ class NormalizationSection(Section):
 class SweepSection(Section):
     """What a sweep crosses."""
 
-    granularities: Annotated[list[GranularityName], Field(min_length=1)] = Field(
-        default_factory=lambda: ["coarsest", "coarse", "moderate", "fine", "exact"]
-    )
+    granularities: Annotated[
+        list[GranularityName], Field(min_length=1, max_length=MAX_GRANULARITIES)
+    ] = Field(default_factory=lambda: ["coarsest", "coarse", "moderate", "fine", "exact"])
     """Presets (coarsest, coarse, moderate, fine, exact) or lists of segment sizes."""
     budgets_usd_per_hour: Budgets = "wide"
     """A preset (fine, coarse, wide, around_fine, around_coarse) or a list, $/h."""
@@ -352,7 +389,9 @@ class SweepSection(Section):
     """How to search: enumeration (highest throughput at each budget), weighted (throughput
     against cost), iterative (the published ballpark search), ratio (lowest $/token), frontier
     (every Pareto point)."""
-    cost_weights: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [0.5])
+    cost_weights: Annotated[list[Share], Field(min_length=1, max_length=MAX_LISTED)] = Field(
+        default_factory=lambda: [0.5]
+    )
     """Cost weights w of the weighted method."""
     normalization: NormalizationSection = NormalizationSection()
     """Scales of the weighted method."""
@@ -369,7 +408,7 @@ class Config(Section):
     """Name of the instance in tables."""
     model: ModelSection
     workload: WorkloadSection
-    pool: Annotated[list[GpuSection], Field(min_length=1)]
+    pool: Annotated[list[GpuSection], Field(min_length=1, max_length=MAX_GPU_TYPES)]
     network: NetworkSection
     limits: LimitsSection = LimitsSection()
     performance: PerformanceSection = PerformanceSection()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import stat
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import ResultsError
 
+# A config with the largest matrix that is taken fills a third of it.
+MOST_BYTES = 64 * 1024**2
 # `Path` turns the two slashes of an address into one.
 SQUEEZED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
 
@@ -72,16 +75,13 @@ class Folder(ABC):
     def remove(self, name: str) -> None:
         """Remove a file, unless it is gone already."""
 
-    def read(self, name: str) -> bytes:
-        """Return what a file holds."""
+    def read(self, name: str, most_bytes: int = MOST_BYTES) -> bytes:
+        """Return what a file holds, if that is no more than so many bytes."""
         with self.opened(name) as file:
+            if file.size() > most_bytes:
+                raise OSError(f"is larger than {most_bytes} bytes")
             content: bytes = file.read()
         return content
-
-    def read_table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """Read a Parquet file, or some of its columns."""
-        with self.opened(name) as file:
-            return pq.read_table(file, columns=columns, partitioning=None)
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Write a Parquet file."""
@@ -133,7 +133,9 @@ class LocalFolder(Folder):
         return (self.path / name).exists()
 
     def opened(self, name: str) -> pa.NativeFile:
-        """Open a file to read it."""
+        """Open a file to read it; what is no plain file, as a pipe, might never end."""
+        if not stat.S_ISREG((self.path / name).stat().st_mode):
+            raise OSError("is no plain file")
         return pa.OSFile(str(self.path / name))
 
     def write(self, name: str, content: bytes | pa.Buffer) -> None:

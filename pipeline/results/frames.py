@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.errors import ResultsError
+from pipeline.results.checked import check_columns, printable_table
 from pipeline.results.folder import Folder, Place, folder_at
+from pipeline.results.parts import Tables
 from pipeline.results.schema import json_columns
-from pipeline.results.store import read_run, read_tables
+from pipeline.results.store import RUN_FILE, read_run, read_tables
+from pipeline.texts import TextError, parse_json
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,23 @@ def read_results(place: Place) -> Results:
     tables = read_tables(folder)
     if tables is None:
         raise ResultsError(f"{folder}: holds no points yet")
+    check_columns(run, folder / RUN_FILE)
+    _check_swept(tables.points, run["swept_fields"], folder)
+    tables = Tables(*map(printable_table, (tables.points, tables.segments)))
     points, segments = tables.points.to_pandas(), tables.segments.to_pandas()
     return Results(folder, points, segments, run, json_columns(tables.points.schema))
+
+
+def _check_swept(points: pa.Table, names: Sequence[str], folder: Folder) -> None:
+    """Raise ResultsError where a swept field has no column, or one of texts that are not JSON."""
+    if absent := [name for name in names if name not in points.schema.names]:
+        raise ResultsError(f"{folder}: points: lacks the columns {', '.join(absent)}")
+    for name in json_columns(points.schema) & set(names):
+        for text in pc.unique(points[name]).to_pylist():
+            try:
+                parse_json(text if isinstance(text, str) else "")
+            except TextError as error:
+                raise ResultsError(f"{folder}: points: {name}: {error}") from None
 
 
 def each_record(frame: pd.DataFrame, at_once: int = 1000) -> Iterator[dict[str, Any]]:

@@ -27,8 +27,10 @@ from pathlib import Path
 
 from pipeline.errors import ResultsError
 from pipeline.results.folder import Folder, LocalFolder, Place, folder_at, one_line
+from pipeline.texts import parse_json
 
 LOCK_FILE = "run.lock"
+MAX_BYTES, MAX_PID = 4096, 2**31 - 1
 # What file systems without locks answer; there the process named in the file is looked for.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -108,7 +110,10 @@ def _file_held(folder: LocalFolder) -> Iterator[None]:
 
 def _take(descriptor: int, is_locked: bool, folder: Folder) -> None:
     """Put this process's name into the lock file, unless the one there may still be at work."""
-    before = _parsed(os.pread(descriptor, 4096, 0))
+    try:
+        before = _parsed(os.pread(descriptor, MAX_BYTES, 0))
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     if before is not None:
         alive_here = before.is_here and not is_locked and not before.is_gone
         if alive_here or not before.is_here:
@@ -126,7 +131,9 @@ def _opened(file: Path) -> tuple[int, bool]:
     Raises BlockingIOError if another process holds it.
     """
     while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # A link would lead to a file that is not ours to empty, a pipe to nobody.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(file, flags, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), os.stat(file)):
@@ -174,7 +181,7 @@ def _refuse_beside_others(folder: Folder, mine: str) -> None:
         if name == mine:
             continue
         try:
-            found = _parsed(folder.read(name))
+            found = _parsed(folder.read(name, MAX_BYTES))
         except FileNotFoundError:
             continue  # it has ended in between
         if found is None or not found.is_gone:
@@ -192,7 +199,7 @@ def _lock_names(folder: Folder) -> list[str]:
 def _named_in(folder: Folder, name: str) -> Holder | None:
     """Return whom a lock file names; nobody where it is gone."""
     try:
-        return _parsed(folder.read(name))
+        return _parsed(folder.read(name, MAX_BYTES))
     except FileNotFoundError:
         return None
 
@@ -218,10 +225,12 @@ def _this_process() -> bytes:
 def _parsed(content: bytes) -> Holder | None:
     """Read a holder; a text that was cut off names nobody."""
     try:
-        data = json.loads(content)
-        return Holder(str(data["host"]), int(data["pid"]), str(data["since"]))
+        data = parse_json(content.decode())
+        found = Holder(data["host"], data["pid"], data["since"])
     except (ValueError, KeyError, TypeError):
         return None
+    texts = isinstance(found.host, str) and isinstance(found.since, str)
+    return found if texts and type(found.pid) is int and 0 < found.pid <= MAX_PID else None
 
 
 def _in_use(folder: Folder, found: Holder | None, name: str) -> str:

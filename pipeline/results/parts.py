@@ -15,8 +15,15 @@ from datetime import datetime
 import pyarrow as pa
 
 from pipeline.errors import ResultsError
+from pipeline.results.checked import check_part, completed, read_bounded
 from pipeline.results.folder import Folder, Place, folder_at, one_line
-from pipeline.results.schema import SCHEMA_VERSION, SEGMENT_COLUMNS, arrow_schema, base_id
+from pipeline.results.schema import (
+    POINT_COLUMNS,
+    SCHEMA_VERSION,
+    SEGMENT_COLUMNS,
+    arrow_schema,
+    base_id,
+)
 
 POINTS, SEGMENTS = "points", "segments"
 # A merge takes fractions of a second; a reader that lost a file to one starts again.
@@ -58,20 +65,20 @@ def read_parts(folder: Folder, parts: Sequence[str]) -> Tables:
     Raises FileNotFoundError where one of them was merged away meanwhile, ResultsError where one
     cannot be read.
     """
-    points = [read_part(folder, POINTS, part) for part in parts]
+    points = [_whole_part(folder, POINTS, part) for part in parts]
     latest = _latest_parts(points)
     beside = set(part_files(folder, SEGMENTS))
     segments = []
     for index, part in enumerate(parts):
         if part in beside:
-            table = read_part(folder, SEGMENTS, part)
+            table = _whole_part(folder, SEGMENTS, part)
             ids = [base_id(point_id) for point_id in table["point_id"].to_pylist()]
             # Segments of no point at all stay, for the verification to find.
-            segments.append(table.filter([latest.get(i, index) == index for i in ids]))
+            segments.append(_filtered(table, [latest.get(i, index) == index for i in ids]))
         elif not _is_there(folder, part):
             raise FileNotFoundError(f"{folder}/{POINTS}/{part}")
     kept = [
-        table.filter([latest[base_id(i)] == index for i in table["point_id"].to_pylist()])
+        _filtered(table, [latest[base_id(i)] == index for i in table["point_id"].to_pylist()])
         for index, table in enumerate(points)
     ]
     empty = arrow_schema(SEGMENT_COLUMNS).empty_table()
@@ -82,16 +89,24 @@ def read_part(folder: Folder, table: str, part: str, columns: list[str] | None =
     """Read a part file. Raises ResultsError where it is none, FileNotFoundError if it is gone."""
     name = f"{table}/{part}"
     try:
-        rows = folder.read_table(name, columns)
+        with folder.opened(name) as opened:
+            rows = read_bounded(opened, columns)
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(folder / name, error) from None
-    version = (rows.schema.metadata or {}).get(b"schema_version", b"?").decode()
+    version = (rows.schema.metadata or {}).get(b"schema_version", b"?").decode(errors="replace")
     if version != SCHEMA_VERSION:
-        reason = f"schema_version must be {SCHEMA_VERSION} (got {version})"
+        reason = f"schema_version must be {SCHEMA_VERSION} (got {version!r})"
         raise ResultsError(f"{folder / name}: {reason}")
+    check_part(rows, folder / name)
     return rows
+
+
+def _whole_part(folder: Folder, table: str, part: str) -> pa.Table:
+    """Read a part file with all columns of its table."""
+    columns = POINT_COLUMNS if table == POINTS else SEGMENT_COLUMNS
+    return completed(read_part(folder, table, part), columns, folder / table / part)
 
 
 def _is_there(folder: Folder, part: str) -> bool:
@@ -104,6 +119,11 @@ def _is_there(folder: Folder, part: str) -> bool:
 
 def _unreadable(file: Folder, error: Exception) -> ResultsError:
     return ResultsError(f"{file}: cannot be read: {one_line(error)}")
+
+
+def _filtered(table: pa.Table, kept: Sequence[bool]) -> pa.Table:
+    """Return the rows that are kept, of an empty table none."""
+    return table.filter(pa.array(kept, pa.bool_()))
 
 
 def _latest_parts(points: Sequence[pa.Table]) -> dict[str, int]:

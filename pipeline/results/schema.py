@@ -20,6 +20,8 @@ SCHEMA_VERSION = "1"
 SOLVED = ("optimal", "feasible")
 UNSOLVED = ("infeasible", "error")
 STATUSES = (*SOLVED, *UNSOLVED, "time_limit")
+METHODS = ("ratio", "frontier", "enumeration", "weighted", "iterative")
+"""From the one that proves most about $/token to the one that proves nothing."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import ResultsError
+from pipeline.results.checked import check_progress
 from pipeline.results.folder import Folder, Place, folder_at
 from pipeline.results.lock import Holder, holder, is_held
 from pipeline.results.parts import MAX_ATTEMPTS, POINTS, part_files, read_part
 from pipeline.results.schema import base_id
-from pipeline.results.store import read_run
+from pipeline.results.store import RUN_FILE, read_run
 
 COLUMNS = ["point_id", "status", "finished_at", "cost_usd_per_token"]
 
@@ -53,14 +54,15 @@ def read_status(place: Place) -> RunStatus:
     """Read how far a run is. Raises ResultsError where there is no run."""
     folder = folder_at(place)
     run = read_run(folder)
+    check_progress(run, folder / RUN_FILE)
     held = is_held(folder)
     rows = _latest_rows(folder)
     started_at = datetime.fromisoformat(run["started_at"])
     new = [row["finished_at"] for row in rows if row["finished_at"] >= started_at]
     prices = [p for row in rows if (p := row["cost_usd_per_token"]) is not None]
     return RunStatus(
-        name=str(run["name"]),
-        state=_state(held, str(run["status"])),
+        name=run["name"],
+        state=_state(held, run["status"]),
         held_by=holder(folder) if held is not False else None,
         started_at=started_at,
         planned=run.get("planned_points"),

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import ResultsError
+from pipeline.results.checked import check_folders
 from pipeline.results.folder import Place, folder_at, one_line
 from pipeline.results.json_text import readable_json
 from pipeline.results.parts import (
@@ -39,6 +40,7 @@ from pipeline.results.schema import (
     arrow_table,
     base_id,
 )
+from pipeline.texts import TextError, parse_json
 
 __all__ = ["Store", "now", "part_files", "read_part", "read_run", "read_tables"]
 
@@ -68,6 +70,7 @@ class Store:
         """
         with self._writing():
             known = list(run["granularities"]) if fresh else self._known_granularities(run)
+            check_folders(self.directory / table for table in (POINTS, SEGMENTS))
             for table in (POINTS, SEGMENTS):
                 (self.directory / table).make()
             if fresh:
@@ -195,7 +198,9 @@ class Store:
                     f"{f' ({changed})' if changed else ''}; "
                     "choose another --out, or --fresh to discard them"
                 )
-        return list(dict.fromkeys([*before["granularities"], *run["granularities"]]))
+        known = before.get("granularities")
+        known = [n for n in known if isinstance(n, str)] if isinstance(known, list) else []
+        return list(dict.fromkeys([*known, *run["granularities"]]))
 
 
 def now() -> str:
@@ -208,10 +213,14 @@ def read_run(place: Place) -> dict[str, Any]:
     folder = folder_at(place)
     file = folder / RUN_FILE
     try:
-        run = json.loads(folder.read(RUN_FILE))
+        run = parse_json(folder.read(RUN_FILE).decode("utf-8-sig"))
     except FileNotFoundError:
         raise ResultsError(f"{file}: does not exist; is this the folder of a sweep?") from None
-    except (OSError, ValueError) as error:
+    except UnicodeDecodeError:
+        raise ResultsError(f"{file}: is not UTF-8 text") from None
+    except TextError as error:
+        raise ResultsError(f"{file}: {error}") from None
+    except OSError as error:
         raise ResultsError(f"{file}: cannot be read: {one_line(error)}") from None
     if not isinstance(run, dict) or run.get("schema_version") != SCHEMA_VERSION:
         found = run.get("schema_version") if isinstance(run, dict) else None

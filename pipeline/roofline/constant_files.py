@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from functools import cache
 from importlib import resources
@@ -12,10 +13,14 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.catalogue.errors import CatalogueError
+from pipeline.errors import SourceError
 from pipeline.fault_words import told
 from pipeline.roofline.constants import CONSTANT_NAMES, LEVELS, ConstantTable, Effect, Prior, Spread
+from pipeline.texts import TextError, parse_yaml, read_text
 
 FORMAT = "roofline-constants/1"
+MAX_FILE_BYTES = 1024**2
+MAX_RATIO = 1e6
 
 
 class _Strict(BaseModel):
@@ -47,8 +52,8 @@ def _one_of(names: tuple[str, ...]) -> AfterValidator:
 
 def _about_one(bounds: list[float]) -> list[float]:
     """Check that a range of measured over predicted holds the prediction itself."""
-    if not 0 < bounds[0] <= 1 <= bounds[1]:
-        raise ValueError("must be a share of at most 1, and one of at least 1")
+    if not 0 < bounds[0] <= 1 <= bounds[1] <= MAX_RATIO:
+        raise ValueError(f"must be a share of at most 1, and one of at least 1 and {MAX_RATIO:g}")
     return bounds
 
 
@@ -59,8 +64,8 @@ class _EffectText(_Strict):
     constant: Annotated[str, _one_of(CONSTANT_NAMES)]
     level: Annotated[str, _one_of(LEVELS)]
     member: str = Field(min_length=1)
-    mean: float
-    deviation: float = Field(ge=0)
+    mean: float = Field(ge=-100, le=100)
+    deviation: float = Field(ge=0, le=100)
     determined: float = Field(ge=0, le=1)
 
 
@@ -126,9 +131,9 @@ def read_constants(path: str | os.PathLike[str]) -> ConstantTable:
     """Fitted constants from a file of `write_constants`; raises CatalogueError with all faults."""
     name = Path(path).name
     try:
-        contents = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CatalogueError(f"{name}: file: cannot be read as YAML (got {error})") from error
+        contents = parse_yaml(read_text(Path(path), MAX_FILE_BYTES))
+    except TextError as error:
+        raise CatalogueError(f"{name}: {error.where}: {error}") from error
     return table_of(_validated(FittedConstants, contents, name))
 
 
@@ -144,7 +149,10 @@ def table_of(fitted: FittedConstants) -> ConstantTable:
 
 
 def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
-    """Write fitted constants as YAML, whole or not at all (temporary name, then rename)."""
+    """Write fitted constants as YAML, whole or not at all (temporary name, then rename).
+
+    Raises SourceError where they cannot be written.
+    """
     effects = [
         {
             "constant": effect.constant,
@@ -169,8 +177,13 @@ def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     text = yaml.safe_dump(contents, sort_keys=False, width=100, default_flow_style=None)
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(target)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise SourceError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 @cache

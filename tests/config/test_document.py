@@ -56,6 +56,7 @@ def test_faults_that_follow_from_a_file_that_was_not_read_are_no_news() -> None:
     document = Document("c.yaml", {})
     document.note_unread(InputError([missing("m.csv", "file", "does not exist")]))
     document.faults.append(missing("c.yaml", "network", "is odd"))
-    assert not document.is_news(missing("m.csv", "matrix", "must be square"))
-    assert not document.is_news(missing("c.yaml", "network", "is also wrong"))
-    assert document.is_news(missing("c.yaml", "pool", "must not be empty"))
+    unread = missing("m.csv", "matrix", "must be square")
+    known = missing("c.yaml", "network", "is also wrong")
+    fault = missing("c.yaml", "pool", "must not be empty")
+    assert document.news([unread, known, fault]) == [fault]

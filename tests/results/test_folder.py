@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.errors import ResultsError
+from pipeline.results.checked import read_bounded
 from pipeline.results.folder import Folder, LocalFolder, file_at, folder_at
 
 
@@ -39,7 +40,7 @@ def test_the_files_of_a_folder_are_listed_in_order_and_without_folders(folder: F
 
 
 def test_what_is_not_there_is_told_so_by_reading_and_can_be_removed(folder: Folder) -> None:
-    for read in (folder.read, folder.read_table):
+    for read in (folder.read, folder.opened):
         with pytest.raises(FileNotFoundError):
             read("nothing")
     assert not folder.exists("nothing")
@@ -53,8 +54,11 @@ def test_what_is_not_there_is_told_so_by_reading_and_can_be_removed(folder: Fold
 
 def test_a_table_comes_back_with_the_columns_that_are_asked_for(folder: Folder) -> None:
     folder.write_table("table", pa.table({"a": [1, 2], "b": ["x", "y"]}))
-    assert folder.read_table("table").to_pylist() == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
-    assert folder.read_table("table", ["b"]).to_pydict() == {"b": ["x", "y"]}
+    assert read_bounded(folder.opened("table")).to_pylist() == [
+        {"a": 1, "b": "x"},
+        {"a": 2, "b": "y"},
+    ]
+    assert read_bounded(folder.opened("table"), ["b"]).to_pydict() == {"b": ["x", "y"]}
 
 
 def test_a_folder_knows_its_name_and_where_it_lies(folder: Folder, place: str) -> None:

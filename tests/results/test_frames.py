@@ -57,7 +57,7 @@ def test_the_tables_can_be_read_by_pandas_alone(folder: Path) -> None:
     ("text", "reason"),
     [
         (None, "does not exist; is this the folder of a sweep"),
-        ("{", "cannot be read"),
+        ("{", "is not valid JSON"),
         ("[]", "schema_version must be"),
         ('{"schema_version": "0"}', "schema_version must be"),
     ],

@@ -12,6 +12,7 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from pipeline.errors import ResultsError
 from pipeline.results import load, remote
+from pipeline.results.checked import read_bounded
 from pipeline.results.folder import folder_at
 from pipeline.results.lock import locked
 from pipeline.results.remote import RemoteFolder
@@ -200,7 +201,7 @@ def test_an_object_that_is_put_whole_takes_its_own_name_at_once(memory: str) -> 
     whole = RemoteFolder(address.files, address.path, address.shown, puts_whole=True)
     whole.write_table("points/a.parquet", pa.table({"a": [1]}))
     assert list(fsspec.filesystem("memory").store) == ["/bucket/run/points/a.parquet"]
-    assert address.read_table("points/a.parquet").to_pydict() == {"a": [1]}
+    assert read_bounded(address.opened("points/a.parquet")).to_pydict() == {"a": [1]}
 
 
 def test_an_object_that_is_still_empty_is_not_listed(memory: str) -> None:

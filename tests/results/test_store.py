@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.errors import ResultsError
 from pipeline.results import load, parts
+from pipeline.results.checked import read_bounded
 from pipeline.results.folder import Folder, LocalFolder, Place, folder_at
 from pipeline.results.schema import pareto_id, swept_column
 from pipeline.results.store import (
@@ -94,7 +95,7 @@ def test_a_file_appears_in_its_table_only_by_renaming(
     replace = os.replace
 
     def note(source: Path, target: Path) -> None:
-        rows = folder_at(source.parent).read_table(source.name).num_rows
+        rows = read_bounded(folder_at(source.parent).opened(source.name)).num_rows
         renamed.append((source.parent.name, target.parent.name, rows))
         replace(source, target)
 
@@ -170,7 +171,7 @@ def test_merging_leaves_one_part_of_each_table_with_the_same_rows(store: Store) 
     points, segments = (part_files(store.directory, name) for name in ("points", "segments"))
     assert (len(points), points) == (1, segments)
     assert ids(store.directory) == ["a", "b", "c"]
-    table = store.directory.read_table(f"points/{points[0]}")
+    table = read_bounded(store.directory.opened(f"points/{points[0]}"))
     assert table.schema.metadata[b"schema_version"]
 
 

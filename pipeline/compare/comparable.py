@@ -1,0 +1,35 @@
+"""Tells whether the tables of a run can be compared: every placement has what describes one."""
+
+from __future__ import annotations
+
+from pipeline.errors import ResultsError
+from pipeline.results.checked import check_run
+from pipeline.results.frames import Results
+from pipeline.results.store import RUN_FILE
+
+DESCRIBED_BY = (
+    *("throughput_tokens_per_s", "cost_usd_per_hour", "num_stages", "num_gpus"),
+    *("options", "segments", "connections", "binaries"),
+)
+
+
+def check_comparable(results: Results) -> None:
+    """Raise ResultsError for a placement that lacks a figure, a stage or a note that is none.
+
+    `placement verify` lists what is wrong with such rows.
+    """
+    check_run(results.run, results.directory / RUN_FILE)
+    placed = results.points[results.points.cost_usd_per_token.notna()]
+    for name in DESCRIBED_BY:
+        if placed[name].isna().any():
+            point_id = placed.point_id[placed[name].isna()].iloc[0]
+            raise ResultsError(
+                f"{results.directory}: point {point_id}: has a placement but no {name}; "
+                "placement verify tells what else is wrong"
+            )
+    stages = results.segments
+    odd = stages[(stages.tp_degree < 1) | (stages["size"] < 1) | (stages.gpu_ids.map(len) < 1)]
+    if len(odd):
+        raise ResultsError(
+            f"{results.directory}: point {odd.point_id.iloc[0]}: has a stage without layers or GPUs"
+        )

@@ -1,0 +1,7 @@
+"""Text from outside made into plain data: bounded in size and depth, so that none can blow up."""
+
+from pipeline.texts.plain_files import TextError, read_bytes, read_text
+from pipeline.texts.strict_json import parse_json
+from pipeline.texts.strict_yaml import parse_yaml
+
+__all__ = ["TextError", "parse_json", "parse_yaml", "read_bytes", "read_text"]

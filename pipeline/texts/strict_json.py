@@ -1,0 +1,28 @@
+"""Turns JSON into plain data; numbers that are none, and data nested too deep, are refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pipeline.texts.plain_data import check_plain, too_deep
+from pipeline.texts.plain_files import TextError
+
+
+def parse_json(text: str) -> Any:
+    """Return the data of a JSON text. Raises TextError."""
+    try:
+        data = json.loads(text, parse_constant=_refused)
+    except RecursionError:
+        raise TextError(f"is not valid JSON: {too_deep().reason}") from None
+    except ValueError as error:
+        if isinstance(error, TextError):
+            raise
+        raise TextError(f"is not valid JSON: {error}") from None
+    check_plain(data)
+    return data
+
+
+def _refused(name: str) -> None:
+    """Refuse NaN and the infinities, which JSON does not have."""
+    raise TextError(f"is not valid JSON: {name} is no number")
