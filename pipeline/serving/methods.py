@@ -147,7 +147,7 @@ def _raise_fastest(search: ServingSearch, budget: float) -> float | None:
         known = search.known.fastest(budget)
         rate = lowest if known is None else known.tokens_per_s * (1 + RATE_TOLERANCE)
         costs = search.bounds(rate)
-        possible = np.flatnonzero(np.isfinite(costs) & (costs <= within(budget)))
+        possible = search.own_cells[np.isfinite(costs) & (costs <= within(budget))]
         if not len(possible):
             return None
         tops = _highest_rates(search, possible, rate, budget)
@@ -202,12 +202,11 @@ def _lower_cost(search: ServingSearch, rate: float) -> float:
     while True:
         known = search.known.cheapest(rate * (1 - SAME))
         cost = math.inf if known is None else known.usd_per_hour
-        bounds = search.bounds(rate)
-        least = float(bounds.min())
-        open_cells = np.where([i in solved for i in range(len(bounds))], math.inf, bounds)
-        index = int(np.argmin(open_cells))
-        if cost <= within(float(open_cells[index])) or search.out_of_time:
-            return least
+        cells, bounds = search.own_cells, search.bounds(rate)
+        left = np.where(np.isin(cells, list(solved)), math.inf, bounds)
+        if cost <= within(float(left.min())) or search.out_of_time:
+            return float(bounds.min())
+        index = int(cells[np.argmin(left)])
         if search.raise_bound(index, rate, cost, _just_below(cost)) is not None:
             solved.add(index)  # what a gap leaves between its bound and its cost stays open
 
@@ -225,20 +224,21 @@ def _lowest(search: ServingSearch, loss: Loss) -> Answer:
     """
     floor = math.inf
     _meet_one(search, loss)
-    rates = np.full(len(search.cells), _lowest_rate(search))
+    rates = np.full(len(search.cells), math.inf)
+    rates[search.own_cells] = _lowest_rate(search)
     while not search.out_of_time:
-        costs = search.bounds(rates)
-        value, _ = _best(search, loss)
-        target = value - RELATIVE_TOLERANCE / 4 * abs(value)
-        needed = np.where(np.isinf(costs), math.inf, loss.rate_for(costs, target))
-        moving = needed > rates * (1 + STEP)
-        rates[moving] = needed[moving]
         left = np.flatnonzero(np.isfinite(rates))
         if not len(left):
             break
+        costs = search.bounds(rates[left], left)
+        value, _ = _best(search, loss)
+        target = value - RELATIVE_TOLERANCE / 4 * abs(value)
+        needed = np.where(np.isinf(costs), math.inf, loss.rate_for(costs, target))
+        moving = needed > rates[left] * (1 + STEP)
+        rates[left[moving]] = needed[moving]
         if moving.any():
             continue
-        index = int(left[np.argmin(loss.of(costs[left], rates[left]))])
+        index = int(left[np.argmin(loss.of(costs, rates[left]))])
         rate = float(rates[index])
         enough = loss.cost_for(rate * (1 + 2 * STEP), target)
         found = search.raise_bound(index, rate, enough, enough * (1 + JUMP))
@@ -246,7 +246,9 @@ def _lowest(search: ServingSearch, loss: Loss) -> Answer:
             rates[index] = found.tokens_per_s * (1 + RATE_TOLERANCE)
             least = np.array(found.usd_per_hour * (1 - search.gap))
             floor = min(floor, float(loss.of(least, np.array(found.tokens_per_s))))
-        rates = np.append(rates, rates[search.cells.parents[len(rates) :]])
+        new = search.cells.at(np.arange(len(rates), len(search.cells)))
+        is_own = np.isin(len(rates) + np.arange(len(new)), search.own_cells)
+        rates = np.append(rates, np.where(is_own, rates[new.parents], math.inf))
     if search.out_of_time:
         floor = _least_loss(search, loss)
     return _lowest_answer(search, loss, floor)
@@ -266,15 +268,15 @@ def _lowest_answer(search: ServingSearch, loss: Loss, floor: float) -> Answer:
 def _meet_one(search: ServingSearch, loss: Loss) -> None:
     """Search for a placement to compare with, where the bounds promise most."""
     rates = _grid(search, FIRST_GRID_POINTS)
-    cells = np.arange(len(search.cells))
     while not (search.known.best or search.out_of_time):
-        costs = np.array([search.bounds(float(rate), cells) for rate in rates])
+        costs = np.array([search.bounds(float(rate)) for rate in rates])
         promises = loss.of(costs, rates[:, None])
         place, index = np.unravel_index(int(np.argmin(promises)), promises.shape)
         if np.isinf(promises[place, index]):
             return
         cost = float(costs[place, index])
-        search.raise_bound(int(index), float(rates[place]), cost * (1 + STEP))
+        asked = int(search.own_cells[index])
+        search.raise_bound(asked, float(rates[place]), cost * (1 + STEP))
 
 
 def _least_loss(search: ServingSearch, loss: Loss) -> float:

@@ -29,6 +29,7 @@ from pipeline.serving.bounds import LeastCosts
 from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each
 from pipeline.serving.deal import Dealt, even
 from pipeline.serving.dominance import Dominance
+from pipeline.serving.envelopes import with_envelopes
 from pipeline.serving.picks import Pick, Picks, Sizes
 from pipeline.serving.questions import Questions, whole_layers
 from pipeline.serving.rates import Rates
@@ -55,10 +56,15 @@ class ServingSearch:
         self.instance, self.granularity, self.table = instance, granularity, table
         self.tables = serving_tables(instance, table)
         self.rates = Rates(instance, self.tables)
-        self._least = LeastCosts(instance, granularity, self.tables, self.rates)
-        self._questions = Questions(instance, granularity, self.tables, self.rates)
+        # Loads that are asked about: those there are, and for fills their envelopes.
+        known = Picks(instance, granularity, self.tables, self.rates)
+        gathers = self.rates.fills and known.sizes_are_free
+        self._all = with_envelopes(self.tables) if gathers else self.tables
+        self._all_rates = Rates(instance, self._all)
+        self._least = LeastCosts(instance, granularity, self._all, self._all_rates)
+        self._questions = Questions(instance, granularity, self._all, self._all_rates)
         self._dominance = Dominance(
-            self.tables, self.rates, self._least, instance.limits.max_stages
+            self._all, self._all_rates, self._least, instance.limits.max_stages
         )
         self._begin(settings)
 
@@ -72,7 +78,8 @@ class ServingSearch:
     def _begin(self, settings: SolverSettings) -> None:
         self.effort = Effort()
         self.known = Picks(self.instance, self.granularity, self.tables, self.rates)
-        self.cells = one_cell_each(len(self.tables.decisions), self.instance.limits.max_stages)
+        self._timed = Picks(self.instance, self.granularity, self._all, self._all_rates)
+        self.cells = one_cell_each(len(self._all.decisions), self.instance.limits.max_stages)
         self._proofs = Proofs()
         self._failed: dict[Sizes, Dealt] = {}
         self._settings = settings
@@ -93,14 +100,20 @@ class ServingSearch:
         """The relative gap at which a model's answer is good enough."""
         return self._settings.mip_gap
 
+    @property
+    def own_cells(self) -> IntArray:
+        """The cells of the loads that there are, by index."""
+        return np.flatnonzero(self.cells.decision < len(self.tables.decisions))
+
     def bounds(
         self, tokens_per_s: float | FloatArray, indices: IntArray | None = None
     ) -> FloatArray:
         """Bound the cost of a throughput from below, $/h, by cell: in theory and by proof.
 
-        tokens_per_s: one for all, or one for each cell. indices: of the cells, all by default.
+        tokens_per_s: one for all, or one for each cell. indices: of the cells, by default
+        `own_cells`.
         """
-        chosen = np.arange(len(self.cells)) if indices is None else indices
+        chosen = self.own_cells if indices is None else indices
         rates = np.zeros(len(self.cells))
         rates[chosen] = tokens_per_s
         theory = self._least.at(rates[chosen] * (1 - SLACK), self.cells.at(chosen))
@@ -160,8 +173,10 @@ class ServingSearch:
         if self.known.sizes_are_free:
             dealt = self.known.deal(Counter(c for c, _ in pick.groups))
             self._failed[tuple(sorted(dealt.counts.items()))] = dealt
-        self.cells = self._cut(self.cells, index, pick, asked)
-        self._proofs.inherit(len(self.cells) - 1, index)
+        cut = self._cut(self.cells, index, pick, asked)
+        if len(cut) > len(self.cells):
+            self._proofs.inherit(len(self.cells), index)
+        self.cells = cut
         return None
 
     def with_fewest_stages(self, pick: Pick) -> Pick:
@@ -193,30 +208,33 @@ class ServingSearch:
 
     def _fewest_stages(self, tokens_per_s: float, cell: Cells) -> float:
         """Bound the stages of a cell from below: layers over the largest size."""
-        reach = self.rates.reach(tokens_per_s, cell)
+        reach = self._all_rates.reach(tokens_per_s, cell)
         largest = self._least.largest_sizes(reach.slowest_s, cell.decision).max(initial=1)
         return float(-(-self.instance.num_layers // max(int(largest), 1)))
 
     def _can_cut(self, cell: Cells) -> bool:
         """Tell whether a cell's model is a relaxation: that of a fill of several micro-batches."""
-        return self.rates.fills and bool(self.tables.micro_batches[cell.decision[0]] > 1)
+        return self.rates.fills and bool(self._all.micro_batches[cell.decision[0]] > 1)
 
     def _cut(self, cells: Cells, index: int, pick: Pick, tokens_per_s: float) -> Cells:
         """Cut a cell so that an answer which is too slow is in neither part.
 
         Of s stages with (1 + (m−1)/s)·P' > F: behind s stages, where that row holds it off. Else
         an answer (P', M') is cut off at any c with (F − P')/(m−1) < c < M': its stage is too long
-        below c, and its pass from c on.
+        below c, and its pass from c on. No cut is made where the answer holds by itself, which it
+        may under an envelope.
         """
         whole = one_cell(pick.decision, self.instance.limits.max_stages)
-        fill_s = float(self.rates.reach(tokens_per_s, whole).whole_s[0])
-        others = float(self.tables.micro_batches[pick.decision]) - 1
-        pass_s, _ = self.known.pass_seconds(pick.groups, pick.decision)
-        stages, layer_s = len(pick.groups), self.tables.pass_s[:, pick.decision]
+        fill_s = float(self._all_rates.reach(tokens_per_s, whole).whole_s[0])
+        others = float(self._all.micro_batches[pick.decision]) - 1
+        pass_s, _ = self._timed.pass_seconds(pick.groups, pick.decision)
+        slowest_s = self._timed.slowest_s(pick.groups, pick.decision)
+        stages, layer_s = len(pick.groups), self._all.pass_s[:, pick.decision]
         held_s = sum(size * float(layer_s[c]) for c, size in pick.groups)
         if stages < cells.most_stages[index] and pass_s + others / stages * held_s > fill_s:
             return cells.cut_at_stages(index, stages)
-        slowest_s = self.known.slowest_s(pick.groups, pick.decision)
+        if pass_s + others * slowest_s <= fill_s:
+            return cells
         return cells.cut_at_time(index, ((fill_s - pass_s) / others + slowest_s) / 2)
 
     def _solved(
@@ -232,7 +250,7 @@ class ServingSearch:
         once more.
         """
         decision = int(cell.decision[0])
-        reach = self.rates.reach(tokens_per_s, cell)
+        reach = self._all_rates.reach(tokens_per_s, cell)
         problem = self._questions.problem(cell, reach)
         if problem is None:
             return math.inf, None
@@ -241,12 +259,12 @@ class ServingSearch:
         for whole in self._whether_whole():
             if self.out_of_time:
                 return 0.0, None
-            bound, pick = self._answer(
+            bound, answer = self._answer(
                 replace(problem, whole_layers=whole), decision, goal, at_most
             )
-            if pick is None:
+            if answer is None:
                 return bound, None
-            better = self.known.meet(pick)
+            better = self._met(answer, tokens_per_s)
             too_slow = not _reaches(better.tokens_per_s, tokens_per_s)
             if whole or (self.rates.fills and too_slow):
                 break
@@ -254,17 +272,36 @@ class ServingSearch:
                 break
         return bound, better
 
+    def _met(self, pick: Pick, tokens_per_s: float) -> Pick:
+        """Keep a model's answer and what its groups make of other loads; return the best of it.
+
+        Under an envelope that is the fastest under any load, where it reaches a throughput; else
+        the answer as it is, without any throughput.
+        """
+        if pick.decision < len(self.tables.decisions):
+            return self.known.meet(pick)
+        dealt = self.known.deal(Counter(c for c, _ in pick.groups))
+        best = int(np.argmax(dealt.tokens_per_s))
+        if not _reaches(dealt.tokens_per_s[best], tokens_per_s):
+            return replace(pick, tokens_per_s=0.0)
+        return self.known.pick(dealt.groups(best), best)
+
     def _too_slow(
         self, decision: int, tokens_per_s: float, at_most: float
     ) -> tuple[SlowGroups, ...]:
         """Return groups that answered a model once and are too slow under a load at any sizes.
 
-        Those that cost more than is asked for are left out.
+        Under an envelope: under every load that there is. Those that cost more than is asked for
+        are left out.
         """
+        is_own = decision < len(self.tables.decisions)
+        loads = [decision] if is_own else range(len(self.tables.decisions))
         return tuple(
-            SlowGroups(dealt.counts, not _reaches(dealt.most_tokens_per_s[decision], tokens_per_s))
+            SlowGroups(
+                dealt.counts, not _reaches(dealt.most_tokens_per_s[loads].max(), tokens_per_s)
+            )
             for dealt in self._failed.values()
-            if not _reaches(dealt.tokens_per_s[decision], tokens_per_s)
+            if not _reaches(dealt.tokens_per_s[loads].max(), tokens_per_s)
             and self.known.usd_per_hour(dealt.counts) <= within(at_most)
         )
 
@@ -294,7 +331,7 @@ class ServingSearch:
         held = whole_layers(problem, built)
         pairs = [(r, n) for r, n in enumerate(built.counts()) if n]
         groups = tuple((runs[r].group_class, size) for r, n in pairs for size in even(held[r], n))
-        return bound, self.known.pick(groups, decision)
+        return bound, self._timed.pick(groups, decision)
 
     def options(self) -> tuple[Option, ...]:
         """List the options of the load that leaves most of them, for the tables."""
