@@ -13,3 +13,12 @@ def local_ray() -> Iterator[None]:
     start_ray(num_cpus=2)
     yield
     stop_ray()
+
+
+@pytest.fixture
+def shared_ray(local_ray: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """Let sweeps use the Ray that all tests share: a process can have only one."""
+    from pipeline import driver
+
+    monkeypatch.setattr(driver, "start_ray", lambda *_: None)
+    monkeypatch.setattr(driver, "stop_ray", lambda: None)

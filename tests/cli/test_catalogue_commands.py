@@ -10,6 +10,8 @@ from pipeline.roofline.constants import Spread
 from tests.cli.runner import run, run_json
 from tests.roofline_helpers import BLOCK_ROW, ROW, write_csv
 
+pytest_plugins = ["tests.local_ray"]
+
 CONFIG = Path(__file__).parent.parent.parent / "configs" / "llama-3.1-8b-workstation.yaml"
 FEW = ("--set", "workload.concurrency=8", "--set", "workload.micro_batches=[1, 2]")
 
@@ -212,6 +214,7 @@ def test_the_search_space_of_a_served_instance_is_counted() -> None:
     assert counted[0]["options"] < counted[1]["options"]
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_a_real_config_sweeps_end_to_end_and_every_row_holds(tmp_path: Path) -> None:
     swept = run(
         "sweep",

@@ -26,13 +26,6 @@ pytest_plugins = ["tests.local_ray"]
 
 
 @pytest.fixture
-def shared_ray(local_ray: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
-    """Let sweeps use the Ray that all tests share, instead of starting and ending their own."""
-    monkeypatch.setattr(driver, "start_ray", lambda *_: None)
-    monkeypatch.setattr(driver, "stop_ray", lambda: None)
-
-
-@pytest.fixture
 def config(tmp_path: Path) -> Path:
     return write_config(tmp_path / "small.yaml")
 
