@@ -5,7 +5,16 @@ import pickle
 
 import pytest
 
-from pipeline.errors import Fault, InputError, PlacementError, ResultsError, SolverError, missing
+from pipeline.errors import (
+    MAX_FAULTS_TOLD,
+    MAX_LINE_CHARACTERS,
+    Fault,
+    InputError,
+    PlacementError,
+    ResultsError,
+    SolverError,
+    missing,
+)
 
 
 def test_a_fault_reads_file_field_reason_value() -> None:
@@ -42,3 +51,29 @@ def test_an_input_error_survives_the_way_to_another_process() -> None:
 @pytest.mark.parametrize("kind", [InputError, ResultsError, SolverError])
 def test_every_error_on_purpose_is_a_placement_error(kind: type[Exception]) -> None:
     assert issubclass(kind, PlacementError)
+
+
+def test_what_a_terminal_would_obey_is_escaped_in_every_message() -> None:
+    odd = "a\x1b[2J\ud800\u202eb"
+    assert str(InputError([missing(odd, "name", "is\nmissing")])) == (
+        "a\\x1b[2J\\ud800\\u202eb: name: is\\nmissing"
+    )
+    assert str(ResultsError(f"{odd}: x\ny")) == "a\\x1b[2J\\ud800\\u202eb: x\ny"
+
+
+def test_a_message_has_an_end_however_many_faults_there_are() -> None:
+    error = InputError(missing("a", f"x{i}", "is missing") for i in range(MAX_FAULTS_TOLD + 5))
+    *lines, last = str(error).split("\n")
+    assert len(lines) == MAX_FAULTS_TOLD
+    assert last == "… and 5 more"
+    assert len(error.faults) == MAX_FAULTS_TOLD + 5
+
+
+def test_a_line_has_an_end_and_keeps_its_own() -> None:
+    text = str(ResultsError("start" + "x" * 10_000 + "end"))
+    assert (text[:5], text[-3:]) == ("start", "end")
+    assert len(text) == MAX_LINE_CHARACTERS + len(" … ")
+
+
+def test_a_number_that_python_does_not_write_is_no_second_error() -> None:
+    assert str(Fault("a", "b", "c", 10**5000)) == "a: b: c (got a number too long to write)"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -27,6 +28,7 @@ GpuIds = Annotated[frozenset[int], PlainValidator(parse_gpu_ids), PlainSerialize
 MAX_LAYERS = MAX_SIZE
 # Beyond these a number is a slip, and arithmetic with it would end in 0 or infinity.
 SMALLEST, LARGEST = 1e-12, 1e12
+MOST_USD_PER_HOUR = 1e6
 MAX_NAME_CHARACTERS = 200
 MAX_GPU_TYPES = 100
 MAX_OVERRIDES = 10_000
@@ -94,6 +96,18 @@ def _check_name(text: str) -> None:
         raise ValueError(f"must be names of at most {MAX_NAME_CHARACTERS} characters")
     if not text.isprintable():
         raise ValueError("must hold only characters that can be printed")
+
+
+def _price(value: float) -> float:
+    """Refuse prices that the solver would take for 0 or for infinity beside others."""
+    if value and not 1 / MOST_USD_PER_HOUR <= value <= MOST_USD_PER_HOUR:
+        raise ValueError(
+            f"must be between {1 / MOST_USD_PER_HOUR:g} and {MOST_USD_PER_HOUR:g}, or 0"
+        )
+    return value
+
+
+Price = Annotated[float, Field(ge=0), AfterValidator(_price)]
 
 
 class Section(BaseModel):
@@ -214,7 +228,7 @@ class GpuSection(Section):
     """How many there are; ids are numbered in pool order."""
     memory_gb: Positive
     """Memory of one GPU, GB."""
-    usd_per_hour: NotNegative
+    usd_per_hour: Price
     """Price of one GPU, $/h."""
     max_tp: Degree | None = None
     """Largest TP degree on this type; absent: the largest of `limits.tp_degrees`."""

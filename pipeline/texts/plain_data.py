@@ -26,11 +26,11 @@ def check_plain(data: Any) -> None:
         for value in level:
             if isinstance(value, str):
                 _check_text(value)
-        level = [inner for value in level if not isinstance(value, str) for inner in _parts(value)]
-        if not level:
+        containers = [value for value in level if not isinstance(value, str)]
+        if not containers:
             return
-    if any(not isinstance(value, str) for value in level):
-        raise too_deep()
+        level = [inner for container in containers for inner in _parts(container)]
+    raise too_deep()
 
 
 def _parts(container: dict[Any, Any] | list[Any]) -> list[Any]:

@@ -120,6 +120,32 @@ def test_a_defect_is_a_message_and_exit_code_1(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr() == ("", "SolverError: HiGHS [refused] it\n")
 
 
+def test_an_error_that_nobody_foresaw_is_told_as_a_defect_without_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def body() -> int:
+        raise KeyError("x\x1b[2J")
+
+    with pytest.raises(Exception, match="1"):
+        guarded(body)
+    out_text, err_text = capsys.readouterr()
+    assert out_text == ""
+    assert err_text.startswith("this is a defect: KeyError: 'x\\x1b[2J' (in test_app.py, line ")
+    assert err_text.endswith("and with what PLACEMENT_TRACEBACK=1 shows\n")
+    monkeypatch.setenv("PLACEMENT_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        guarded(body)
+
+
+def test_characters_that_a_terminal_lacks_are_escaped(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "small.yaml", {"model.name": "名前"})
+    command = [sys.executable, "-m", "pipeline", "solve", str(config), "--brief"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "100"}
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+
+
 def test_results_go_to_stdout_and_errors_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     out().print("result")
     err().print("error")

@@ -346,7 +346,10 @@ COMMANDS: Mapping[str, Sequence[Sequence[str]]] = {
     "compare": (("--json",), ("--tolerance", "nan"), ("--tolerance", "1e308"), ("{}/run",)),
     "verify": (("--json",),),
     "status": (("--json",),),
-    "report": (("--no-plots", "--out", "{}/out/page.html"), ("--no-plots", "--out", "{}/c.yaml/x")),
+    "report": (
+        ("--no-plots", "--out", "{}/out/page.html"),
+        ("--no-plots", "--out", "{}/out/file/x"),
+    ),
     "export": (("--to", "kubernetes"), ("--point", ""), ("--out", "{}/out/x"), ("--model", "$(x)")),
     "calibrate": (("--out", "{}/out/k.yaml"), ("--out", "{}/absent/k.yaml"), ("--out", "{}/out")),
 }
@@ -364,7 +367,7 @@ def command_cases(draw: st.DrawFn) -> Case:
     ]
     if flags and draw(st.integers(0, 2)) == 0:
         flags[draw(st.integers(0, len(flags) - 1))] = draw(scalars.map(str))
-    files: dict[str, Content] = {"out": Special("folder"), "c.yaml": _yaml(SMALL)}
+    files: dict[str, Content] = {"out/file": b"x", "c.yaml": _yaml(SMALL)}
     if command in ON_CONFIGS:
         given = "{}/c.yaml"
         files |= draw(sound_configs()).files

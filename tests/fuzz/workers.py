@@ -7,6 +7,7 @@ once. Before each input it writes it down, so that the parent knows which one wa
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import shutil
 import sys
@@ -22,12 +23,12 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fuzz.cases import Case, from_json
-from tests.fuzz.contract import MAX_GROWTH_MB, MAX_SECONDS, Outcome, observed
+from tests.fuzz.contract import MAX_GROWTH_MB, MAX_WAIT_SECONDS, Outcome, observed
 from tests.fuzz.inputs import inputs
 from tests.fuzz.targets import TARGETS, run_case
 
 # A process that hears no signal for so long is stuck in compiled code, and is ended.
-STUCK_SECONDS = 3 * MAX_SECONDS
+STUCK_SECONDS = 2 * MAX_WAIT_SECONDS
 CURRENT = "current.json"
 
 
@@ -161,6 +162,7 @@ def run_all(
     batches: Sequence[Batch], workers: int, seconds: float
 ) -> Iterator[tuple[Batch, Tally]]:
     """Run batches on several workers for at most so many seconds; yield each as it is done."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # there are as many workers as there are to be threads
     context = multiprocessing.get_context("spawn")
     waiting, until = list(reversed(batches)), time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="fuzz-notes-") as folder:

@@ -1,0 +1,243 @@
+"""Results folders from elsewhere: what they claim, what they lack, and what they lead to."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.compare import Comparison
+from pipeline.errors import ResultsError
+from pipeline.results import checked, load
+from pipeline.results.lock import holder, locked
+from pipeline.results.status import read_status
+from pipeline.results.store import part_files
+from pipeline.sweep import run_record
+from tests.sweeps import run_without_ray, small_config, store_for
+
+Change = Callable[[pa.Table], pa.Table]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sound")
+    run_without_ray(small_config(folder), folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture
+def folder(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sound, tmp_path / "run"))
+
+
+def change_part(folder: Path, table: str, change: Change) -> None:
+    (part,) = part_files(folder, table)
+    pq.write_table(change(pq.read_table(part)), part)
+
+
+def change_run(folder: Path, **values: Any) -> None:
+    file = folder / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def refusal(folder: Path, read: Callable[[Path], object] = load) -> str:
+    with pytest.raises(ResultsError) as raised:
+        read(folder)
+    return str(raised.value)
+
+
+def compared(folder: Path) -> Comparison:
+    return Comparison(load(folder))
+
+
+def replaced(name: str, values: Callable[[pa.ChunkedArray], Any]) -> Change:
+    def change(table: pa.Table) -> pa.Table:
+        index = table.schema.get_field_index(name)
+        field = table.schema.field(index)
+        return table.set_column(index, field, pa.array(values(table.column(index)), field.type))
+
+    return change
+
+
+PARTS: dict[str, tuple[str, Change, str]] = {
+    "a column less": ("points", lambda t: t.drop_columns(["status"]), "lacks the columns status"),
+    "another type": (
+        "points",
+        lambda t: t.set_column(0, "point_id", pa.array(range(t.num_rows))),
+        "point_id: must be of type string (got int64)",
+    ),
+    "a column that nobody can group by": (
+        "points",
+        lambda t: t.append_column("x", pa.array([[1]] * t.num_rows)),
+        "x: must be of type string or int64 or double or bool (got list<element: int64>)",
+    ),
+    "a method that is none": (
+        "points",
+        replaced("method", lambda column: ["luck"] * len(column)),
+        "method: must be one of ratio, frontier, enumeration, weighted, iterative (got 'luck')",
+    ),
+    "a number that is none": (
+        "points",
+        replaced("total_seconds", lambda column: [float("nan")] * len(column)),
+        "total_seconds: must be finite",
+    ),
+    "infinity": (
+        "segments",
+        replaced("memory_gb", lambda column: [float("inf")] * len(column)),
+        "memory_gb: must be finite",
+    ),
+    "bytes that are no text": (
+        "points",
+        lambda t: t.replace_schema_metadata({"schema_version": b"\xff"}),
+        "schema_version must be 1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("table", "change", "told"), PARTS.values(), ids=PARTS.keys())
+def test_a_table_that_no_reader_can_use_is_refused_by_its_file(
+    folder: Path, table: str, change: Change, told: str
+) -> None:
+    change_part(folder, table, change)
+    (part,) = part_files(folder, table)
+    assert refusal(folder).startswith(f"{part}: ")
+    assert told in refusal(folder)
+
+
+def test_a_column_that_came_later_is_read_as_nulls(folder: Path) -> None:
+    change_part(folder, "points", lambda t: t.drop_columns(["ttft_s"]))
+    assert load(folder).points.ttft_s.isna().all()
+
+
+def test_an_empty_table_is_a_table(folder: Path) -> None:
+    change_part(folder, "segments", lambda t: t.slice(0, 0))
+    assert len(load(folder).segments) == 0
+
+
+def test_texts_that_a_terminal_would_obey_are_made_harmless(folder: Path) -> None:
+    change_part(folder, "points", replaced("message", lambda c: ["\x1b[2Ja\nb\u202e"] * len(c)))
+    assert set(load(folder).points.message) == {"\ufffd[2Ja\nb\ufffd"}
+
+
+def test_a_small_file_that_claims_many_rows_is_refused_unread(folder: Path) -> None:
+    (part,) = part_files(folder, "points")
+    rows = pq.read_table(part).take(pa.array(np.zeros(200_000, dtype=np.int64)))
+    pq.write_table(rows, part, compression="zstd")
+    assert "claims 200000 rows in " in refusal(folder)
+
+
+def test_texts_are_counted_before_they_are_written_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked, "MAX_TEXT_BYTES", 10**6)
+    (part,) = part_files(folder, "points")
+    rows = pq.read_table(part).take(pa.array(np.zeros(600, dtype=np.int64)))
+    index = rows.schema.get_field_index("message")
+    pq.write_table(rows.set_column(index, "message", pa.array(["x" * 2000] * 600)), part)
+    assert part.stat().st_size < 10**5
+    # 600 messages of 2,000 bytes, beside shorter texts.
+    assert re.search(r"cannot be read: holds 12\d{5} bytes of text", refusal(folder))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_refused_where_a_part_belongs(folder: Path, kind: str) -> None:
+    part = folder / "points" / "x.parquet"
+    if kind == "pipe":
+        os.mkfifo(part)
+    elif kind == "folder":
+        part.mkdir()
+    else:
+        part.symlink_to("/dev/zero")
+    assert refusal(folder) == f"{part}: cannot be read: is no plain file"
+    assert refusal(folder, read_status) == f"{part}: cannot be read: is no plain file"
+
+
+RUNS: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
+    "swept fields": ({"swept_fields": [1]}, load, "swept_fields.0: Input should be a valid string"),
+    "a field without a column": ({"swept_fields": ["x"]}, load, "lacks the columns x"),
+    "a time without a zone": (
+        {"started_at": "2026-01-01T00:00:00"},
+        read_status,
+        "started_at: Value error, must be a time with its zone",
+    ),
+    "a name for a terminal": (
+        {"name": "\x1b[2J"},
+        read_status,
+        "name: Value error, must hold only characters that can be printed (got '\\x1b[2J')",
+    ),
+    "no config": ({"config": 3}, compared, "config: Input should be a valid dictionary"),
+    "half a baseline": ({"baseline": [{"gpu": "A"}]}, compared, "baseline.0.tp_degree: Field req"),
+}
+
+
+@pytest.mark.parametrize(("values", "read", "told"), RUNS.values(), ids=RUNS.keys())
+def test_a_run_file_is_checked_for_what_is_read_of_it(
+    folder: Path, values: dict[str, Any], read: Callable[[Path], object], told: str
+) -> None:
+    change_run(folder, **values)
+    assert told in refusal(folder, read)
+
+
+def test_a_placement_without_its_figures_cannot_be_compared(folder: Path) -> None:
+    change_part(folder, "points", replaced("num_stages", lambda column: [None] * len(column)))
+    assert "has a placement but no num_stages" in refusal(folder, compared)
+
+
+def test_a_stage_without_gpus_cannot_be_compared(folder: Path) -> None:
+    change_part(folder, "segments", replaced("gpu_ids", lambda column: [[]] * len(column)))
+    assert "has a stage without layers or GPUs" in refusal(folder, compared)
+
+
+@pytest.mark.parametrize("table", ["points", "segments"])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_run_writes_and_removes_nothing_through_a_link(
+    folder: Path, tmp_path: Path, table: str, fresh: bool
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (folder / table).rename(elsewhere)
+    (folder / table).symlink_to(elsewhere)
+    before = sorted(file.name for file in elsewhere.iterdir())
+    loaded = small_config(tmp_path)
+    with pytest.raises(ResultsError, match=f"{table} is a link to another folder"):
+        store_for(loaded, folder).prepare(run_record(loaded), fresh)
+    assert sorted(file.name for file in elsewhere.iterdir()) == before
+
+
+def test_a_lock_that_is_a_link_empties_no_file_elsewhere(folder: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (folder / "run.lock").symlink_to(victim)
+    with pytest.raises(ResultsError, match="cannot write results"), locked(folder):
+        pass
+    assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 4000,
+        '{"host": "h", "pid": 1e400, "since": ""}',
+        '{"host": "h", "pid": -1, "since": ""}',
+        '{"host": "h", "pid": 99999999999, "since": ""}',
+        '{"host": 1, "pid": 1, "since": ""}',
+    ],
+)
+def test_a_lock_that_names_nobody_is_nobodys(folder: Path, text: str) -> None:
+    (folder / "run.lock").write_text(text)
+    assert holder(folder) is None
+    with locked(folder):
+        pass
+
+
+def test_a_lock_that_is_a_pipe_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "run.lock")
+    assert holder(folder) is None
+    with pytest.raises(ResultsError, match="cannot write results"), locked(folder):
+        pass
