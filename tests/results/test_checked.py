@@ -37,8 +37,14 @@ def folder(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "run"))
 
 
+def part_of(folder: Path, table: str) -> Path:
+    """Return the one part file of a table."""
+    (name,) = part_files(folder, table)
+    return folder / table / name
+
+
 def change_part(folder: Path, table: str, change: Change) -> None:
-    (part,) = part_files(folder, table)
+    part = part_of(folder, table)
     pq.write_table(change(pq.read_table(part)), part)
 
 
@@ -106,7 +112,7 @@ def test_a_table_that_no_reader_can_use_is_refused_by_its_file(
     folder: Path, table: str, change: Change, told: str
 ) -> None:
     change_part(folder, table, change)
-    (part,) = part_files(folder, table)
+    part = part_of(folder, table)
     assert refusal(folder).startswith(f"{part}: ")
     assert told in refusal(folder)
 
@@ -127,7 +133,7 @@ def test_texts_that_a_terminal_would_obey_are_made_harmless(folder: Path) -> Non
 
 
 def test_a_small_file_that_claims_many_rows_is_refused_unread(folder: Path) -> None:
-    (part,) = part_files(folder, "points")
+    part = part_of(folder, "points")
     rows = pq.read_table(part).take(pa.array(np.zeros(200_000, dtype=np.int64)))
     pq.write_table(rows, part, compression="zstd")
     assert "claims 200000 rows in " in refusal(folder)
@@ -137,7 +143,7 @@ def test_texts_are_counted_before_they_are_written_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checked, "MAX_TEXT_BYTES", 10**6)
-    (part,) = part_files(folder, "points")
+    part = part_of(folder, "points")
     rows = pq.read_table(part).take(pa.array(np.zeros(600, dtype=np.int64)))
     index = rows.schema.get_field_index("message")
     pq.write_table(rows.set_column(index, "message", pa.array(["x" * 2000] * 600)), part)
@@ -146,13 +152,17 @@ def test_texts_are_counted_before_they_are_written_out(
     assert re.search(r"cannot be read: holds 12\d{5} bytes of text", refusal(folder))
 
 
-@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_a_folder_among_the_parts_is_none_of_them(folder: Path) -> None:
+    before = len(load(folder).points)
+    (folder / "points" / "x.parquet").mkdir()
+    assert len(load(folder).points) == before
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_what_is_no_file_is_refused_where_a_part_belongs(folder: Path, kind: str) -> None:
     part = folder / "points" / "x.parquet"
     if kind == "pipe":
         os.mkfifo(part)
-    elif kind == "folder":
-        part.mkdir()
     else:
         part.symlink_to("/dev/zero")
     assert refusal(folder) == f"{part}: cannot be read: is no plain file"
