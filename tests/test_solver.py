@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pyomo.environ as pyo
 import pytest
 
@@ -11,7 +12,7 @@ from pipeline.errors import SolverError
 from pipeline.formulation.pairwise import Weights, build
 from pipeline.published import PublishedSearch
 from pipeline.settings import SolverSettings
-from pipeline.solver import Solution, SolveStatus, solve
+from pipeline.solver import Solution, SolveStatus, shadow_prices, solve
 from tests.random_instances import Shape, random_case
 
 
@@ -108,3 +109,15 @@ def test_a_process_that_solves_does_not_import_statistics() -> None:
     """They would take as long as all other imports together."""
     ended = subprocess.run([sys.executable, "-c", ONE_SOLVE], capture_output=True, text=True)
     assert ended.stdout.split() == ["2.0", "False"], ended.stderr
+
+
+def test_a_shadow_price_is_what_one_more_of_a_limit_saves() -> None:
+    # Of ten, x costs 2 and y costs 5; at most three x: 3·2 + 7·5. A fourth x saves 3.
+    costs, rows = np.array([2.0, 5.0]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    prices = shadow_prices(costs, rows, np.array([3.0, 20.0]), total=10.0)
+    assert prices.tolist() == [3.0, 0.0]
+
+
+def test_a_program_that_no_point_satisfies_has_no_prices() -> None:
+    with pytest.raises(SolverError, match="Infeasible"):
+        shadow_prices(np.array([1.0]), np.array([[1.0]]), np.array([3.0]), total=10.0)

@@ -8,11 +8,14 @@ all sizes used under the other fit, and the first token is no later.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.serving.bounds import LeastCosts
 from pipeline.serving.cells import one_cell_each
 from pipeline.serving.rates import Rates
 from pipeline.serving.tables import FloatArray, IntArray, ServingTables
+
+BoolArray = NDArray[np.bool_]
 
 
 class Dominance:
@@ -26,14 +29,16 @@ class Dominance:
         self._cells = one_cell_each(len(tables.decisions), max_stages)
 
     def best_of(self, decision: int, tokens_per_s: float) -> int:
-        """Return a load that is no worse than a given one and has none that is better."""
+        """Return a load that is no worse than a given one: the last of a chain of such loads."""
         reach = self._rates.reach(tokens_per_s, self._cells)
         fast = self._least.largest_sizes(reach.slowest_s, self._cells.decision)
-        while len(better := self._no_worse(decision, reach.whole_s, fast)):
-            decision = int(better[0])
+        seen = {decision}
+        while better := [d for d in self._no_worse(decision, reach.whole_s, fast) if d not in seen]:
+            decision = better[0]
+            seen.add(decision)
         return decision
 
-    def _no_worse(self, decision: int, whole_s: FloatArray, fast: IntArray) -> IntArray:
+    def _no_worse(self, decision: int, whole_s: FloatArray, fast: IntArray) -> list[int]:
         """Return the loads that are no worse than one; of equal loads only those before it.
 
         Rounds: R = f·max(P, m·M), compared by P over R/f and by the sizes that are fast enough.
@@ -46,33 +51,34 @@ class Dominance:
         unit_s = whole_s / (m if self._rates.fills else tables.step_factor)
         fits = tables.largest if self._rates.fills else fast
         hops = np.vstack([tables.hops.between_s, tables.hops.inside_s]) / unit_s
-        equal = np.ones(len(m), dtype=bool)
-        no_worse = equal & (m >= m[decision]) if self._rates.fills else equal.copy()
-        for values, sign in (
-            (tables.pass_s / unit_s, 1),
-            (hops, 1),
-            (fits, -1),
-            (tables.smallest, 1),
-            (self._first_s(unit_s, m[decision]), 1),
+        first_s = np.vstack(
+            [tables.prefill_s, tables.prefill_hops.between_s, tables.prefill_hops.inside_s]
+        )
+        no_worse = m >= m[decision] if self._rates.fills else np.ones(len(m), dtype=bool)
+        equal = m == m[decision]
+        # What the load may take at most under another, and what it takes under each.
+        for own, values in (
+            (tables.pass_s / unit_s, tables.pass_s / unit_s),
+            (hops, hops),
+            (-fast, -fits),
+            (tables.smallest, tables.smallest),
+            (first_s, np.where(self._never_late(unit_s, m[decision]), 0.0, first_s)),
         ):
-            own = (fast if values is fits else values)[:, [decision]]
-            no_worse &= (sign * values <= sign * own).all(axis=0)
-            equal &= (values == values[:, [decision]]).all(axis=0)
-        equal &= m == m[decision]
+            no_worse &= (values <= own[:, [decision]]).all(axis=0)
+            equal &= (own == own[:, [decision]]).all(axis=0)
         index = np.arange(len(m))
-        return np.flatnonzero(no_worse & (index != decision) & (~equal | (index < decision)))
+        found = no_worse & (index != decision) & (~equal | (index < decision))
+        return np.flatnonzero(found).tolist()
 
-    def _first_s(self, unit_s: FloatArray, micro_batches: float) -> FloatArray:
-        """Return what the first token waits for, s; no more than 0 where it cannot be too late.
+    def _never_late(self, unit_s: FloatArray, micro_batches: float) -> BoolArray:
+        """Tell under which loads the first token of what another serves in time cannot be late.
 
         A fill of m micro-batches within m·unit takes M ≥ P/S, hence P ≤ m·unit/(1 + (m−1)/S);
         so does, in its own unit, the same placement under a load that is no worse.
         """
-        tables, rates = self._tables, self._rates
-        hops = tables.prefill_hops
-        parts = np.vstack([tables.prefill_s, hops.between_s, hops.inside_s])
-        if np.isinf(rates.longest_first_s):
-            return np.zeros_like(parts)
+        if np.isinf(self._rates.longest_first_s):
+            return np.ones(len(unit_s), dtype=bool)
+        if not self._rates.fills:
+            return np.zeros(len(unit_s), dtype=bool)
         pass_s = unit_s * micro_batches / (1 + (micro_batches - 1) / self._max_stages)
-        never_late = rates.fills & (rates.first_token_s(pass_s) <= rates.longest_first_s)
-        return np.where(never_late, 0.0, parts)
+        return np.asarray(self._rates.first_token_s(pass_s) <= self._rates.longest_first_s)
