@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
@@ -42,13 +43,15 @@ def write_report(
     advice = advise(comparison, tolerance_percent)
     plots = [] if advice is None else all_plots(comparison, advice.best)
     html = render(comparison, advice, plots, plot_files)
+    temporary = page.with_name(f".{page.name}.{uuid.uuid4().hex}")
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
-        temporary = page.with_name(f".{page.name}.{uuid.uuid4().hex}")
         temporary.write_text(html, encoding="utf-8")
         os.replace(temporary, page)
         written = write_plots(plots, page.parent / PLOTS) if plot_files else []
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise ResultsError(f"{page}: cannot be written: {error.strerror or error}") from error
     return Report(page, tuple(written))
 

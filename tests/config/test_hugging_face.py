@@ -145,3 +145,34 @@ def test_experts_without_how_many_are_active_are_a_fault(tmp_path: Path) -> None
     assert fault.endswith(
         "config.json: num_experts_per_tok: is required with experts (got nothing)"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"hidden_size": None}, "hidden_size: is missing"),
+        ({"layer_types": 5, "sliding_window": 8}, "layer_types: must be a list (got 5)"),
+        (
+            {"sliding_window": 8, "sliding_window_pattern": "x"},
+            "sliding_window_pattern: must be a positive whole number (got 'x')",
+        ),
+        (
+            {"sliding_window": 8, "sliding_window_pattern": 10**400},
+            f"sliding_window_pattern: must be at most 1000000000 (got 1{'0' * 400})",
+        ),
+        (
+            {"num_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": []},
+            "n_shared_experts: must be a positive whole number (got [])",
+        ),
+        (
+            {"_name_or_path": "a: b: kv_lora_rank", "num_local_experts": -1},
+            "num_local_experts: must be a positive whole number (got -1)",
+        ),
+    ],
+)
+def test_a_particular_that_is_none_is_told_by_its_field(
+    tmp_path: Path, fields: dict[str, Any], fault: str
+) -> None:
+    assert faults_of(with_hf_config(tmp_path, {**LLAMA_70B, **fields})) == [
+        f"hf/config.json: {fault}"
+    ]
