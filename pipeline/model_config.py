@@ -99,7 +99,9 @@ _COUNTS = (
     "max_window_layers",
 )
 _MAY_BE_ZERO = _COUNTS[4:]
-_MOST = 1_000_000_000
+# The layers are gone through one by one.
+_MOST = {"num_hidden_layers": 10_000}
+_MOST_OF_ALL = 1_000_000_000
 
 
 def text_fields(config: Fields) -> dict[str, Any]:
@@ -205,13 +207,31 @@ def _window_share(text: Fields) -> float:
 def _faults(name: str, text: Fields) -> list[str]:
     """Every fault of a config: `name: field: reason (got value)`."""
     faults = [f"{name}: {key}: is required (got nothing)" for key in _REQUIRED if key not in text]
-    for key in (*_REQUIRED, *_COUNTS):
-        value, least = text.get(key), 0 if key in _MAY_BE_ZERO else 1
+    pattern = text.get("sliding_window_pattern")
+    numbers = {key: text.get(key) for key in (*_REQUIRED, *_COUNTS)}
+    if isinstance(pattern, int):
+        numbers["sliding_window_pattern"] = pattern
+    elif pattern is not None and not isinstance(pattern, str):
+        reason = "must be a positive whole number, or letters"
+        faults.append(str(Fault(name, "sliding_window_pattern", reason, pattern)))
+    for key, value in numbers.items():
+        least, most = 0 if key in _MAY_BE_ZERO else 1, _MOST.get(key, _MOST_OF_ALL)
         if value is not None and not (type(value) is int and value >= least):
-            faults.append(str(Fault(name, key, "must be a positive whole number", value)))
-        elif value is not None and value > _MOST:
-            faults.append(str(Fault(name, key, f"must be at most {_MOST}", value)))
+            reason = "must be a positive whole number"
+            faults.append(str(Fault(name, _as_written(key, text), reason, value)))
+        elif value is not None and value > most:
+            faults.append(
+                str(Fault(name, _as_written(key, text), f"must be at most {most}", value))
+            )
+    if not isinstance(text.get("layer_types", []), list):
+        faults.append(str(Fault(name, "layer_types", "must be a list", text["layer_types"])))
     return faults or _contradictions(name, text)
+
+
+def _as_written(key: str, text: Fields) -> str:
+    """Return the name under which a config states a figure."""
+    older = (alias for alias in _ALIASES.get(key, ()) if alias in text)
+    return next((alias for alias in older if text[alias] is text[key]), key)
 
 
 def _contradictions(name: str, text: Fields) -> list[str]:

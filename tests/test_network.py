@@ -2,10 +2,12 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.network import Override, matrix_network, uniform_network
+from pipeline import network
+from pipeline.network import Override, TooManyZonesError, matrix_network, uniform_network
 from tests.builders import matrices, overrides
 
 SIZES = st.integers(1, 9)
@@ -87,3 +89,18 @@ def test_gpus_that_receive_the_same_speeds_from_different_gpus_are_not_merged() 
     # other.
     network = matrix_network([[0, 9, 5, 5], [9, 0, 5, 5], [7, 8, 0, 1], [8, 7, 1, 0]])
     assert network.zone_of[0] != network.zone_of[1]
+
+
+def test_a_ring_of_more_gpus_than_can_be_told_apart_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network, "MAX_ZONES", 5)
+    # Every GPU of a ring has the same bandwidths in another order.
+    ring = [[float(10 + (b - a) % 6) for b in range(6)] for a in range(6)]
+    assert len(matrix_network([row[:5] for row in ring[:5]]).zone_gb_per_s) == 5
+    with pytest.raises(TooManyZonesError):
+        matrix_network(ring)
+    alone = [Override(frozenset({gpu}), None, 1.0) for gpu in range(5)]
+    assert len(uniform_network(5, 1.0, alone).zone_gb_per_s) == 5
+    with pytest.raises(TooManyZonesError):
+        uniform_network(6, 1.0, alone)

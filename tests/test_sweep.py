@@ -1,10 +1,12 @@
 """The plan of a sweep: which points a config asks for."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import sweep
 from pipeline.config import LoadedConfig, load_config
 from pipeline.errors import InputError, SolverError
 from pipeline.points import Problem
@@ -152,3 +154,25 @@ def test_a_ballpark_that_cannot_be_found_leaves_it_to_one_point_to_say_why(
     tasks = missing_tasks(loaded, set(), lambda: None, broken)
     budgets = [p.budget_usd_per_hour for _, p in tasks if p.method == "enumeration"]
     assert budgets == [None, None]
+
+
+def test_of_too_many_combinations_an_even_selection_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = {"workload.batch_size": [1, 2, 3], "limits.max_stages": [1, 2, 3, 4]}
+    loaded = small_config(tmp_path, {"sweep.over": over})
+    seen: list[list[Any]] = []
+    swept = LoadedConfig.swept
+
+    def counted(self: LoadedConfig, values: Any) -> LoadedConfig:
+        seen.append([value for _, value in values])
+        return swept(self, values)
+
+    monkeypatch.setattr(LoadedConfig, "swept", counted)
+    check_combinations(loaded)
+    assert seen == [list(pair) for pair in itertools.product(*over.values())]
+    seen.clear()
+    monkeypatch.setattr(sweep, "MAX_COMBINATIONS_CHECKED", 5)
+    check_combinations(loaded)
+    # Every third of twelve.
+    assert seen == [[1, 1], [1, 4], [2, 3], [3, 2]]

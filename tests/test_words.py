@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.words import counted, duration, listed, per_million, signed_percent
+from pipeline.words import close_names, counted, duration, listed, per_million, signed_percent
 
 
 def test_prices_are_per_million_tokens() -> None:
@@ -41,3 +41,8 @@ def test_lists_end_in_and() -> None:
         "a and b",
         "a, b and c",
     ]
+
+
+def test_names_too_long_to_be_mistyped_are_compared_with_nothing() -> None:
+    assert close_names("A10", ["A100", "T4", "A" * 101], n=1) == ["A100"]
+    assert close_names("A" * 101, ["A" * 100], n=1) == []

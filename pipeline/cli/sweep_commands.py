@@ -58,7 +58,7 @@ def sweep(
         str | None, typer.Option("--address", help="Ray cluster to use; else a local one.")
     ] = None,
     cpus: Annotated[
-        int | None, typer.Option("--cpus", min=1, help="CPUs of the local Ray; else all.")
+        int | None, typer.Option("--cpus", min=1, max=4096, help="CPUs of the local Ray; else all.")
     ] = None,
     flush_points: Annotated[
         int, typer.Option("--flush-points", min=1, help="Write rows once so many points wait.")

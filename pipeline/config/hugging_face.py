@@ -48,7 +48,8 @@ def _shape_fields(
 ) -> dict[str, Any]:
     """Return what a model's shape says beyond the usual, or the plain fields for the schema."""
     try:
-        shape = dataclasses.asdict(from_hf_config(found, name))
+        # Faults begin with the name; without one nothing in it is taken for a field.
+        shape = dataclasses.asdict(from_hf_config(found, "")) | {"name": name}
     except ModelConfigError as error:
         told = [told for told in error.faults if told.split(": ")[1] not in PLAIN]
         if told:

@@ -172,3 +172,38 @@ def test_a_weight_of_unknown_size_is_told_by_its_own_file(tmp_path: Path) -> Non
     assert fault.startswith(
         "hf/config.json: quantization_config.quant_method: must be one of fp8, fbgemm_fp8, mxfp4,"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"hidden_size": None}, "hidden_size: is missing"),
+        ({"layer_types": 5, "sliding_window": 8}, "layer_types: must be a list (got 5)"),
+        (
+            {"sliding_window": 8, "sliding_window_pattern": [6]},
+            "sliding_window_pattern: must be a positive whole number, or letters (got [6])",
+        ),
+        (
+            {"num_hidden_layers": 10**9, "num_experts": 8, "num_experts_per_tok": 2},
+            "num_hidden_layers: must be at most 10000 (got 1000000000)",
+        ),
+        (
+            {"sliding_window": 8, "sliding_window_pattern": 10**400},
+            f"sliding_window_pattern: must be at most 1000000000 (got 1{'0' * 76}...)",
+        ),
+        (
+            {"num_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": []},
+            "n_shared_experts: must be a positive whole number (got [])",
+        ),
+        (
+            {"_name_or_path": "a: b: kv_lora_rank", "num_local_experts": -1},
+            "num_local_experts: must be a positive whole number (got -1)",
+        ),
+    ],
+)
+def test_a_particular_that_is_none_is_told_by_its_field(
+    tmp_path: Path, fields: dict[str, Any], fault: str
+) -> None:
+    assert faults_of(with_hf_config(tmp_path, {**LLAMA_70B, **fields})) == [
+        f"hf/config.json: {fault}"
+    ]

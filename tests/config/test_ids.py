@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.ids import parse_gpu_ids
+from pipeline.config.ids import check_number_of_ids, parse_gpu_ids
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,12 @@ def test_anything_else_is_refused(written: object) -> None:
 def test_ranges_must_ascend_within_what_a_pool_can_hold(written: object) -> None:
     with pytest.raises(ValueError, match="must ascend, within 0 to 1000000"):
         parse_gpu_ids(written)
+
+
+def test_ids_are_counted_before_they_are_made() -> None:
+    with pytest.raises(ValueError, match="may name at most 1000000 ids in all"):
+        parse_gpu_ids(",".join(["0-999999"] * 2))
+    half = {"gpus": "0-499999", "to": "0-499999"}
+    assert check_number_of_ids([half]) == [half]
+    with pytest.raises(ValueError, match="may name at most 1000000 ids in all"):
+        check_number_of_ids([half, {"gpus": "0"}])

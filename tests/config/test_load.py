@@ -553,3 +553,16 @@ def test_junk_is_told_as_faults_and_never_as_a_traceback(replaced: list[tuple[st
             faults, variants = error.faults, []
     assert bool(faults) != bool(variants)
     assert all(fault.file and fault.field and fault.reason for fault in faults)
+
+
+def test_a_swept_config_keeps_the_sections_that_it_does_not_change(tmp_path: Path) -> None:
+    loaded = load_config(write_yaml(tmp_path))
+    changed = loaded.swept([("workload.batch_size", 4)])
+    assert changed.config.network is loaded.config.network
+    assert changed.config.workload is not loaded.config.workload
+    assert changed.config == load_config(tmp_path / "c.yaml", [("workload.batch_size", 4)]).config
+
+
+@pytest.mark.parametrize("key", ["a" + ".a" * 3000, "pool." + "9" * 5000 + ".count", "pool[" * 99])
+def test_a_key_that_leads_too_deep_or_too_far_is_a_fault(tmp_path: Path, key: str) -> None:
+    assert faults_of(write_yaml(tmp_path), [(key, 1)])[0].startswith(f"--set: {key[:300]}")

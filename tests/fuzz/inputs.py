@@ -213,7 +213,7 @@ def csv_directories(draw: st.DrawFn) -> Case:
 
 @st.composite
 def _cells_changed(draw: st.DrawFn, content: bytes) -> bytes:
-    rows = [line.split(",") for line in content.decode().splitlines()]
+    rows = [line.split(",") for line in content.decode("utf-8", "replace").splitlines()]
     for _ in range(draw(st.integers(1, 4))):
         row = rows[draw(st.integers(0, len(rows) - 1))]
         at = draw(st.integers(0, max(len(row) - 1, 0)))
@@ -351,7 +351,11 @@ COMMANDS: Mapping[str, Sequence[Sequence[str]]] = {
         ("--no-plots", "--out", "{}/out/file/x"),
     ),
     "export": (("--to", "kubernetes"), ("--point", ""), ("--out", "{}/out/x"), ("--model", "$(x)")),
-    "calibrate": (("--out", "{}/out/k.yaml"), ("--out", "{}/absent/k.yaml"), ("--out", "{}/out")),
+    "calibrate": (
+        ("--out", "{}/out/k.yaml"),
+        ("--out", "{}/absent/k.yaml"),
+        ("--out", "{}/out/file/x"),
+    ),
 }
 ON_CONFIGS = ("solve", "frontier", "space", "sweep")
 

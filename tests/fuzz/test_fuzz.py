@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.__main__ import SHARES, batches
-from tests.fuzz.cases import Case, Special, from_json
+from tests.fuzz.cases import Case, Content, Special, from_json
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.workers import Batch, run_batch, tried
 
@@ -44,8 +44,12 @@ def test_what_once_broke_the_contract_keeps_it(file: Path) -> None:
 
 
 def test_an_input_survives_being_kept() -> None:
-    files: dict[str, bytes | Special] = {"a": b"\xff\0", "b": "é".encode()}
-    files |= {"c": Special("link", ".."), "d": Special("fifo")}
+    files: dict[str, Content] = {
+        "a": b"\xff\0",
+        "b": "é".encode(),
+        "c": Special("link", ".."),
+        "d": Special("fifo"),
+    }
     case = Case("yaml_text", files, ("x", "\ud800"))
     assert from_json(case.to_json()) == case
 

@@ -104,6 +104,10 @@ def test_a_page_that_cannot_be_written_is_an_error_that_names_it(
     monkeypatch.setattr(report_page, "verification", lambda _: "")
     with pytest.raises(ResultsError, match=r"report\.html: cannot be written"):
         write_report(results, tmp_path / "file" / "report.html", 1.0, plot_files=False)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ResultsError, match="folder: cannot be written"):
+        write_report(results, tmp_path / "folder", 1.0, plot_files=False)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"run", "file", "folder"}
 
 
 def test_a_page_of_many_points_stays_below_six_megabytes(tmp_path: Path) -> None:
