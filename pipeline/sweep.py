@@ -134,17 +134,17 @@ def run_record(loaded: LoadedConfig) -> dict[str, Any]:
 def problem_id(config: Config) -> str:
     """Hash every field of a config that decides answers, whatever its name or plan.
 
-    The constants in force stand for themselves, whether a file or the package brought them.
+    Fields at their defaults are left out, so that ids stay what they were before a field was
+    there; a default that changes needs another SCHEMA_VERSION. The constants in force stand for
+    themselves, whether a file or the package brought them.
     """
-    decisive = config.model_dump(mode="json", exclude={"name", "sweep"})
-    decisive["solver"].pop("threads")
+    decisive = config.model_dump(mode="json", exclude={"name", "sweep"}, exclude_defaults=True)
+    solver = decisive.pop("solver", {})
+    solver.pop("threads", None)
+    decisive["solver"] = solver
     sweep = config.sweep
     decisive["scales"] = sweep.normalization.model_dump()
     decisive["target"] = sweep.target_usd_per_million_tokens
-    # What is absent decides nothing: ids stay what they were before there was such a field.
-    decisive["performance"].pop("constants")
-    if not config.performance.hardware:
-        decisive["performance"].pop("hardware")
     if config.performance.model == "roofline":
         decisive["performance"]["constants"] = _constants(config).fingerprint
     return digest([SCHEMA_VERSION, decisive])

@@ -109,7 +109,13 @@ def test_what_decides_an_answer_decides_the_id_of_the_problem(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"name": "another"}, {"solver.threads": 2}, {"sweep.granularities": ["coarse"]}]
+    "changes",
+    [
+        {"name": "another"},
+        {"solver.threads": 2},
+        {"sweep.granularities": ["coarse"]},
+        {"limits.uniform_tp": False, "solver.mip_gap": 0.0},
+    ],
 )
 def test_what_decides_no_answer_leaves_the_id_of_the_problem(
     tmp_path: Path, changes: dict[str, Any]
