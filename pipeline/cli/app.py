@@ -10,8 +10,9 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial, wraps
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -45,6 +46,7 @@ TRACEBACK = "PLACEMENT_TRACEBACK"
 
 # Characters of a line in a file or pipe.
 UNBROKEN = 1000
+Body = TypeVar("Body", bound=Callable[..., int])
 FAILED, BAD_INPUT, NO_PLACEMENT, INTERRUPTED = 1, 2, 3, 130
 
 
@@ -55,6 +57,24 @@ def _root(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+
+
+def command(**settings: Any) -> Callable[[Body], Body]:
+    """Register a function as the command of its name; what it returns is the exit code.
+
+    settings: for typer. Errors become messages, as JSON where the command has --log-json and was
+    given it.
+    """
+
+    def registered(body: Body) -> Body:
+        @wraps(body)
+        def run(**given: Any) -> None:
+            guarded(partial(body, **given), _log_error if given.get("log_json") else None)
+
+        app.command(**settings)(run)
+        return body
+
+    return registered
 
 
 def examples(*commands: str) -> str:
@@ -116,6 +136,12 @@ def _print_error(error: PlacementError) -> None:
     expected = isinstance(error, InputError | ResultsError | SourceError)
     text = str(error) if expected else f"{type(error).__name__}: {error}"
     err().print(text, style="red", markup=False)
+
+
+def _log_error(error: PlacementError) -> None:
+    from pipeline.cli.progress import log
+
+    log("error", message=str(error))
 
 
 def register() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.app import app, err, guarded, out
+from pipeline.cli.app import command, err, out
 from pipeline.cli.options import AsJson
 from pipeline.errors import Fault, InputError
 
@@ -35,52 +35,44 @@ OwnHardware = Annotated[
 ]
 
 
-@app.command()
+@command()
 def gpus(
     names: Annotated[
         list[str] | None,
         typer.Argument(metavar="[GPU]...", help="Show every figure of these; none: list all."),
     ] = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """List the GPUs that the roofline model knows, each figure with its source and date."""
+    from pipeline.catalogue import find_gpu, gpu_names
+    from pipeline.cli.catalogue_views import figure_view, gpu_view
 
-    def run() -> int:
-        from pipeline.catalogue import find_gpu, gpu_names
-        from pipeline.cli.catalogue_views import figure_view, gpu_view
-
-        found = [find_gpu(name) for name in names or gpu_names()]
-        if as_json:
-            typer.echo(json.dumps([asdict(gpu) for gpu in found], indent=2))
-        elif names:
-            for gpu in found:
-                out().print(figure_view(gpu))
-        else:
-            out().print(gpu_view(found))
-        return 0
-
-    guarded(run)
+    found = [find_gpu(name) for name in names or gpu_names()]
+    if as_json:
+        typer.echo(json.dumps([asdict(gpu) for gpu in found], indent=2))
+    elif names:
+        for gpu in found:
+            out().print(figure_view(gpu))
+    else:
+        out().print(gpu_view(found))
+    return 0
 
 
-@app.command()
-def models(as_json: AsJson = False) -> None:
+@command()
+def models(as_json: AsJson = False) -> int:
     """List the models that a config can name, with what follows from their shape."""
+    from pipeline.catalogue import find_model, model_names
+    from pipeline.cli.catalogue_views import model_view
 
-    def run() -> int:
-        from pipeline.catalogue import find_model, model_names
-        from pipeline.cli.catalogue_views import model_view
-
-        found = [find_model(name) for name in model_names()]
-        if as_json:
-            typer.echo(json.dumps([asdict(entry) for entry in found], indent=2))
-        else:
-            out().print(model_view(found))
-        return 0
-
-    guarded(run)
+    found = [find_model(name) for name in model_names()]
+    if as_json:
+        typer.echo(json.dumps([asdict(entry) for entry in found], indent=2))
+    else:
+        out().print(model_view(found))
+    return 0
 
 
-@app.command()
+@command()
 def calibrate(
     measured: Measured,
     target: Annotated[
@@ -88,43 +80,39 @@ def calibrate(
     ],
     hardware: OwnHardware = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Fit the constants of the roofline model to measurements and write them to a file.
 
     A config uses them as `performance: {model: roofline, constants: FILE}`. Takes about a minute
     for two thousand rows. Constants that the data cannot determine keep their prior.
     """
+    from pipeline.calibration import calibrate as fit
+    from pipeline.calibration import calibration_table, summaries
+    from pipeline.cli.progress import counting
 
-    def run() -> int:
-        from pipeline.calibration import calibrate as fit
-        from pipeline.calibration import calibration_table, summaries
-        from pipeline.cli.progress import counting
-
-        _readable(measured, "MEASURED.csv")
-        _writable(target)
-        own = _hardware(hardware)
-        with counting(err(), "fit") as tell:
-            table = fit(measured, target, tell, own)
-        if as_json:
-            report = {
-                "provenance": table.provenance,
-                "out": str(target),
-                "prediction_spread": asdict(table.spread),
-                "constants": [asdict(entry) for entry in summaries(table)],
-                "undetermined": list(table.undetermined()),
-            }
-            typer.echo(json.dumps(report, indent=2))
-        else:
-            out().print(calibration_table(table))
-            kept = f"{len(table.undetermined())} of {len(table.effects)} effects"
-            out().print(f"{target}: {kept} could not be determined and keep their prior.")
-            out().print(f"In a config: performance: {{model: roofline, constants: {target}}}")
-        return 0
-
-    guarded(run)
+    _readable(measured, "MEASURED.csv")
+    _writable(target)
+    own = _hardware(hardware)
+    with counting(err(), "fit") as tell:
+        table = fit(measured, target, tell, own)
+    if as_json:
+        report = {
+            "provenance": table.provenance,
+            "out": str(target),
+            "prediction_spread": asdict(table.spread),
+            "constants": [asdict(entry) for entry in summaries(table)],
+            "undetermined": list(table.undetermined()),
+        }
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        out().print(calibration_table(table))
+        kept = f"{len(table.undetermined())} of {len(table.effects)} effects"
+        out().print(f"{target}: {kept} could not be determined and keep their prior.")
+        out().print(f"In a config: performance: {{model: roofline, constants: {target}}}")
+    return 0
 
 
-@app.command()
+@command()
 def validate(
     measured: Measured,
     kv: Annotated[
@@ -141,30 +129,26 @@ def validate(
     ] = None,
     hardware: OwnHardware = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Score the roofline model on measurements that its fits had not seen. Takes minutes.
 
     With --constants nothing is fitted: the given constants are scored on every row, rows that
     their own fit had seen included.
     """
+    from pipeline.validation import GivenReport
+    from pipeline.validation.tables import given_tables, report_tables
 
-    def run() -> int:
-        from pipeline.validation import GivenReport
-        from pipeline.validation.tables import given_tables, report_tables
-
-        _readable(measured, "MEASURED.csv")
-        if kv is not None:
-            _readable(kv, "--kv")
-        report = _scored(measured, kv, constants, _hardware(hardware))
-        if as_json:
-            typer.echo(json.dumps(plain(asdict(report)), indent=2, allow_nan=False))
-        elif isinstance(report, GivenReport):
-            out().print(given_tables(report))
-        else:
-            out().print(report_tables(report))
-        return 0
-
-    guarded(run)
+    _readable(measured, "MEASURED.csv")
+    if kv is not None:
+        _readable(kv, "--kv")
+    report = _scored(measured, kv, constants, _hardware(hardware))
+    if as_json:
+        typer.echo(json.dumps(plain(asdict(report)), indent=2, allow_nan=False))
+    elif isinstance(report, GivenReport):
+        out().print(given_tables(report))
+    else:
+        out().print(report_tables(report))
+    return 0
 
 
 def _scored(

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.app import app, guarded, out
+from pipeline.cli.app import command, out
 from pipeline.cli.options import AsJson
 from pipeline.errors import InputError, missing
 
 
-@app.command()
+@command()
 def configs(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="One of them; else all are listed.")
@@ -23,22 +23,18 @@ def configs(
         typer.Option("--out", "-o", metavar="FILE", help="Write it there, to start one's own."),
     ] = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """List the configs that ship with the package, print one, or write one out.
 
     Every command takes these names for a config; `packaged:NAME` where a file is named the same.
     """
-
-    def run() -> int:
-        if name is not None:
-            return _show(name, target, as_json)
-        if target is not None:
-            reason = "needs the name of a config to write, as: placement configs medium --out FILE"
-            raise InputError([missing("command line", "--out", reason)])
-        _list(as_json)
-        return 0
-
-    guarded(run)
+    if name is not None:
+        return _show(name, target, as_json)
+    if target is not None:
+        reason = "needs the name of a config to write, as: placement configs medium --out FILE"
+        raise InputError([missing("command line", "--out", reason)])
+    _list(as_json)
+    return 0
 
 
 def _list(as_json: bool) -> None:

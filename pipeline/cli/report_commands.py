@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.app import NO_PLACEMENT, app, err, examples, guarded, out
+from pipeline.cli.app import NO_PLACEMENT, command, err, examples, out
 from pipeline.cli.options import AsJson, ResultsPath, Tolerance
 
 
@@ -20,7 +20,7 @@ class Target(StrEnum):
     KUBERNETES = "kubernetes"
 
 
-@app.command()
+@command()
 def report(
     directory: ResultsPath,
     page: Annotated[
@@ -37,33 +37,29 @@ def report(
         bool, typer.Option("--plots/--no-plots", help="Write the plots as PNG and SVG too.")
     ] = True,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Write one self-contained HTML page of a sweep, and its plots as files beside it."""
+    import json
 
-    def run() -> int:
-        import json
+    from pipeline.report import write_report
+    from pipeline.report.page import PAGE
+    from pipeline.results import load
 
-        from pipeline.report import write_report
-        from pipeline.report.page import PAGE
-        from pipeline.results import load
-
-        results = load(directory)
-        target = page or results.directory / PAGE
-        written = write_report(results, target, tolerance, plot_files)
-        if as_json:
-            files = list(written.plots)
-            typer.echo(json.dumps({"page": written.page, "plots": files}, indent=2))
-        else:
-            out().print(f"Report: {written.page}")
-            if written.plots:
-                beside = written.plots[0].rpartition("/")[0]
-                out().print(f"Plots: {beside}, {len(written.plots)} files")
-        return 0
-
-    guarded(run)
+    results = load(directory)
+    target = page or results.directory / PAGE
+    written = write_report(results, target, tolerance, plot_files)
+    if as_json:
+        files = list(written.plots)
+        typer.echo(json.dumps({"page": written.page, "plots": files}, indent=2))
+    else:
+        out().print(f"Report: {written.page}")
+        if written.plots:
+            beside = written.plots[0].rpartition("/")[0]
+            out().print(f"Plots: {beside}, {len(written.plots)} files")
+    return 0
 
 
-@app.command(
+@command(
     epilog=examples(
         "export results/medium --to vllm",
         "export results/medium --point ID --to kubernetes --out stages.yaml",
@@ -82,31 +78,27 @@ def export(
     file: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Else it is printed.")
     ] = None,
-) -> None:
+) -> int:
     """Write what starts a placement: a vLLM command, a Ray Serve or a Kubernetes file.
 
     Exits 3 where vLLM cannot run it, naming the cheapest of the run that it can.
     """
+    from pipeline.errors import ResultsError
+    from pipeline.export import TARGETS, Refusal, launch_of, summary
+    from pipeline.results import load
 
-    def run() -> int:
-        from pipeline.errors import ResultsError
-        from pipeline.export import TARGETS, Refusal, launch_of, summary
-        from pipeline.results import load
-
-        results = load(directory)
-        launch = launch_of(results, point, model)
-        if isinstance(launch, Refusal):
-            err().print(str(launch), style="red", markup=False)
-            return NO_PLACEMENT
-        text = TARGETS[to.value](launch)
-        if file is None:
-            typer.echo(text, nl=False)
-            return 0
-        try:
-            file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise ResultsError(f"{file}: cannot be written: {error.strerror}") from error
-        out().print(f"{file}: {summary(results, launch)}", markup=False)
+    results = load(directory)
+    launch = launch_of(results, point, model)
+    if isinstance(launch, Refusal):
+        err().print(str(launch), style="red", markup=False)
+        return NO_PLACEMENT
+    text = TARGETS[to.value](launch)
+    if file is None:
+        typer.echo(text, nl=False)
         return 0
-
-    guarded(run)
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ResultsError(f"{file}: cannot be written: {error.strerror}") from error
+    out().print(f"{file}: {summary(results, launch)}", markup=False)
+    return 0

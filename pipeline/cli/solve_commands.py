@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.app import FAILED, NO_PLACEMENT, app, examples, guarded, out
+from pipeline.cli.app import FAILED, NO_PLACEMENT, command, examples, out
 from pipeline.cli.inputs import checked_granularity, read_config
 from pipeline.cli.options import AsJson, Assignments, Budget, ConfigPath, GranularityName
 from pipeline.errors import Fault, InputError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.serving.uncertainty import Robustness
 
 
-@app.command(
+@command(
     epilog=examples(
         "solve configs/medium.yaml",
         "solve configs/medium.yaml --budget 5 --granularity coarse",
@@ -47,47 +47,39 @@ def solve(
     ] = False,
     assignments: Assignments = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Find one placement, draw and explain it: the lowest $/token, or the fastest at a budget.
 
     Says what was proven, what holds the answer back, what lies next to it and what coarser
     granularities give away. Exits 3 where no placement exists, with the reason.
     """
-
-    def run() -> int:
-        if budget is not None and cost_weight is not None:
-            raise typer.BadParameter("--budget and --cost-weight exclude each other")
-        method = "ratio"
-        if budget is not None and not math.isfinite(budget):
-            reason = "must be a finite number; leave it out for no budget"
-            raise InputError([Fault("command line", "--budget", reason, budget)])
-        if budget is not None:
-            method = "enumeration"
-        elif cost_weight is not None:
-            method = "weighted"
-        given = list(assignments or [])
-        if formulation is not None:
-            given.append(f"solver.formulation={formulation}")
-        question = _Question(config, given, granularity, method, budget, cost_weight)
-        return _answer(question, as_json, explained=not brief)
-
-    guarded(run)
+    if budget is not None and cost_weight is not None:
+        raise typer.BadParameter("--budget and --cost-weight exclude each other")
+    method = "ratio"
+    if budget is not None and not math.isfinite(budget):
+        reason = "must be a finite number; leave it out for no budget"
+        raise InputError([Fault("command line", "--budget", reason, budget)])
+    if budget is not None:
+        method = "enumeration"
+    elif cost_weight is not None:
+        method = "weighted"
+    given = list(assignments or [])
+    if formulation is not None:
+        given.append(f"solver.formulation={formulation}")
+    question = _Question(config, given, granularity, method, budget, cost_weight)
+    return _answer(question, as_json, explained=not brief)
 
 
-@app.command(epilog=examples("frontier configs/medium.yaml", "frontier configs/medium.yaml --json"))
+@command(epilog=examples("frontier configs/medium.yaml", "frontier configs/medium.yaml --json"))
 def frontier(
     config: ConfigPath,
     granularity: GranularityName = "exact",
     assignments: Assignments = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Find every placement that is not beaten in both throughput and cost."""
-
-    def run() -> int:
-        question = _Question(config, assignments or [], granularity, "frontier")
-        return _answer(question, as_json, explained=False)
-
-    guarded(run)
+    question = _Question(config, assignments or [], granularity, "frontier")
+    return _answer(question, as_json, explained=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipeline.cli.app import app, guarded, out
+from pipeline.cli.app import command, out
 from pipeline.cli.options import AsJson, ResultsPath
 from pipeline.words import duration
 
@@ -17,23 +17,19 @@ if TYPE_CHECKING:
     from pipeline.results.status import RunStatus
 
 
-@app.command()
-def status(directory: ResultsPath, as_json: AsJson = False) -> None:
+@command()
+def status(directory: ResultsPath, as_json: AsJson = False) -> int:
     """Say how far the sweep in a folder is, whether it runs, and the best price so far."""
+    from pipeline.results.status import read_status
 
-    def run() -> int:
-        from pipeline.results.status import read_status
-
-        found = read_status(directory)
-        if as_json:
-            data = {**dataclasses.asdict(found), "seconds_left": found.seconds_left}
-            typer.echo(json.dumps(data, indent=2, default=str))
-        else:
-            for line in status_lines(found):
-                out().print(line, markup=False)
-        return 0
-
-    guarded(run)
+    found = read_status(directory)
+    if as_json:
+        data = {**dataclasses.asdict(found), "seconds_left": found.seconds_left}
+        typer.echo(json.dumps(data, indent=2, default=str))
+    else:
+        for line in status_lines(found):
+            out().print(line, markup=False)
+    return 0
 
 
 def status_lines(found: RunStatus) -> list[str]:

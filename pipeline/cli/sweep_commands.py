@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.app import FAILED, INTERRUPTED, app, err, examples, guarded, out
+from pipeline.cli.app import FAILED, INTERRUPTED, command, err, examples, out
 from pipeline.cli.inputs import read_config
 from pipeline.cli.options import AsJson, Assignments, ConfigPath
 from pipeline.config import LoadedConfig
-from pipeline.errors import Fault, InputError, PlacementError
+from pipeline.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from pipeline.driver import FlushRule, Tally
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RESULTS = "results"
 
 
-@app.command(
+@command(
     epilog=examples(
         "sweep configs/medium.yaml --plan",
         "sweep configs/medium.yaml --out results/mine --granularity coarse,exact --budget 1,2.5,5",
@@ -76,27 +76,23 @@ def sweep(
         bool, typer.Option("--log-json", help="Progress as lines of JSON on standard error.")
     ] = False,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Run a sweep on Ray, or resume it: only what is missing in --out is run.
 
     Rows are written as they come, so that stopping loses nothing. At the end every placement is
     verified and the comparison printed. Exits 1 where points failed or a row is wrong.
     """
+    from pipeline.driver import FlushRule
+    from pipeline.results.folder import folder_at
+    from pipeline.sweep import check_combinations
 
-    def run() -> int:
-        from pipeline.driver import FlushRule
-        from pipeline.results.folder import folder_at
-        from pipeline.sweep import check_combinations
-
-        loaded = _with_flags(read_config(config, assignments), granularity, budget, method)
-        check_combinations(loaded)
-        if only_plan:
-            return _plan(loaded, cpus, as_json)
-        directory = folder_at(out_directory or f"{RESULTS}/{_folder_name(loaded.config.name)}")
-        how = _How(address, cpus, FlushRule(flush_points, flush_seconds), log_json)
-        return _sweep(loaded, directory, how, fresh, as_json)
-
-    guarded(run, _log_error if log_json else None)
+    loaded = _with_flags(read_config(config, assignments), granularity, budget, method)
+    check_combinations(loaded)
+    if only_plan:
+        return _plan(loaded, cpus, as_json)
+    directory = folder_at(out_directory or f"{RESULTS}/{_folder_name(loaded.config.name)}")
+    how = _How(address, cpus, FlushRule(flush_points, flush_seconds), log_json)
+    return _sweep(loaded, directory, how, fresh, as_json)
 
 
 @dataclass(frozen=True)
@@ -116,12 +112,6 @@ class _How:
             log(event, **values)
         else:
             err().print(text, markup=False)
-
-
-def _log_error(error: PlacementError) -> None:
-    from pipeline.cli.progress import log
-
-    log("error", message=str(error))
 
 
 def _plan(loaded: LoadedConfig, cpus: int | None, as_json: bool) -> int:

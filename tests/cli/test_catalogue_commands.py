@@ -234,6 +234,7 @@ def test_a_real_config_sweeps_end_to_end_and_every_row_holds(tmp_path: Path) -> 
     assert (audited["points"], audited["mismatches"]) == (3, [])
 
 
+@pytest.mark.usefixtures("shared_ray")
 def test_a_sweep_with_constants_of_its_own_holds_without_their_file(tmp_path: Path) -> None:
     target, folder = tmp_path / "mine.yaml", tmp_path / "run"
     spread = Spread((0.8, 1.25), (0.5, 2.0))
