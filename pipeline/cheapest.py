@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipeline.formulation import compact, path
 from pipeline.formulation.compact import CompactModel, CompactProblem, Goal
@@ -23,7 +23,7 @@ from pipeline.options import Option
 from pipeline.placement import ChosenGroup, Placement, place
 from pipeline.restrictions import alternatives
 from pipeline.runs import Run, deal_layers, size_runs
-from pipeline.settings import SolverSettings
+from pipeline.settings import Clock, SolverSettings
 from pipeline.solver import Solution, solve
 
 
@@ -80,18 +80,7 @@ class PipelineSearch:
 
     def _begin(self, settings: SolverSettings) -> None:
         self.effort = Effort()
-        self._settings = settings
-        self._deadline = time.monotonic() + settings.time_limit_s
-
-    @property
-    def remaining_seconds(self) -> float:
-        """Time that is left of the limit."""
-        return max(self._deadline - time.monotonic(), 0.0)
-
-    @property
-    def out_of_time(self) -> bool:
-        """Tell whether the time limit has passed."""
-        return self.remaining_seconds <= 0
+        self.clock = Clock(settings)
 
     def links_bind(self, tokens_per_s: float) -> bool:
         """Tell whether some link between groups that reach a throughput does not carry it."""
@@ -146,7 +135,7 @@ class PipelineSearch:
     def _solve(self, built: CompactModel, started: float) -> Solution:
         """Solve a model in the time that is left. started: when building it began."""
         build_seconds = time.perf_counter() - started
-        settings = replace(self._settings, time_limit_s=self.remaining_seconds)
+        settings = self.clock.settings_now
         solution = solve(built.model, settings)
         self.effort.add(solution, build_seconds)
         return solution

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -65,7 +65,6 @@ class CostCurve:
     ) -> None:
         self.instance = instance
         self.granularity = granularity
-        self._settings = settings
         self.options = stage_options(instance, granularity.sizes)
         self.search = PipelineSearch(instance, self.options, settings)
         self.thresholds = self._all_thresholds()
@@ -87,7 +86,7 @@ class CostCurve:
     @property
     def out_of_time(self) -> bool:
         """Tell whether the time limit of the point has passed."""
-        return self.search.out_of_time
+        return self.search.clock.out_of_time
 
     def bounds(self, index: int) -> Bounds:
         """Return what is known of a threshold."""
@@ -150,14 +149,13 @@ class CostCurve:
     def fresh(self, settings: SolverSettings) -> CostCurve:
         """Return this curve with nothing searched yet, and the whole time limit before it."""
         curve = copy(self)
-        curve._settings = settings
         curve.search = self.search.fresh(settings)
         curve._forget()
         return curve
 
     def changed(self, instance: Instance, granularity: Granularity | None = None) -> CostCurve:
         """Return the curve of another instance or granularity, for what is left of the time."""
-        settings = replace(self._settings, time_limit_s=self.search.remaining_seconds)
+        settings = self.search.clock.settings_now
         return CostCurve(instance, granularity or self.granularity, settings)
 
     def _learn(self, index: int, found: Found) -> None:

@@ -6,7 +6,6 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pyomo.environ as pyo
 
@@ -21,7 +20,7 @@ from pipeline.methods import RELATIVE_TOLERANCE, Answer, AnswerStatus
 from pipeline.options import Option, stage_options
 from pipeline.placement import SECONDS_PER_HOUR, ChosenGroup, Placement, place
 from pipeline.search_space import search_space
-from pipeline.settings import SolverSettings
+from pipeline.settings import Clock, SolverSettings
 from pipeline.solver import Solution, SolveStatus, solve
 
 # Python objects are made for each: the reference instance at six sizes has 131,206.
@@ -38,9 +37,8 @@ class PublishedSearch:
         self.options = stage_options(instance, granularity.sizes)
         self.links = stage_links(instance, self.options)
         self.effort = Effort()
-        self._settings = settings
         _check_size(instance, self.options, self.links)
-        self._deadline = time.monotonic() + settings.time_limit_s
+        self._clock = Clock(settings)
         self.problem = pairwise_problem(instance, self.options, self.links)
 
     def enumeration(self, budget_usd_per_hour: float = math.inf) -> Answer:
@@ -104,8 +102,7 @@ class PublishedSearch:
         slack = at_least * (1 - RELATIVE_TOLERANCE)
         model = pairwise.build(self.problem, weights, at_most, slack)
         build_seconds = time.perf_counter() - started
-        remaining = max(self._deadline - time.monotonic(), 0.0)
-        solution = solve(model, replace(self._settings, time_limit_s=remaining))
+        solution = solve(model, self._clock.settings_now)
         self.effort.add(solution, build_seconds)
         found = None if solution.objective is None else self._placement(model)
         return solution, found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -19,3 +20,26 @@ class SolverSettings:
     threads: int = 1
     formulation: str = "compact"
     highs_options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+
+
+class Clock:
+    """The time limit of one point, running since the clock was made."""
+
+    def __init__(self, settings: SolverSettings) -> None:
+        self._settings = settings
+        self._deadline = time.monotonic() + settings.time_limit_s
+
+    @property
+    def remaining_seconds(self) -> float:
+        """Time that is left of the limit."""
+        return max(self._deadline - time.monotonic(), 0.0)
+
+    @property
+    def out_of_time(self) -> bool:
+        """Tell whether the time limit has passed."""
+        return self.remaining_seconds <= 0
+
+    @property
+    def settings_now(self) -> SolverSettings:
+        """The settings for a model that is solved now: its limit is what is left."""
+        return replace(self._settings, time_limit_s=self.remaining_seconds)

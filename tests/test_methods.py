@@ -13,7 +13,7 @@ from pipeline.curve import CostCurve
 from pipeline.granularity import granularity
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.placement import Placement, Stage
-from pipeline.settings import SolverSettings
+from pipeline.settings import Clock, SolverSettings
 from tests.builders import reference_instance
 from tests.random_instances import random_case
 
@@ -53,7 +53,7 @@ def test_time_that_runs_out_midway_leaves_the_best_answer_with_its_bound() -> No
         steps += 1
         take(index, at_most)
         if steps == 2:
-            searched.search._deadline = 0.0
+            searched.search.clock = Clock(SolverSettings(time_limit_s=0.0))
 
     searched.step = step_until_late  # type: ignore[method-assign]
     answer = methods.enumeration(searched, 5.0)
@@ -73,7 +73,7 @@ def test_a_frontier_that_time_cut_short_is_not_called_optimal() -> None:
         settled += 1
         settle(index)
         if settled == 4:
-            searched.search._deadline = 0.0
+            searched.search.clock = Clock(SolverSettings(time_limit_s=0.0))
 
     searched.settle = settle_until_late  # type: ignore[method-assign]
     found = list(methods.frontier(searched))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from pipeline.compare.granularities import GranularityRow, granularity_rows
 from pipeline.compare.tables import percent_above
+from pipeline.results.config_changes import FieldChange, changed_fields
 from pipeline.results.frames import Results
 
 TOLERANCE = 1e-9
@@ -22,15 +23,6 @@ _OBJECTIVES = {
     "ratio": ["cost_usd_per_token"],
     "weighted": ["bound_weighted_score"],
 }
-
-
-@dataclass(frozen=True)
-class FieldChange:
-    """A field of the config that differs; None where a run does not have it."""
-
-    field: str
-    before: Any
-    after: Any
 
 
 @dataclass(frozen=True)
@@ -73,23 +65,6 @@ def compare_runs(before: Results, after: Results) -> RunComparison:
         shared_points=len(shared),
         contradictions=tuple(sorted(_contradictions(before.points, after.points))),
     )
-
-
-def changed_fields(
-    before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = ""
-) -> Iterator[FieldChange]:
-    """Yield the fields that differ, by dotted name; GPUs of the pool go by their type."""
-    for key in dict.fromkeys([*before, *after]):
-        one, other = before.get(key), after.get(key)
-        if one == other:
-            continue
-        name = f"{prefix}{key}"
-        if name == "pool" and isinstance(one, list) and isinstance(other, list):
-            one, other = ({gpu["gpu"]: gpu for gpu in pool} for pool in (one, other))
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from changed_fields(one, other, f"{name}.")
-        else:
-            yield FieldChange(name, one, other)
 
 
 def _answer_changes(before: Results, after: Results) -> Iterator[AnswerChange]:

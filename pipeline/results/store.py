@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from pipeline.errors import ResultsError
 from pipeline.results.checked import check_folders
+from pipeline.results.config_changes import changes_told
 from pipeline.results.folder import Place, folder_at, one_line
 from pipeline.results.json_text import readable_json
 from pipeline.results.parts import (
@@ -192,7 +193,7 @@ class Store:
         before = read_run(self.directory)
         for key, what in (("instance_hash", "instance"), ("swept_fields", "set of swept fields")):
             if before.get(key) != run[key]:
-                changed = changed_fields(before.get("config"), run.get("config"))
+                changed = changes_told(before.get("config"), run.get("config"))
                 raise ResultsError(
                     f"{self.directory}: holds results of another {what}"
                     f"{f' ({changed})' if changed else ''}; "
@@ -226,31 +227,6 @@ def read_run(place: Place) -> dict[str, Any]:
         found = run.get("schema_version") if isinstance(run, dict) else None
         raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {found!r})")
     return run
-
-
-def changed_fields(before: Any, after: Any, most: int = 3) -> str:
-    """Name the fields in which two configs differ, with both values; empty where none does."""
-    flat = [dict(_flat(config)) for config in (before, after)]
-    names = [n for n in dict.fromkeys([*flat[0], *flat[1]]) if not n.startswith("sweep.")]
-    texts = [
-        f"{name}: {flat[0].get(name)} there, {flat[1].get(name)} now"
-        for name in names
-        if flat[0].get(name) != flat[1].get(name)
-    ]
-    left_out = [f"{len(texts) - most} more"] if len(texts) > most else []
-    return "; ".join(texts[:most] + left_out)
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the plain values of nested data under their dotted names."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-        for index, inner in enumerate(value):
-            yield from _flat(inner, f"{name}[{index}]")
-    else:
-        yield name, value
 
 
 def _tier(part: str) -> int:

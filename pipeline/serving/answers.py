@@ -114,7 +114,7 @@ def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str
 
 def _relaxed(search: ServingSearch, instance: Instance) -> bool:
     """Tell whether an instance has a placement at all, in the time that is left."""
-    settings = SolverSettings(time_limit_s=max(search.remaining_seconds, 5.0))
+    settings = SolverSettings(time_limit_s=max(search.clock.remaining_seconds, 5.0))
     relaxed = ServingSearch(instance, search.granularity, settings, search.table)
     return methods.weighted(relaxed, 1.0).placement is not None
 

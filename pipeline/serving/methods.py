@@ -113,11 +113,11 @@ def frontier(search: ServingSearch) -> Iterator[Answer]:
     """
     points: list[tuple[Pick, float]] = []
     rate, complete = _lowest_rate(search), False
-    while not (complete or search.out_of_time):
+    while not (complete or search.clock.out_of_time):
         least = _lower_cost(search, rate)
         found = search.known.cheapest(rate * (1 - SAME))
         complete = math.isinf(least)
-        if complete or found is None or search.out_of_time:
+        if complete or found is None or search.clock.out_of_time:
             break
         if points and found.usd_per_hour <= within(points[-1][0].usd_per_hour):
             points.pop()
@@ -152,7 +152,7 @@ def _raise_fastest(search: ServingSearch, budget: float) -> float | None:
             return None
         tops = _highest_rates(search, possible, rate, budget)
         index, top = int(possible[np.argmax(tops)]), float(tops.max())
-        if search.out_of_time:
+        if search.clock.out_of_time:
             return top
         asked = math.sqrt(rate * top) if top > rate * CLOSE else rate
         search.raise_bound(index, asked, _above(budget), budget)
@@ -204,7 +204,7 @@ def _lower_cost(search: ServingSearch, rate: float) -> float:
         cost = math.inf if known is None else known.usd_per_hour
         cells, bounds = search.own_cells, search.bounds(rate)
         left = np.where(np.isin(cells, list(solved)), math.inf, bounds)
-        if cost <= within(float(left.min())) or search.out_of_time:
+        if cost <= within(float(left.min())) or search.clock.out_of_time:
             return float(bounds.min())
         index = int(cells[np.argmin(left)])
         if search.raise_bound(index, rate, cost, _just_below(cost)) is not None:
@@ -226,7 +226,7 @@ def _lowest(search: ServingSearch, loss: Loss) -> Answer:
     _meet_one(search, loss)
     rates = np.full(len(search.cells), math.inf)
     rates[search.own_cells] = _lowest_rate(search)
-    while not search.out_of_time:
+    while not search.clock.out_of_time:
         left = np.flatnonzero(np.isfinite(rates))
         if not len(left):
             break
@@ -249,7 +249,7 @@ def _lowest(search: ServingSearch, loss: Loss) -> Answer:
         new = search.cells.at(np.arange(len(rates), len(search.cells)))
         is_own = np.isin(len(rates) + np.arange(len(new)), search.own_cells)
         rates = np.append(rates, np.where(is_own, rates[new.parents], math.inf))
-    if search.out_of_time:
+    if search.clock.out_of_time:
         floor = _least_loss(search, loss)
     return _lowest_answer(search, loss, floor)
 
@@ -268,7 +268,7 @@ def _lowest_answer(search: ServingSearch, loss: Loss, floor: float) -> Answer:
 def _meet_one(search: ServingSearch, loss: Loss) -> None:
     """Search for a placement to compare with, where the bounds promise most."""
     rates = _grid(search, FIRST_GRID_POINTS)
-    while not (search.known.best or search.out_of_time):
+    while not (search.known.best or search.clock.out_of_time):
         costs = np.array([search.bounds(float(rate)) for rate in rates])
         promises = loss.of(costs, rates[:, None])
         place, index = np.unravel_index(int(np.argmin(promises)), promises.shape)
@@ -320,15 +320,15 @@ def _cheapest_of_all(search: ServingSearch, cost_scale: float) -> Answer:
 
 def _answer(search: ServingSearch, pick: Pick, proven: bool, bound: float, gap: float) -> Answer:
     """Return an answer with the fewest stages among those as good under the same load."""
-    fewest = pick if search.out_of_time else search.with_fewest_stages(pick)
+    fewest = pick if search.clock.out_of_time else search.with_fewest_stages(pick)
     status = AnswerStatus.OPTIMAL
     if not proven:
-        status = AnswerStatus.TIME_LIMIT if search.out_of_time else AnswerStatus.FEASIBLE
+        status = AnswerStatus.TIME_LIMIT if search.clock.out_of_time else AnswerStatus.FEASIBLE
     return Answer(status, served(search, fewest), bound, gap)
 
 
 def no_answer(search: ServingSearch, bound: float | None) -> Answer:
     """Answer that there is no placement, or that time ran out before one was found."""
-    if search.out_of_time:
+    if search.clock.out_of_time:
         return Answer(AnswerStatus.TIME_LIMIT, None, bound, None)
     return Answer(AnswerStatus.INFEASIBLE, None, None, None)

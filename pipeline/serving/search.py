@@ -34,7 +34,7 @@ from pipeline.serving.picks import Pick, Picks, Sizes
 from pipeline.serving.questions import Questions, whole_layers
 from pipeline.serving.rates import Rates
 from pipeline.serving.tables import FloatArray, IntArray, serving_tables
-from pipeline.settings import SolverSettings
+from pipeline.settings import Clock, SolverSettings
 from pipeline.solver import Solution, solve
 
 # Throughputs that differ by less are the same answer.
@@ -82,23 +82,12 @@ class ServingSearch:
         self.cells = one_cell_each(len(self._all.decisions), self.instance.limits.max_stages)
         self._proofs = Proofs()
         self._failed: dict[Sizes, Dealt] = {}
-        self._settings = settings
-        self._deadline = time.monotonic() + settings.time_limit_s
-
-    @property
-    def remaining_seconds(self) -> float:
-        """Time that is left of the limit."""
-        return max(self._deadline - time.monotonic(), 0.0)
-
-    @property
-    def out_of_time(self) -> bool:
-        """Tell whether the time limit has passed."""
-        return self.remaining_seconds <= 0
+        self.clock = Clock(settings)
 
     @property
     def gap(self) -> float:
         """The relative gap at which a model's answer is good enough."""
-        return self._settings.mip_gap
+        return self.clock.settings_now.mip_gap
 
     @property
     def own_cells(self) -> IntArray:
@@ -189,7 +178,7 @@ class ServingSearch:
         asked, best, count = pick.tokens_per_s * (1 - SLACK), pick, 0
         whole = one_cell(pick.decision, len(pick.groups) - 1)
         cells = [(self._fewest_stages(asked, whole), count, whole)]
-        while cells and not self.out_of_time:
+        while cells and not self.clock.out_of_time:
             bound, _, cell = heapq.heappop(cells)
             if bound > len(best.groups) - 1 + 1e-6:
                 break
@@ -257,7 +246,7 @@ class ServingSearch:
         if self.rates.fills:
             problem = replace(problem, too_slow=self._too_slow(decision, tokens_per_s, at_most))
         for whole in self._whether_whole():
-            if self.out_of_time:
+            if self.clock.out_of_time:
                 return 0.0, None
             bound, answer = self._answer(
                 replace(problem, whole_layers=whole), decision, goal, at_most
@@ -320,7 +309,7 @@ class ServingSearch:
             built = timed.build(problem, goal, at_most)
         except timed.NoMoreGroupsError:
             return math.inf, None
-        settings = replace(self._settings, time_limit_s=self.remaining_seconds)
+        settings = self.clock.settings_now
         build_seconds = time.perf_counter() - started
         solution = solve(built.model, settings)
         self.effort.add(solution, build_seconds)

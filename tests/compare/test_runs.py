@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.compare import compare_runs
-from pipeline.compare.runs import changed_fields
+from pipeline.results.config_changes import changed_fields
 from tests.result_builders import point, write_run
 
 

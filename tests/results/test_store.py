@@ -306,7 +306,7 @@ def test_what_differs_from_the_config_of_an_earlier_run_is_named(store: Store) -
     config = {"pool": [{"gpu": "A", "count": 1}], "limits": {"max_stages": 4}, "sweep": {"a": 1}}
     store.prepare({**RUN, "config": config})
     changed = {**config, "pool": [{"gpu": "A", "count": 2}], "sweep": {"a": 2}}
-    with pytest.raises(ResultsError, match=r"instance \(pool\[0\].count: 1 there, 2 now\); choose"):
+    with pytest.raises(ResultsError, match=r"instance \(pool.A.count: 1 there, 2 now\); choose"):
         store.prepare({**RUN, "config": changed, "instance_hash": "two"})
 
 
