@@ -8,7 +8,12 @@ import pytest
 from pipeline.serving.dominance import Dominance
 from pipeline.serving.search import ServingSearch
 from tests.serving.oracle import Oracle
-from tests.serving.test_against_oracle import PHASES, random_instance, search_of
+from tests.serving.test_against_oracle import (
+    PHASES,
+    random_instance,
+    search_of,
+    with_many_loads,
+)
 
 
 def placed(search: ServingSearch) -> Iterator[tuple[int, float, float, dict[int, float]]]:
@@ -48,16 +53,15 @@ def test_prices_of_one_cell_bound_every_other(phase: str, seed: int) -> None:
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_load_that_is_no_worse_serves_every_placement_as_well(phase: str) -> None:
     compared = 0
-    for seed in (0, 1, 4, 6, 7):
-        search = search_of(random_instance(seed, phase), "exact")
+    for seed in (1, 4, 6):
+        search = search_of(with_many_loads(random_instance(seed, phase)), "exact")
         stages = search.instance.limits.max_stages
         dominance = Dominance(search.tables, search.rates, search._least, stages)
         every = list(placed(search))
-        asked = np.quantile([rate for _, rate, _, _ in every], [0.1, 0.5, 0.9]) if every else ()
-        for least in map(float, asked):
-            best = [dominance.best_of(d, least) for d in range(len(search.tables.decisions))]
+        for asked in np.quantile([rate for _, rate, _, _ in every], [0.1, 0.5, 0.9]).tolist():
+            best = [dominance.best_of(d, asked) for d in range(len(search.tables.decisions))]
             for load, rate, _, rates in every:
-                if rate >= least and best[load] != load:
+                if rate >= asked and best[load] != load:
                     compared += 1
-                    assert rates.get(best[load], 0.0) >= least * (1 - 1e-9)
+                    assert rates.get(best[load], 0.0) >= asked * (1 - 1e-9)
     assert compared
