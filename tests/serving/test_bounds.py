@@ -1,12 +1,14 @@
 """Bounds and comparisons of loads, against every placement on GPUs of small instances."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pipeline.serving.dominance import Dominance
 from pipeline.serving.search import ServingSearch
+from pipeline.serving.tables import ServingTables
 from tests.serving.oracle import Oracle
 from tests.serving.test_against_oracle import (
     PHASES,
@@ -65,3 +67,18 @@ def test_a_load_that_is_no_worse_serves_every_placement_as_well(phase: str) -> N
                     compared += 1
                     assert rates.get(best[load], 0.0) >= asked * (1 - 1e-9)
     assert compared
+
+
+@pytest.mark.parametrize("figure", ["pass_s", "largest", "smallest"])
+def test_a_load_that_is_worse_in_one_figure_is_no_longer_asked(figure: str) -> None:
+    search = search_of(with_many_loads(random_instance(1, "prefill")), "exact")
+    tables, stages = search.tables, search.instance.limits.max_stages
+
+    def best_of(decision: int, changed: ServingTables) -> int:
+        return Dominance(changed, search.rates, search._least, stages).best_of(decision, 1.0)
+
+    pairs = [(d, best_of(d, tables)) for d in range(len(tables.decisions))]
+    one, best = next((d, b) for d, b in pairs if b != d)
+    values = getattr(tables, figure).copy()
+    values[:, best] = {"pass_s": 100 * values[:, best], "largest": 0, "smallest": 9}[figure]
+    assert best_of(one, replace(tables, **{figure: values})) != best
