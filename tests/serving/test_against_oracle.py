@@ -109,10 +109,14 @@ def test_every_method_agrees_with_the_exhaustive_search(phase: str, seed: int) -
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("seed", [1, 4, 6])
 def test_many_loads_agree_with_the_exhaustive_search(phase: str, seed: int) -> None:
-    instance = random_instance(seed, phase)
+    agrees(with_many_loads(random_instance(seed, phase)), seed)
+
+
+def with_many_loads(instance: Instance) -> Instance:
+    """Return an instance with a list of many requests at once, in any number of micro-batches."""
     assert instance.serving is not None
     serving = replace(instance.serving, concurrency=MANY_LOADS, micro_batches=())
-    agrees(replace(instance, serving=serving), seed)
+    return replace(instance, serving=serving)
 
 
 def agrees(instance: Instance, seed: int) -> None:

@@ -41,15 +41,16 @@ def test_every_placement_of_a_member_costs_at_least_the_bound_of_its_envelope(se
 def test_an_envelope_takes_the_best_of_each_figure() -> None:
     base = random_instance(0, "prefill")
     assert base.serving is not None
-    serving = replace(base.serving, concurrency=(4, 8, 16), micro_batches=(2,))
+    serving = replace(base.serving, concurrency=(4, 64, 512), micro_batches=(2,))
     tables = search_of(replace(base, serving=serving), "exact").tables
     with_one = with_envelopes(tables)
-    assert [d.micro_batch for d in with_one.decisions] == [2, 4, 8, 8]
+    assert [d.micro_batch for d in with_one.decisions] == [2, 32, 256, 256]
     assert len(with_one.decisions) - len(tables.decisions) == 1 <= WIDTH
-    relative = tables.pass_s / np.array([2.0, 4.0, 8.0])
-    assert with_one.pass_s[:, -1] == pytest.approx(8 * relative.min(axis=1), rel=1e-11)
-    assert (with_one.pass_s[:, [-1]] / 8 < relative).all()
+    relative = tables.pass_s / np.array([2.0, 32.0, 256.0])
+    assert with_one.pass_s[:, -1] == pytest.approx(256 * relative.min(axis=1), rel=1e-11)
+    assert (with_one.pass_s[:, [-1]] / 256 < relative).all()
     assert with_one.prefill_s[:, -1].tolist() == tables.prefill_s.min(axis=1).tolist()
+    assert (tables.largest.max(axis=1) > tables.largest.min(axis=1)).any()
     assert with_one.largest[:, -1].tolist() == tables.largest.max(axis=1).tolist()
 
 

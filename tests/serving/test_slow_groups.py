@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pipeline.formulation import timed
@@ -12,7 +13,7 @@ from pipeline.groups import group_classes
 from pipeline.runs import Run
 from pipeline.settings import SolverSettings
 from pipeline.solver import solve
-from tests.serving.test_against_oracle import random_instance
+from tests.serving.test_against_oracle import random_instance, search_of
 
 PRICES = (0.7, 0.9, 1.1)
 
@@ -59,3 +60,31 @@ def test_nothing_is_left_where_the_whole_pool_is_too_slow() -> None:
     all_groups = SlowGroups({0: 2, 1: 2, 2: 2}, True)
     with pytest.raises(timed.NoMoreGroupsError):
         timed.build(replace(problem(), too_slow=(all_groups,)))
+
+
+def test_no_part_of_some_groups_is_faster_than_what_is_said_of_them() -> None:
+    instance = random_instance(6, "prefill")
+    limits = replace(instance.limits, equal_sizes=False, max_ttft_s=None, max_tpot_s=None)
+    search = search_of(replace(instance, limits=limits), "exact")
+    whole = dict.fromkeys(range(len(search.tables.groups)), 1)
+    dealt, faster = search.known.deal(whole), 0
+    for some in range(1, len(whole)):
+        for part in itertools.combinations(whole, some):
+            rates = search.known.deal(dict.fromkeys(part, 1)).tokens_per_s
+            assert (rates <= dealt.most_tokens_per_s * (1 + 1e-12)).all()
+            faster += int((rates > dealt.tokens_per_s).sum())
+    assert faster  # a group too many is slower: it holds a layer at least, and makes a hop
+
+
+def test_a_part_is_excluded_with_its_groups_only_where_it_is_too_slow_too() -> None:
+    instance = random_instance(6, "prefill")
+    limits = replace(instance.limits, equal_sizes=False, max_ttft_s=None, max_tpot_s=None)
+    search = search_of(replace(instance, limits=limits), "exact")
+    dealt = search.known.deal(dict.fromkeys(range(len(search.tables.groups)), 1))
+    search._failed[tuple(dealt.counts.items())] = dealt
+    load = int(np.argmax(dealt.most_tokens_per_s - dealt.tokens_per_s))
+    own, most = dealt.tokens_per_s[load], dealt.most_tokens_per_s[load]
+    told = [
+        search._too_slow(load, float(rate), np.inf) for rate in (own, (own + most) / 2, 2 * most)
+    ]
+    assert [[slow.fewer_too for slow in found] for found in told] == [[], [False], [True]]
