@@ -351,7 +351,11 @@ COMMANDS: Mapping[str, Sequence[Sequence[str]]] = {
         ("--no-plots", "--out", "{}/out/file/x"),
     ),
     "export": (("--to", "kubernetes"), ("--point", ""), ("--out", "{}/out/x"), ("--model", "$(x)")),
-    "calibrate": (("--out", "{}/out/k.yaml"), ("--out", "{}/absent/k.yaml"), ("--out", "{}/out/file/x")),
+    "calibrate": (
+        ("--out", "{}/out/k.yaml"),
+        ("--out", "{}/absent/k.yaml"),
+        ("--out", "{}/out/file/x"),
+    ),
 }
 ON_CONFIGS = ("solve", "frontier", "space", "sweep")
 
@@ -365,8 +369,10 @@ def command_cases(draw: st.DrawFn) -> Case:
         for group in draw(st.lists(st.sampled_from(COMMANDS[command]), max_size=2))
         for flag in group
     ]
-    if flags and draw(st.integers(0, 2)) == 0:
-        flags[draw(st.integers(0, len(flags) - 1))] = draw(scalars.map(str))
+    # Where a command is to write is not left to chance.
+    others = [at for at, flag in enumerate(flags) if not flag.startswith("{}/") and flag != "--out"]
+    if others and draw(st.integers(0, 2)) == 0:
+        flags[draw(st.sampled_from(others))] = draw(scalars.map(str))
     files: dict[str, Content] = {"out/file": b"x", "c.yaml": _yaml(SMALL)}
     if command in ON_CONFIGS:
         given = "{}/c.yaml"
