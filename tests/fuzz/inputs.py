@@ -214,6 +214,8 @@ def csv_directories(draw: st.DrawFn) -> Case:
 @st.composite
 def _cells_changed(draw: st.DrawFn, content: bytes) -> bytes:
     rows = [line.split(",") for line in content.decode("utf-8", "replace").splitlines()]
+    if not rows:
+        return content
     for _ in range(draw(st.integers(1, 4))):
         row = rows[draw(st.integers(0, len(rows) - 1))]
         at = draw(st.integers(0, max(len(row) - 1, 0)))
@@ -353,7 +355,7 @@ COMMANDS: Mapping[str, Sequence[Sequence[str]]] = {
     "export": (("--to", "kubernetes"), ("--point", ""), ("--out", "{}/out/x"), ("--model", "$(x)")),
     "calibrate": (
         ("--out", "{}/out/k.yaml"),
-        ("--out", "{}/absent/k.yaml"),
+        ("--out", "{}/out/absent/k.yaml"),
         ("--out", "{}/out/file/x"),
     ),
 }
