@@ -52,11 +52,13 @@ docs: $(READY)
 
 # Measurements are not part of the project; docs/measured-format.md says what a file must hold.
 MEASURED ?= ../shared/measured/throughput.csv
+# Counted KV-cache blocks are scored as well where there are any.
+KV ?= $(wildcard $(dir $(MEASURED))kv_blocks.csv)
 validate: $(READY)
 	@test -f $(MEASURED) || \
 	  { echo "$(MEASURED) does not exist; name a file, as: make validate MEASURED=mine.csv" >&2; \
 	    exit 2; }
-	@$(BIN)/python -m pipeline.validation $(MEASURED)
+	@$(BIN)/python -m pipeline validate $(MEASURED) $(if $(KV),--kv $(KV))
 
 soak: $(READY)
 	@$(BIN)/python -m tests.soak

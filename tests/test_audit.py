@@ -169,6 +169,8 @@ TAMPERING: dict[str, tuple[str, Callable[[Rows], Any]]] = {
     "block that is not aligned": segment_field(0, gpu_ids=[1, 2]),
     "block that is no block": segment_field(0, gpu_ids=[0, 2]),
     "GPUs of another type": segment_field(1, gpu_ids=[3]),
+    "GPUs beyond the pool": segment_field(2, gpu_ids=[2**31 - 1]),
+    "GPUs before the pool": segment_field(0, gpu_ids=[-2, -1]),
     "no GPU at all": segment_field(1, gpu_ids=[]),
     "TP degree": segment_field(0, tp_degree=1),
     "TP degree of zero": segment_field(0, tp_degree=0, gpu_ids=[]),

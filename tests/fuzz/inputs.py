@@ -214,6 +214,8 @@ def csv_directories(draw: st.DrawFn) -> Case:
 @st.composite
 def _cells_changed(draw: st.DrawFn, content: bytes) -> bytes:
     rows = [line.split(",") for line in content.decode("utf-8", "replace").splitlines()]
+    if not rows:
+        return content
     for _ in range(draw(st.integers(1, 4))):
         row = rows[draw(st.integers(0, len(rows) - 1))]
         at = draw(st.integers(0, max(len(row) - 1, 0)))
@@ -353,7 +355,7 @@ COMMANDS: Mapping[str, Sequence[Sequence[str]]] = {
     "export": (("--to", "kubernetes"), ("--point", ""), ("--out", "{}/out/x"), ("--model", "$(x)")),
     "calibrate": (
         ("--out", "{}/out/k.yaml"),
-        ("--out", "{}/absent/k.yaml"),
+        ("--out", "{}/out/absent/k.yaml"),
         ("--out", "{}/out/file/x"),
     ),
 }
@@ -369,8 +371,10 @@ def command_cases(draw: st.DrawFn) -> Case:
         for group in draw(st.lists(st.sampled_from(COMMANDS[command]), max_size=2))
         for flag in group
     ]
-    if flags and draw(st.integers(0, 2)) == 0:
-        flags[draw(st.integers(0, len(flags) - 1))] = draw(scalars.map(str))
+    # Where a command is to write is not left to chance.
+    others = [at for at, flag in enumerate(flags) if not flag.startswith("{}/") and flag != "--out"]
+    if others and draw(st.integers(0, 2)) == 0:
+        flags[draw(st.sampled_from(others))] = draw(scalars.map(str))
     files: dict[str, Content] = {"out/file": b"x", "c.yaml": _yaml(SMALL)}
     if command in ON_CONFIGS:
         given = "{}/c.yaml"
