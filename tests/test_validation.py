@@ -22,7 +22,6 @@ from pipeline.held_out import (
 from pipeline.measurements import Measurement, measured_tokens_per_s, read_measurements
 from pipeline.roofline.constant_files import prior_table, shipped_table
 from pipeline.validation import report
-from pipeline.validation.__main__ import main
 from pipeline.validation.given import score
 from pipeline.validation.report import (
     group_scores,
@@ -32,6 +31,7 @@ from pipeline.validation.report import (
     workload_key,
 )
 from pipeline.validation.tables import reached, report_tables
+from tests.cli.runner import run
 from tests.roofline_helpers import BLOCK_ROW, ROW, synthetic, write_csv
 
 MEASUREMENTS = synthetic(prior_table())
@@ -171,7 +171,7 @@ def test_a_report_of_synthetic_rows_finds_little_error_and_renders() -> None:
     assert "Left out by source" in text
 
 
-def test_the_command_scores_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_scores_a_file(tmp_path: Path) -> None:
     rows = [
         {**ROW, "batch_or_concurrency": str(batch), "tokens_per_s_total": str(1000 * batch**0.7)}
         for batch in (1, 2, 4, 8, 16, 32)
@@ -179,13 +179,15 @@ def test_the_command_scores_a_file(tmp_path: Path, capsys: pytest.CaptureFixture
     measured = write_csv(tmp_path / "m.csv", rows)
     blocks = write_csv(tmp_path / "kv.csv", [BLOCK_ROW])
     assert len(read_measurements(measured)) == 6
-    assert main([str(measured), "--kv", str(blocks)]) == 0
-    assert "Targets" in capsys.readouterr().out
+    result = run("validate", measured, "--kv", blocks)
+    assert result.exit_code == 0, result.stderr
+    assert "Targets" in result.stdout
 
 
-def test_the_command_names_every_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_names_every_fault(tmp_path: Path) -> None:
     measured = write_csv(tmp_path / "m.csv", [{**ROW, "gpu": "H101", "tp": "0"}])
-    assert main([str(measured)]) == 2
-    faults = capsys.readouterr().err
+    result = run("validate", measured)
+    assert result.exit_code == 2
+    faults = result.stderr
     assert "m.csv: line 2, gpu:" in faults
     assert "m.csv: line 2, tp:" in faults
