@@ -33,7 +33,8 @@ def config_reference() -> str:
         "",
         "One YAML file per instance. Unknown fields are errors; a field without default must be "
         "given. `model` may be replaced by `hf_config: FILE`, the path of a Hugging Face "
-        "`config.json`.",
+        "`config.json`, or name it as `model.hf_config`, beside fields that go before those of the "
+        "file.",
     ]
     for name, section in _sections(Config, ""):
         doc = _sentence(section.__doc__)

@@ -133,6 +133,7 @@ def _resolve_files(document: Document, base: Path) -> None:
     """Put the content of the files that a config names where their names stood."""
     _resolve_matrix(document, base)
     _resolve_model(document, base)
+    _resolve_model_file(document, base)
     _resolve_catalogue(document)
     for name in ("constants", "hardware"):
         _resolve_performance(document, base, name)
@@ -187,6 +188,27 @@ def _resolve_model(document: Document, base: Path) -> None:
     else:
         document.faults.append(document.fault(("hf_config",), "must be the name of a file", named))
         document.origins["model",] = document.where(("hf_config",))
+
+
+def _resolve_model_file(document: Document, base: Path) -> None:
+    """Put what the file under `model.hf_config` says beside the fields that are stated there."""
+    model = document.data.get("model")
+    if not isinstance(model, dict) or "hf_config" not in model:
+        return
+    named, read = model["hf_config"], {}
+    stated = {key: value for key, value in model.items() if key != "hf_config"}
+    if isinstance(named, str):
+        try:
+            read = read_hf_config(base / named)
+        except InputError as error:
+            document.note_unread(error)
+            document.origins["model",] = (str(base / named), "")
+        document.origins |= {("model", key): (str(base / named), key) for key in read}
+    else:
+        reason = "must be the name of a file"
+        document.faults.append(document.fault(("model", "hf_config"), reason, named))
+    document.origins |= {("model", key): (document.file, f"model.{key}") for key in stated}
+    document.data = {**document.data, "model": {**read, **stated}}
 
 
 def _resolve_performance(document: Document, base: Path, name: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipeline.catalogue import find_model
 from pipeline.config import load_config
@@ -149,6 +150,34 @@ def test_experts_without_how_many_are_active_are_a_fault(tmp_path: Path) -> None
     assert fault.endswith(
         "config.json: num_experts_per_tok: is required with experts (got nothing)"
     )
+
+
+def inside_model(folder: Path, content: Any, **stated: Any) -> Path:
+    """Write a config that names the file within its model, beside fields of its own."""
+    path = with_hf_config(folder, content)
+    data = yaml.safe_load(path.read_text())
+    data["model"] = {"hf_config": data.pop("hf_config"), **stated}
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+def test_fields_beside_the_file_go_before_it(tmp_path: Path) -> None:
+    path = inside_model(tmp_path, LLAMA_70B, layer_weight_gb=3.5, name="mine")
+    model = load_config(path).instance.model
+    assert (model.name, model.layer_weight_gb) == ("mine", 3.5)
+    assert model.num_hidden_layers == LLAMA_70B["num_hidden_layers"]
+
+
+def test_faults_beside_the_file_are_told_by_where_they_stand(tmp_path: Path) -> None:
+    content = {**LLAMA_70B, "num_attention_heads": 0}
+    assert faults_of(inside_model(tmp_path, content, layer_weight_gb=-1)) == [
+        "hf/config.json: num_attention_heads: must be at least 1 (got 0)",
+        "c.yaml: model.layer_weight_gb: must be greater than 0.0 (got -1)",
+    ]
+    (tmp_path / "x").mkdir()
+    assert faults_of(inside_model(tmp_path / "x", "[1]")) == [
+        "hf/config.json: file: must hold an object (got [1])"
+    ]
 
 
 @pytest.mark.parametrize("name", CATALOGUED)
