@@ -379,7 +379,7 @@ def command_cases(draw: st.DrawFn) -> Case:
     if command in ON_CONFIGS:
         given = "{}/c.yaml"
         files |= draw(sound_configs()).files
-        flags = ["--set", "solver.time_limit_s=0.5", *flags]
+        flags = [*flags, "--set", "solver.time_limit_s=0.5", "--set", "solver.threads=1"]
         if command == "sweep" and "--plan" not in flags:
             flags.append("--plan")
     elif command == "calibrate":

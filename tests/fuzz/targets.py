@@ -93,7 +93,13 @@ def small_texts(_folder: Path, arguments: Sequence[str]) -> None:
 
 def solved(folder: Path, arguments: Sequence[str]) -> None:
     """A config, a few of its points solved and written; nothing fails, and every row holds."""
-    limit = [*arguments, "solver.time_limit_s=0.5", "sweep.granularities=[coarsest, exact]"]
+    # The solver takes one number of threads for all that one process solves.
+    limit = [
+        *arguments,
+        "solver.threads=1",
+        "solver.time_limit_s=0.5",
+        "sweep.granularities=[coarsest, exact]",
+    ]
     limit.append("sweep.methods=[ratio, weighted, enumeration]")
     loaded = load_config(folder / "c.yaml", parse_assignments(limit))
     check_combinations(loaded)
