@@ -34,6 +34,8 @@ MAX_GPU_TYPES = 100
 MAX_OVERRIDES = 10_000
 MAX_GRANULARITIES = 100
 MAX_LISTED = 1000
+# Budgets and cost weights: one point each.
+MAX_ASKED = 100_000
 SECONDS_PER_YEAR = 31_536_000
 
 Positive = Annotated[float, Field(gt=0)]
@@ -67,8 +69,8 @@ def _budgets(value: object) -> str | list[float]:
     numbers = [v for v in value if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) != len(value) or not all(0 <= v < float("inf") for v in numbers):
         raise ValueError("must hold only finite numbers that are not negative")
-    if len(value) > MAX_LISTED or max(numbers) > LARGEST:
-        raise ValueError(f"must hold at most {MAX_LISTED} numbers, each at most {LARGEST:g}")
+    if len(value) > MAX_ASKED or max(numbers) > LARGEST:
+        raise ValueError(f"must hold at most {MAX_ASKED} numbers, each at most {LARGEST:g}")
     return [float(v) for v in numbers]
 
 
@@ -403,7 +405,7 @@ class SweepSection(Section):
     """How to search: enumeration (highest throughput at each budget), weighted (throughput
     against cost), iterative (the published ballpark search), ratio (lowest $/token), frontier
     (every Pareto point)."""
-    cost_weights: Annotated[list[Share], Field(min_length=1, max_length=MAX_LISTED)] = Field(
+    cost_weights: Annotated[list[Share], Field(min_length=1, max_length=MAX_ASKED)] = Field(
         default_factory=lambda: [0.5]
     )
     """Cost weights w of the weighted method."""
