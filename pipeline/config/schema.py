@@ -32,7 +32,7 @@ MAX_NAME_CHARACTERS = 200
 MAX_GPU_TYPES = 100
 MAX_OVERRIDES = 10_000
 MAX_GRANULARITIES = 100
-MAX_LISTED = 1000
+MAX_LISTED, MAX_BUDGETS = 1000, 20_000
 SECONDS_PER_YEAR = 31_536_000
 
 Positive = Annotated[float, Field(gt=0)]
@@ -65,8 +65,8 @@ def _budgets(value: object) -> str | list[float]:
     numbers = [v for v in value if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) != len(value) or not all(0 <= v < float("inf") for v in numbers):
         raise ValueError("must hold only finite numbers that are not negative")
-    if len(value) > MAX_LISTED or max(numbers) > LARGEST:
-        raise ValueError(f"must hold at most {MAX_LISTED} numbers, each at most {LARGEST:g}")
+    if len(value) > MAX_BUDGETS or max(numbers) > LARGEST:
+        raise ValueError(f"must hold at most {MAX_BUDGETS} numbers, each at most {LARGEST:g}")
     return [float(v) for v in numbers]
 
 
