@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help sweep test check bench soak scaling wheel-test reference docs validate clean
+.PHONY: help sweep test check bench soak fuzz scaling wheel-test reference docs validate clean
 
 help:
 	@echo "make sweep   run the reference sweep, configs/medium.yaml, into results/medium"
@@ -17,6 +17,7 @@ help:
 	@echo "make docs    write the generated pages of docs/"
 	@echo "make validate   score the performance model on MEASURED=file.csv"
 	@echo "make soak    30 kills of a sweep and a sweep of 20,000 points; up to half an hour"
+	@echo "make fuzz    20,000 hostile inputs; a quarter of an hour"
 	@echo "make scaling measure what a sweep costs beside its points, for docs/scaling.md"
 	@echo "make wheel-test  install the wheel on every Python found, sweep with it in an empty folder"
 	@echo "make clean   remove .venv, caches and build files; results stay"
@@ -62,6 +63,9 @@ validate: $(READY)
 
 soak: $(READY)
 	@$(BIN)/python -m tests.soak
+
+fuzz: $(READY)
+	@$(BIN)/python -m tests.fuzz
 
 scaling: $(READY)
 	@$(BIN)/python -m tests.scaling

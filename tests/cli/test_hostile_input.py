@@ -184,7 +184,7 @@ NUMBERS: list[tuple[str, Any, str]] = [
     ("sweep.budgets_usd_per_hour", [int("9" * 400)], "each at most 1e+12"),
     ("sweep.budgets_usd_per_hour", list(range(100_001)), "must hold at most 100000 numbers"),
     ("sweep.budgets_usd_per_hour", [math.nan], "must hold only finite numbers"),
-    ("sweep.cost_weights", [0.5] * 1001, "must hold at most 1000"),
+    ("sweep.cost_weights", [0.5] * 100_001, "must hold at most 100000"),
     ("workload.concurrency", list(range(1, 1002)), "must hold at most 1000 numbers"),
     ("performance.gpus.Fast.efficiency", 1e-300, "must be between 1e-12 and 1e+12, or 0"),
 ]
