@@ -35,7 +35,7 @@ MAX_OVERRIDES = 10_000
 MAX_GRANULARITIES = 100
 MAX_LISTED = 1000
 # Budgets and cost weights: one point each.
-MAX_ASKED = 100_000
+MAX_ASKED = 20_000
 SECONDS_PER_YEAR = 31_536_000
 
 Positive = Annotated[float, Field(gt=0)]
