@@ -15,6 +15,7 @@ from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.uncertainty import robustness
 from pipeline.settings import SolverSettings
+from pipeline.solver import Solution, SolveStatus
 from tests.serving.test_against_oracle import random_instance, search_of
 
 
@@ -75,6 +76,23 @@ def test_without_time_there_is_no_claim() -> None:
     )
     answer = methods.ratio(search)
     assert (answer.status, answer.placement) == ("time_limit", None)
+
+
+def test_a_model_that_ran_out_of_time_without_a_bound_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search = search_of(random_instance(0, "decode"), "exact")
+    rate = methods._lowest_rate(search)
+    before = search.bounds(rate)[0]
+    assert 0 < before < 5.0
+    nothing = Solution(SolveStatus.TIME_LIMIT, None, -math.inf, 0, 0, 0.0, 0.0)
+    monkeypatch.setattr("pipeline.serving.search.solve", lambda *_: nothing)
+    assert search.cheapest(0, rate, at_most=5.0) is None
+    assert search.bounds(rate)[0] == before
+    # That there is no placement at all is another matter: then none costs $5 or less.
+    nothing = Solution(SolveStatus.INFEASIBLE, None, math.inf, 0, 0, 0.0, 0.0)
+    assert search.cheapest(0, rate, at_most=5.0) is None
+    assert search.bounds(rate)[0] > 5.0
 
 
 def test_a_lone_candidate_wins_every_draw() -> None:
