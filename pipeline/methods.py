@@ -112,6 +112,8 @@ def weighted(
         if cheapest.placement is None:
             return cheapest
         answer = enumeration(curve, cheapest.placement.usd_per_hour)
+        if cheapest.status is not AnswerStatus.OPTIMAL:
+            answer = replace(answer, status=cheapest.status, gap=cheapest.gap)
         return replace(answer, bound=None if cheapest.bound is None else -cheapest.bound)
     trade = cost_weight / (1 - cost_weight)
 

@@ -110,6 +110,17 @@ def test_a_gap_that_was_asked_for_is_within_it_and_not_called_optimal() -> None:
     assert (answer.bound or 1) <= exact.placement.usd_per_token * (1 + 1e-9)
 
 
+def test_the_lowest_cost_is_optimal_only_where_it_is_proven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert methods.weighted(curve(), 1.0).status is AnswerStatus.OPTIMAL
+    # What is left open of the cost stays open, though the throughput at that cost is proven.
+    cheapest = Answer(AnswerStatus.FEASIBLE, placement(6304.0, 2.4), 2.0, 1 / 6)
+    monkeypatch.setattr(methods, "_lowest", lambda *_: cheapest)
+    answer = methods.weighted(curve(), 1.0)
+    assert (answer.status, answer.bound, answer.gap) == (AnswerStatus.FEASIBLE, -2.0, 1 / 6)
+
+
 def test_without_a_budget_the_fastest_placement_is_found() -> None:
     # The frontier's first row: 21,457.672 tokens/s for $8 (reference numbers).
     answer = methods.enumeration(curve())
