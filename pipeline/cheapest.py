@@ -51,9 +51,9 @@ class Effort:
 class Found:
     """A solver's answer in the problem's terms.
 
-    bound: no pipeline that was asked for has less cost in $/h (or fewer stages); infinite: there
-    is none. placement: None where none was found; its links may be slower than was asked for if
-    the compact model gave it.
+    bound: no pipeline that was asked for has less cost in $/h (or fewer stages); infinity: there
+    is none; minus infinity: nothing was proven. placement: None where none was found; its links
+    may be slower than was asked for if the compact model gave it.
     """
 
     bound: float

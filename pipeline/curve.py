@@ -121,7 +121,7 @@ class CostCurve:
             self._reached[index] = Progress.WITHOUT_LINKS if binding else Progress.DONE
         elif self._reached[index] == Progress.WITHOUT_LINKS:
             found = self.search.over_links(threshold, max_usd_per_hour=at_most)
-            if math.isinf(found.bound) and math.isfinite(at_most):
+            if found.bound == math.inf and math.isfinite(at_most):
                 self._raise_lower(index, np.nextafter(within(at_most), math.inf))
                 return
             self._learn(index, found)

@@ -112,6 +112,8 @@ def weighted(
         if cheapest.placement is None:
             return cheapest
         answer = enumeration(curve, cheapest.placement.usd_per_hour)
+        if cheapest.status is not AnswerStatus.OPTIMAL:
+            answer = replace(answer, status=cheapest.status, gap=cheapest.gap)
         return replace(answer, bound=None if cheapest.bound is None else -cheapest.bound)
     trade = cost_weight / (1 - cost_weight)
 
@@ -167,7 +169,7 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
 
     Divides the thresholds: where both ends of an interval cost the same, nothing lies between.
     Where time runs out before that is known of all intervals, points may be missing and none is
-    called optimal.
+    called optimal. Without any point, one answer says why.
     """
     stack = [(0, len(curve.thresholds) - 1)] if len(curve.thresholds) else []
     for end in {index for interval in stack for index in interval}:
@@ -190,6 +192,9 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
         proven = bounds.settled and complete
         placement = curve.with_fewest_stages(index)
         yield Answer(_status(curve, proven), placement, bounds.lower, 0.0 if proven else gap)
+    if math.isinf(cost):
+        least = float(curve.lower.min(initial=math.inf))
+        yield _no_answer(least if math.isfinite(least) else None)
 
 
 def iterative(

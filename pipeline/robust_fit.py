@@ -18,7 +18,6 @@ class Estimate:
     position: Numbers
     covariance: Numbers
     objective: float
-    iterations: int
     converged: bool
 
 
@@ -65,9 +64,8 @@ def fit(
 
     position = np.zeros_like(spreads)
     residual = residuals(position)
-    value, damping, converged, steps = objective(position, residual), 1e-2, False, 0
+    value, damping, converged = objective(position, residual), 1e-2, False
     for _ in range(max_iterations):
-        steps += 1
         slope = jacobian(position, residual)
         curvature, gradient = _normal(slope, residual, weights, noise, precision, position)
         for _ in range(8):
@@ -88,7 +86,7 @@ def fit(
             break
     slope = jacobian(position, residual)
     curvature, _ = _normal(slope, residual, weights, noise, precision, position)
-    return Estimate(position, _inverse(curvature), value, steps, converged)
+    return Estimate(position, _inverse(curvature), value, converged)
 
 
 def _inverse(matrix: Numbers) -> Numbers:

@@ -182,8 +182,7 @@ def answers(problem: Problem, point: Point, curve: CostCurve) -> Iterator[Answer
         fastest_within = partial(methods.enumeration, curve)
         yield methods.iterative(fastest_within, problem.scales.target_usd_per_token)
     else:
-        found = list(methods.frontier(curve))
-        yield from found or [Answer(AnswerStatus.INFEASIBLE, None, None, None)]
+        yield from methods.frontier(curve)
 
 
 def _published_answer(problem: Problem, point: Point, search: PublishedSearch) -> Answer:

@@ -61,7 +61,8 @@ class SolveStatus(StrEnum):
 class Solution:
     """A solver's answer. objective is None without an incumbent; bound is proven either way.
 
-    variables, constraints: size of the model as handed over.
+    bound: no point has a lower objective; minus infinity where nothing was proven, infinity where
+    there is no point. variables, constraints: size of the model as handed over.
     """
 
     status: SolveStatus
@@ -216,9 +217,12 @@ def _answer(
     limits = (highspy.HighsModelStatus.kTimeLimit, highspy.HighsModelStatus.kInterrupt)
     has_incumbent = info.primal_solution_status == highspy.kSolutionStatusFeasible
     objective = info.objective_function_value if has_incumbent else None
-    bound = info.mip_dual_bound if any(not v.is_continuous() for v in form.columns) else objective
+    has_integers = any(not v.is_continuous() for v in form.columns)
+    bound = info.mip_dual_bound if has_integers else -math.inf
     if reached == highspy.HighsModelStatus.kOptimal:
         status = SolveStatus.OPTIMAL if settings.mip_gap == 0 else SolveStatus.FEASIBLE
+        if objective is not None and not has_integers:
+            bound = objective  # short of the optimum, an incumbent bounds nothing
     elif reached == highspy.HighsModelStatus.kInfeasible:
         status, objective, bound = SolveStatus.INFEASIBLE, None, math.inf
     elif reached in limits:
@@ -232,7 +236,7 @@ def _answer(
     return Solution(
         status=status,
         objective=objective,
-        bound=-math.inf if bound is None else bound,
+        bound=bound,
         variables=columns,
         constraints=rows,
         build_seconds=build_seconds,

@@ -9,7 +9,7 @@ import pytest
 from pipeline import methods
 from pipeline.bounds import cost_unit, least_costs, rounded_up
 from pipeline.cheapest import Found
-from pipeline.curve import CostCurve
+from pipeline.curve import CostCurve, Progress
 from pipeline.granularity import granularity
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.placement import Placement, Stage
@@ -64,6 +64,26 @@ def test_time_that_runs_out_midway_leaves_the_best_answer_with_its_bound() -> No
     assert answer.gap == pytest.approx(answer.bound / answer.placement.tokens_per_s - 1)
 
 
+def test_a_model_that_ran_out_of_time_without_a_bound_proves_nothing() -> None:
+    searched = curve()
+    searched.step(0)
+    before = searched.lower.copy()
+    searched._reached[0] = Progress.WITHOUT_LINKS
+    searched.search.over_links = lambda *_, **__: Found(-math.inf, None)  # type: ignore[method-assign]
+    searched.step(0, at_most=5.0)
+    assert searched.lower.tolist() == before.tolist()
+    # That there is no placement at all is another matter: then none costs $5 or less.
+    searched._reached[0] = Progress.WITHOUT_LINKS
+    searched.search.over_links = lambda *_, **__: Found(math.inf, None)  # type: ignore[method-assign]
+    searched.step(0, at_most=5.0)
+    assert searched.lower.min() > 5.0
+
+
+def test_a_frontier_without_time_is_not_called_infeasible() -> None:
+    answers = list(methods.frontier(curve(SolverSettings(time_limit_s=0.0))))
+    assert [(a.status, a.placement) for a in answers] == [(AnswerStatus.TIME_LIMIT, None)]
+
+
 def test_a_frontier_that_time_cut_short_is_not_called_optimal() -> None:
     searched = curve()
     settle, settled = searched.settle, 0
@@ -88,6 +108,17 @@ def test_a_gap_that_was_asked_for_is_within_it_and_not_called_optimal() -> None:
     assert exact.placement is not None
     assert answer.placement.usd_per_token <= exact.placement.usd_per_token * 1.05
     assert (answer.bound or 1) <= exact.placement.usd_per_token * (1 + 1e-9)
+
+
+def test_the_lowest_cost_is_optimal_only_where_it_is_proven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert methods.weighted(curve(), 1.0).status is AnswerStatus.OPTIMAL
+    # What is left open of the cost stays open, though the throughput at that cost is proven.
+    cheapest = Answer(AnswerStatus.FEASIBLE, placement(6304.0, 2.4), 2.0, 1 / 6)
+    monkeypatch.setattr(methods, "_lowest", lambda *_: cheapest)
+    answer = methods.weighted(curve(), 1.0)
+    assert (answer.status, answer.bound, answer.gap) == (AnswerStatus.FEASIBLE, -2.0, 1 / 6)
 
 
 def test_without_a_budget_the_fastest_placement_is_found() -> None:

@@ -71,6 +71,18 @@ def test_a_time_limit_is_an_answer_and_never_called_optimal() -> None:
     assert solution.status is SolveStatus.TIME_LIMIT
 
 
+def test_a_program_without_integers_that_ran_out_of_time_has_no_bound() -> None:
+    # The optimum is −10 (x = 10); without time HiGHS is left at x = 0, whose 0 bounds nothing.
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(bounds=(0, 20))
+    model.room = pyo.Constraint(expr=2 * model.x <= 20)
+    model.objective = pyo.Objective(expr=-model.x)
+    solution = solve(model, SolverSettings(time_limit_s=0.0))
+    assert solution.status is SolveStatus.TIME_LIMIT
+    assert solution.bound == -math.inf
+    assert solve(model, SolverSettings()).bound == pytest.approx(-10)
+
+
 def test_a_gap_that_was_asked_for_is_feasible_and_not_optimal() -> None:
     solution = solve(knapsack([5, 4, 3], [2, 3, 4], 6), SolverSettings(mip_gap=0.05))
     assert solution.status is SolveStatus.FEASIBLE

@@ -12,7 +12,7 @@ from pipeline.compare.granularities import REFERENCE_GRANULARITY, GranularityRow
 from pipeline.compare.methods import MethodRow
 from pipeline.compare.tables import SAME_PRICE, by_swept, percent_above, proven_usd_per_token
 from pipeline.results.frames import Results
-from pipeline.words import duration, listed, per_million, signed_percent
+from pipeline.words import duration, listed, per_million
 
 DEFAULT_TOLERANCE_PERCENT = 1.0
 TARGET_BAND_PERCENT = (5.0, 10.0)
@@ -122,12 +122,6 @@ def band(percent_to_baseline: float | None) -> str:
     if percent_to_baseline <= near:
         return f"within {near:g} %"
     return f"within {far:g} %" if percent_to_baseline <= far else f"beyond {far:g} %"
-
-
-def search_phrase(search: Search) -> str:
-    """Name a search with its worst distance and time."""
-    distance = signed_percent(search.percent_to_optimum)
-    return f"{search.granularity} by {search.method} ({distance}, {duration(search.seconds)})"
 
 
 def _best(rows: Sequence[GranularityRow]) -> GranularityRow:

@@ -65,7 +65,7 @@ class Document:
         changed = Document(self.file, self.data, origins, faults, unread)
         for key, value in values:
             try:
-                path = _path(changed.data, key)
+                path = path_of(changed.data, key)
                 changed.data = _replaced(changed.data, path, value)
             except (LookupError, TypeError) as error:
                 changed.faults.append(Fault(file, prefix + key, str(error.args[0]), value))
@@ -79,8 +79,11 @@ def key_parts(key: str) -> list[str]:
     return [part for part in re.split(r"[.\[\]]+", key) if part]
 
 
-def _path(data: Any, key: str) -> Path:
-    """Return the path that a dotted key means in the data, as `pool.A100.count`."""
+def path_of(data: Any, key: str) -> Path:
+    """Return the path that a dotted key means in the data, as `pool.A100.count`.
+
+    Raises LookupError or TypeError where it leads through something that has no such part.
+    """
     parts = key_parts(key)
     if not 0 < len(parts) <= MAX_DEPTH:
         raise LookupError("is no field name")

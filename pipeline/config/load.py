@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -17,7 +18,8 @@ from pipeline.catalogue import CatalogueError, find_model
 from pipeline.config.build import build_instance
 from pipeline.config.checks import ONE_NETWORK, run_checks
 from pipeline.config.csv_directory import read_directory, read_matrix
-from pipeline.config.document import Document, key_parts
+from pipeline.config.document import Document, key_parts, path_of
+from pipeline.config.document import Path as FieldPath
 from pipeline.config.faults import faults_of
 from pipeline.config.hugging_face import read_hf_config
 from pipeline.config.packaged import located
@@ -280,7 +282,7 @@ def _sound_sections(document: Document, broken: set[str | int]) -> dict[str, Any
 
 def _check_swept_values(loaded: LoadedConfig) -> None:
     """Check every value of every swept field by itself, so that a sweep cannot stumble later."""
-    faults: list[Fault] = []
+    faults = list(_swept_twice(loaded))
     for key, values in loaded.config.sweep.over.items():
         parts = key_parts(key)
         if parts[:1] in NOT_SWEPT or parts in NOT_SWEPT:
@@ -294,3 +296,18 @@ def _check_swept_values(loaded: LoadedConfig) -> None:
                 faults += error.faults
     if faults:
         raise InputError(faults)
+
+
+def _swept_twice(loaded: LoadedConfig) -> Iterator[Fault]:
+    """Yield the swept fields that are, or lie in, what another swept field replaces."""
+    paths: dict[str, FieldPath] = {}
+    for key, values in loaded.config.sweep.over.items():
+        with contextlib.suppress(LookupError, TypeError):  # told where its values are checked
+            path = path_of(loaded.document.data, key)
+            for other, known in paths.items():
+                length = min(len(path), len(known))
+                if path[:length] == known[:length]:
+                    reason = f"cannot be swept beside {other}"
+                    field = f"sweep.over.{key}"
+                    yield Fault(loaded.document.file, field, reason, values)
+            paths[key] = path

@@ -62,7 +62,7 @@ class Dominance:
             (hops, hops),
             (-fast, -fits),
             (tables.smallest, tables.smallest),
-            (first_s, np.where(self._never_late(unit_s, m[decision]), 0.0, first_s)),
+            (first_s, np.where(self._never_late(unit_s, decision), 0.0, first_s)),
         ):
             no_worse &= (values <= own[:, [decision]]).all(axis=0)
             equal &= (own == own[:, [decision]]).all(axis=0)
@@ -70,15 +70,22 @@ class Dominance:
         found = no_worse & (index != decision) & (~equal | (index < decision))
         return np.flatnonzero(found).tolist()
 
-    def _never_late(self, unit_s: FloatArray, micro_batches: float) -> BoolArray:
+    def _never_late(self, unit_s: FloatArray, decision: int) -> BoolArray:
         """Tell under which loads the first token of what another serves in time cannot be late.
 
-        A fill of m micro-batches within m·unit takes M ≥ P/S, hence P ≤ m·unit/(1 + (m−1)/S);
-        so does, in its own unit, the same placement under a load that is no worse.
+        With T the stages of a pass and H its hops, a fill of m micro-batches within m·unit takes
+        M ≥ T/S, hence k·T + H ≤ m·unit with k = 1 + (m−1)/S. Of at most S−1 hops, none longer than
+        h, that leaves P = T + H ≤ m·unit/k + (1 − 1/k)·(S−1)·h. In its own unit, so does the same
+        placement under a load that is no worse.
         """
         if np.isinf(self._rates.longest_first_s):
             return np.ones(len(unit_s), dtype=bool)
         if not self._rates.fills:
             return np.zeros(len(unit_s), dtype=bool)
-        pass_s = unit_s * micro_batches / (1 + (micro_batches - 1) / self._max_stages)
+        tables, stages = self._tables, self._max_stages
+        m = tables.micro_batches[decision]
+        inside_s = tables.hops.inside_s[:, decision].max(initial=0.0)
+        hop = max(float(tables.hops.between_s[decision]), float(inside_s)) / unit_s[decision]
+        spread = 1 + (m - 1) / stages
+        pass_s = unit_s * (m / spread + (1 - 1 / spread) * (stages - 1) * hop)
         return np.asarray(self._rates.first_token_s(pass_s) <= self._rates.longest_first_s)

@@ -259,7 +259,7 @@ def _lowest_answer(search: ServingSearch, loss: Loss, floor: float) -> Answer:
     value, best = _best(search, loss)
     bound = min(value, floor)
     if best is None:
-        return no_answer(search, bound)
+        return no_answer(search, bound if math.isfinite(bound) else None)
     gap = (value - bound) / abs(value) if value else abs(value - bound)
     proven = gap <= RELATIVE_TOLERANCE
     return _answer(search, best, proven, bound, 0.0 if proven else gap)
@@ -310,21 +310,28 @@ def _best(search: ServingSearch, loss: Loss) -> tuple[float, Pick | None]:
 
 
 def _cheapest_of_all(search: ServingSearch, cost_scale: float) -> Answer:
-    """Find the lowest cost, and the highest throughput at it. The bound is on the cost."""
+    """Find the lowest cost, and the highest throughput at it. The bound is on −cost/cost_norm."""
     least = _lower_cost(search, _lowest_rate(search))
-    if not math.isfinite(least) or not search.known.best:
-        return no_answer(search, None if math.isinf(least) else least)
-    answer = enumeration(search, min(p.usd_per_hour for p in search.known.best))
-    return Answer(answer.status, answer.placement, least / cost_scale, answer.gap)
+    bound = -least / cost_scale if math.isfinite(least) else None
+    if bound is None or not search.known.best:
+        return no_answer(search, bound)
+    cost = min(p.usd_per_hour for p in search.known.best)
+    answer = replace(enumeration(search, cost), bound=bound)
+    if cost <= within(least):
+        return answer
+    return replace(answer, status=_unproven(search), gap=1 - least / cost)
 
 
 def _answer(search: ServingSearch, pick: Pick, proven: bool, bound: float, gap: float) -> Answer:
     """Return an answer with the fewest stages among those as good under the same load."""
     fewest = pick if search.clock.out_of_time else search.with_fewest_stages(pick)
-    status = AnswerStatus.OPTIMAL
-    if not proven:
-        status = AnswerStatus.TIME_LIMIT if search.clock.out_of_time else AnswerStatus.FEASIBLE
+    status = AnswerStatus.OPTIMAL if proven else _unproven(search)
     return Answer(status, served(search, fewest), bound, gap)
+
+
+def _unproven(search: ServingSearch) -> AnswerStatus:
+    """Name what kept an answer from being proven: the time limit, or the gap asked for."""
+    return AnswerStatus.TIME_LIMIT if search.clock.out_of_time else AnswerStatus.FEASIBLE
 
 
 def no_answer(search: ServingSearch, bound: float | None) -> Answer:

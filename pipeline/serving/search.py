@@ -154,7 +154,7 @@ class ServingSearch:
         asked = tokens_per_s * (1 - SLACK)
         cell = self.cells.at(np.array([index]))
         bound, pick = self._solved(cell, asked, Goal.COST, at_most)
-        nothing = math.isinf(bound) and math.isfinite(at_most)
+        nothing = bound == math.inf and math.isfinite(at_most)
         least = float(np.nextafter(within(at_most), math.inf)) if nothing else bound
         self._proofs.add(index, tokens_per_s, least)
         if pick is None or _reaches(pick.tokens_per_s, asked) or not self._can_cut(cell):

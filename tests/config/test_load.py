@@ -394,6 +394,23 @@ def test_what_is_no_field_of_the_instance_cannot_be_swept(tmp_path: Path, key: s
     ]
 
 
+@pytest.mark.parametrize(
+    ("one", "values", "other"),
+    [
+        ("limits", [{"max_stages": 4}], "limits.max_stages"),
+        ("pool[0].count", [1], "pool.A100.count"),
+    ],
+)
+def test_a_field_is_not_swept_twice(
+    tmp_path: Path, one: str, values: list[Any], other: str
+) -> None:
+    # The second would overwrite the first, and rows would tell of values that were not used.
+    over = {one: values, other: [1, 2]}
+    assert faults_after(tmp_path, put("sweep", {"over": over})) == [
+        f"c.yaml: sweep.over.{other}: cannot be swept beside {one} (got [1, 2])"
+    ]
+
+
 def test_a_swept_field_needs_a_value(tmp_path: Path) -> None:
     [fault] = faults_after(tmp_path, put("sweep", {"over": {"workload.batch_size": []}}))
     assert fault == "c.yaml: sweep.over.workload.batch_size: must not be empty (got [])"

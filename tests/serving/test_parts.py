@@ -15,6 +15,7 @@ from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.uncertainty import robustness
 from pipeline.settings import SolverSettings
+from pipeline.solver import Solution, SolveStatus
 from tests.serving.test_against_oracle import random_instance, search_of
 
 
@@ -75,6 +76,52 @@ def test_without_time_there_is_no_claim() -> None:
     )
     answer = methods.ratio(search)
     assert (answer.status, answer.placement) == ("time_limit", None)
+
+
+def test_a_model_that_ran_out_of_time_without_a_bound_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search = search_of(random_instance(0, "decode"), "exact")
+    rate = methods._lowest_rate(search)
+    before = search.bounds(rate)[0]
+    assert 0 < before < 5.0
+    nothing = Solution(SolveStatus.TIME_LIMIT, None, -math.inf, 0, 0, 0.0, 0.0)
+    monkeypatch.setattr("pipeline.serving.search.solve", lambda *_: nothing)
+    assert search.cheapest(0, rate, at_most=5.0) is None
+    assert search.bounds(rate)[0] == before
+    # That there is no placement at all is another matter: then none costs $5 or less.
+    nothing = Solution(SolveStatus.INFEASIBLE, None, math.inf, 0, 0, 0.0, 0.0)
+    assert search.cheapest(0, rate, at_most=5.0) is None
+    assert search.bounds(rate)[0] > 5.0
+
+
+def test_the_lowest_cost_is_a_score_below_zero_and_optimal_only_where_it_is_proven(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    instance, lower_cost = random_instance(0, "decode"), methods._lower_cost
+    answer = methods.weighted(search_of(instance, "exact"), 1.0, cost_scale=0.5)
+    assert answer.placement is not None
+    cost = answer.placement.usd_per_hour
+    assert answer.status == "optimal"
+    assert answer.bound == pytest.approx(-cost / 0.5)
+    # A quarter below is all that is known of the cost; the throughput at it is proven as before.
+    left = [0.75]
+    monkeypatch.setattr(
+        methods, "_lower_cost", lambda *a: lower_cost(*a) * (left.pop() if left else 1.0)
+    )
+    answer = methods.weighted(search_of(instance, "exact"), 1.0, cost_scale=0.5)
+    assert answer.status == "feasible"
+    assert answer.gap == pytest.approx(0.25)
+    assert answer.bound == pytest.approx(-0.75 * cost / 0.5)
+
+
+def test_what_time_left_without_a_finite_bound_has_none() -> None:
+    small = random_instance(0, "decode")
+    pool = tuple(replace(kind, memory_gb=0.1) for kind in small.pool)
+    settings, name = SolverSettings(time_limit_s=0.0), granularity("exact", 5)
+    search = ServingSearch(replace(small, pool=pool), name, settings, shipped_table())
+    assert methods.ratio(search).bound is None
+    assert methods.weighted(search, 0.5).bound is None
 
 
 def test_a_lone_candidate_wins_every_draw() -> None:
