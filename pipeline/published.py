@@ -6,6 +6,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyomo.environ as pyo
 
@@ -47,12 +48,16 @@ class PublishedSearch:
         if fastest is None:
             return _unanswered(solution)
         bound = -solution.bound * self.problem.fastest
-        placement = fastest
-        for weights in (Weights(cost=1.0), Weights(stages=1.0)):
-            at_most = budget_usd_per_hour if weights.cost else placement.usd_per_hour
-            _, better = self._best(weights, at_most, fastest.tokens_per_s)
-            placement = better or placement
-        return _answer(solution, placement, bound, bound / placement.tokens_per_s - 1)
+        rate = fastest.tokens_per_s
+        costed, cheapest = self._best(Weights(cost=1.0), budget_usd_per_hour, rate)
+        placement = cheapest or fastest
+        _, fewest = self._best(Weights(stages=1.0), placement.usd_per_hour, rate)
+        placement = fewest or placement
+        answer = _answer(solution, placement, bound, bound / placement.tokens_per_s - 1)
+        if answer.status is not AnswerStatus.OPTIMAL or costed.status is SolveStatus.OPTIMAL:
+            return answer
+        late = costed.status is SolveStatus.TIME_LIMIT
+        return replace(answer, status=AnswerStatus.TIME_LIMIT if late else AnswerStatus.FEASIBLE)
 
     def weighted(
         self, cost_weight: float, throughput_scale: float = 10000.0, cost_scale: float = 1.0
@@ -169,8 +174,11 @@ def _value(solution: Solution) -> float:
 def _answer(
     solution: Solution, placement: Placement, bound: float | None, gap: float | None
 ) -> Answer:
-    proven = solution.status is SolveStatus.OPTIMAL
-    return Answer(AnswerStatus(str(solution.status)), placement, bound, 0.0 if proven else gap)
+    """Return an answer as proven as a solution; one that has no bound has no gap either."""
+    status = AnswerStatus(str(solution.status))
+    if bound is None or math.isinf(bound):
+        return Answer(status, placement, None, None)
+    return Answer(status, placement, bound, 0.0 if status is AnswerStatus.OPTIMAL else gap)
 
 
 def _unanswered(solution: Solution) -> Answer:

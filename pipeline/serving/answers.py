@@ -12,7 +12,7 @@ import numpy as np
 from pipeline import methods as common
 from pipeline.granularity import Granularity, can_sum_to
 from pipeline.instance import Instance
-from pipeline.methods import Answer
+from pipeline.methods import Answer, AnswerStatus
 from pipeline.options import Option, stage_options
 from pipeline.placement import Placement, usd_per_token
 from pipeline.roofline.pipelines import throughput_range
@@ -97,26 +97,29 @@ def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str
         return f"sizes: {search.granularity.name} cannot sum to {instance.num_layers} layers"
     if not search.options():
         return "memory: " + "; ".join(_most_layers(search))
-    if budget_usd_per_hour is not None and _relaxed(search, instance):
+    if budget_usd_per_hour is not None and _relaxed(search, instance).placement:
         return f"budget: ${budget_usd_per_hour:g}/h is below the cheapest placement"
     relaxed = {
         "max_ttft_s": (limits.max_ttft_s, replace(limits, max_ttft_s=None)),
         "max_tpot_s": (limits.max_tpot_s, replace(limits, max_tpot_s=None)),
     }
     for name, (value, free) in relaxed.items():
-        if value is not None and _relaxed(search, replace(instance, limits=free)):
+        if value is not None and _relaxed(search, replace(instance, limits=free)).placement:
             return f"latency: no placement keeps {name} at {value:g} s"
     unlimited = replace(limits, max_ttft_s=None, max_tpot_s=None, max_stages=instance.num_layers)
-    if _relaxed(search, replace(instance, limits=unlimited)):
+    widest = _relaxed(search, replace(instance, limits=unlimited))
+    if widest.placement:
         return f"stages or latency: no placement of at most {limits.max_stages} stages is in time"
+    if widest.status is not AnswerStatus.INFEASIBLE:
+        return "unknown: the time limit passed before a reason was found"
     return "memory: the pool does not hold all layers beside the cache of the fewest requests"
 
 
-def _relaxed(search: ServingSearch, instance: Instance) -> bool:
-    """Tell whether an instance has a placement at all, in the time that is left."""
+def _relaxed(search: ServingSearch, instance: Instance) -> Answer:
+    """Return the cheapest placement of an instance, if one is found in the time that is left."""
     settings = SolverSettings(time_limit_s=max(search.clock.remaining_seconds, 5.0))
     relaxed = ServingSearch(instance, search.granularity, settings, search.table)
-    return methods.weighted(relaxed, 1.0).placement is not None
+    return methods.weighted(relaxed, 1.0)
 
 
 def _most_layers(search: ServingSearch) -> Iterator[str]:
