@@ -278,7 +278,10 @@ def _row(results: Results, point: str | None) -> dict[str, Any]:
     if found.empty:
         found = results.points[[str(i).startswith(point) for i in ids]]
     if len(found) != 1:
-        reason = f"must name one point of {results.directory}; {len(found)} begin so"
+        reason = (
+            f"must name one point of {results.directory}; {len(found)} begin so; leave it out for "
+            "the recommended one, or take an id from the report or the column point_id"
+        )
         raise InputError([Fault("command line", "--point", reason, point)])
     (row,) = records(found)
     if row["cost_usd_per_token"] != row["cost_usd_per_token"]:
