@@ -211,7 +211,10 @@ def _notes(launch: Launch) -> list[str]:
     """Say what runs where, and what the reader must see to."""
     parts = zip(launch.gpus, launch.layers, strict=True)
     stages = ", ".join(f"{gpu} × {launch.tp_degree}: {layers} layers" for gpu, layers in parts)
-    notes = [_one_line(f"# Placement of point {launch.point_id}; stages: {stages}.")]
+    notes = [
+        _one_line(f"# Placement of point {launch.point_id}; stages: {stages}."),
+        _one_line(f"# Model: {launch.model}; --model names another, as a path or on the hub."),
+    ]
     if len(set(launch.gpus)) > 1:
         notes += [
             "# vLLM gives the first stages to the node that it is started on and the others to",
