@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -75,6 +75,13 @@ def _try_served(instance: Instance, kind: GpuType, degree: int) -> BaselineTry:
         reason = f"needs {degree} GPUs, a host or the pool has {kind.gpus_per_node or kind.count}"
     elif degree > kind.count:
         reason = f"needs {degree} GPUs, the pool has {kind.count}"
+    elif not rate and single_stage(_in_no_hurry(instance), instance.pool.index(kind), degree)[0]:
+        reason = "it fits, but no load keeps the limits on latency"
     elif not rate:
         reason = f"no load fits: the fewest requests need {needed_gb:.1f} GB on each GPU"
     return BaselineTry(kind.name, degree, reason, rate, degree * kind.usd_per_hour)
+
+
+def _in_no_hurry(instance: Instance) -> Instance:
+    """Return an instance without its limits on latency."""
+    return replace(instance, limits=replace(instance.limits, max_ttft_s=None, max_tpot_s=None))

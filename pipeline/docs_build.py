@@ -32,9 +32,10 @@ def config_reference() -> str:
         _GENERATED,
         "",
         "One YAML file per instance. Unknown fields are errors; a field without default must be "
-        "given. `model` may be replaced by `hf_config: FILE`, the path of a Hugging Face "
-        "`config.json`, or name it as `model.hf_config`, beside fields that go before those of the "
-        "file.",
+        "given. The fields of `model` may be replaced by `model: {catalogue: NAME}`, a name that "
+        "`placement models` lists, with fields beside it that differ; or `model` itself by "
+        "`hf_config: FILE`, the path of a Hugging Face `config.json`, which `model.hf_config` names "
+        "beside fields that go before those of the file.",
     ]
     for name, section in _sections(Config, ""):
         doc = _sentence(section.__doc__)

@@ -211,7 +211,10 @@ def _notes(launch: Launch) -> list[str]:
     """Say what runs where, and what the reader must see to."""
     parts = zip(launch.gpus, launch.layers, strict=True)
     stages = ", ".join(f"{gpu} × {launch.tp_degree}: {layers} layers" for gpu, layers in parts)
-    notes = [_one_line(f"# Placement of point {launch.point_id}; stages: {stages}.")]
+    notes = [
+        _one_line(f"# Placement of point {launch.point_id}; stages: {stages}."),
+        _one_line(f"# Model: {launch.model}; --model names another, as a path or on the hub."),
+    ]
     if len(set(launch.gpus)) > 1:
         notes += [
             "# vLLM gives the first stages to the node that it is started on and the others to",
@@ -278,7 +281,10 @@ def _row(results: Results, point: str | None) -> dict[str, Any]:
     if found.empty:
         found = results.points[[str(i).startswith(point) for i in ids]]
     if len(found) != 1:
-        reason = f"must name one point of {results.directory}; {len(found)} begin so"
+        reason = (
+            f"must name one point of {results.directory}; {len(found)} begin so; leave it out for "
+            "the recommended one, or take an id from the report or the column point_id"
+        )
         raise InputError([Fault("command line", "--point", reason, point)])
     (row,) = records(found)
     if row["cost_usd_per_token"] != row["cost_usd_per_token"]:

@@ -62,3 +62,12 @@ def test_a_pool_without_v100_has_no_baseline_unless_one_is_named(tmp_path: Path)
     loaded = small_config(tmp_path, {"baseline": None})
     assert baseline_tries(loaded.instance) == ()
     assert best_baseline(()) is None
+
+
+def test_a_stage_that_fits_but_is_too_slow_is_not_told_to_lack_memory() -> None:
+    # Llama-3.1-8B: 16 GB of weights in 24 GB; a step of 1 ms would need 16 TB/s.
+    loaded = load_config(
+        Path("configs/llama-3.1-8b-workstation.yaml"), [("limits.max_tpot_s", 0.001)]
+    )
+    reasons = {tried.reason for tried in baseline_tries(loaded.instance)}
+    assert reasons == {"it fits, but no load keeps the limits on latency"}

@@ -48,7 +48,9 @@ def shell_words(started: Launch) -> list[str]:
 
 
 def test_the_command_has_the_sizes_and_the_uneven_layers(tmp_path: Path) -> None:
-    words = shell_words(launch(tmp_path))
+    started = launch(tmp_path)
+    assert "# Model: org/model name; --model names another" in vllm_command(started)
+    words = shell_words(started)
     assert words[:2] == ["export", "VLLM_PP_LAYER_PARTITION=30,10"]
     assert words[2:5] == ["vllm", "serve", "org/model name"]
     flags = dict(zip(words[5::2], words[6::2], strict=True))

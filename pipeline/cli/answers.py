@@ -134,7 +134,11 @@ def frontier_view(rows: PointRows) -> RenderableType:
         )
     seconds = placed[0]["total_seconds"]
     solves = placed[0]["num_solves"]
-    return Group(table, Text(f"{len(placed)} points, {solves} models, {seconds:.2f} s"))
+    return Group(table, Text(f"{len(placed)} points, {_programs(solves)}, {seconds:.2f} s"))
+
+
+def _programs(count: int) -> str:
+    return f"{count} integer program{'' if count == 1 else 's'}"
 
 
 def _sentence(values: Any) -> str:
@@ -152,7 +156,7 @@ def _proof(values: Any) -> str:
         "ratio": "no placement has a lower cost per token",
         "weighted": "no placement has a higher weighted score",
     }
-    took = f"{values['num_solves']} models in {values['total_seconds']:.2f} s"
+    took = f"{_programs(values['num_solves'])} in {values['total_seconds']:.2f} s"
     if values["status"] == "optimal":
         return f"Proven at {values['granularity']}: {claims[values['method']]} ({took})."
     gap = values["mip_gap"] or 0.0

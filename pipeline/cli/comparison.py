@@ -33,7 +33,9 @@ def comparison_view(
     """Draw the whole comparison of a run, ending in what to do."""
     comparison = Comparison(results)
     rows = comparison.granularities
-    parts: list[RenderableType] = [Text(f"{results.directory}: {headline(results, rows)}"), Text()]
+    advice = advise(comparison, tolerance_percent)
+    said = headline(results, None if advice is None else advice.best)
+    parts: list[RenderableType] = [Text(f"{results.directory}: {said}"), Text()]
     tries = _baseline(results)
     if tries:
         parts += [baseline_view(tries), Text()]
@@ -43,7 +45,6 @@ def comparison_view(
         parts += [claims_view(comparison.claims), Text()]
     for name, points, reason in unplaced(results):
         parts.append(Text(f"{name}: none of {points} points has a placement; {reason}"))
-    advice = advise(comparison, tolerance_percent)
     if advice is not None:
         parts += [Text("Recommendation", style="bold"), Text(advice.run_this)]
         parts += [Text(s) for s in load_sentences(results.point(advice.best.point_id))]
@@ -93,11 +94,10 @@ def run_to_run_json(runs: Sequence[Results]) -> list[dict[str, Any]]:
     ]
 
 
-def headline(results: Results, rows: list[GranularityRow]) -> str:
-    """Say in one sentence what the run found."""
-    if not rows:
+def headline(results: Results, best: GranularityRow | None) -> str:
+    """Say in one sentence what the run found; best: the row that is recommended."""
+    if best is None:
         return f"none of {len(results.points)} points has a placement"
-    best = min(rows, key=lambda row: row.usd_per_token)
     return (
         f"lowest cost {per_million(best.usd_per_token)} per million tokens at "
         f"{best.granularity}{against_baseline(best.percent_to_baseline)} "

@@ -16,7 +16,7 @@ from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
 
 Row = TypeVar("Row", GranularityRow, MethodRow)
-# Where there are more rows the page of the report says it of each.
+# Where there are more rows, or several of a name, the page of the report says it of each.
 _MOST_BANDS = 12
 
 
@@ -47,6 +47,7 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
     near, far = TARGET_BAND_PERCENT
     bands = ", ".join(f"{row.granularity}: {band(row.percent_to_baseline)}" for row in rows)
     target = f"Published target, within {near:g}–{far:g} % of the baseline: {bands}"
+    swept = bool(rows and rows[0].swept)
     used = _by_granularity(
         "Segments of these placements",
         rows,
@@ -74,7 +75,7 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
             "–" if row.speed_up_to_exact is None else f"× {row.speed_up_to_exact:.1f}",
         ),
     )
-    said = [Text(target), Text()] if len(rows) <= _MOST_BANDS else []
+    said = [Text(target), Text()] if len(rows) <= _MOST_BANDS and not swept else []
     return Group(found, Text(), *said, used, Text(), took)
 
 

@@ -91,6 +91,16 @@ def counting(console: Console, unit: str) -> Iterator[Callable[[int, int, str], 
     yield show
 
 
+@contextmanager
+def working(console: Console, what: str) -> Iterator[None]:
+    """Say on a terminal what is being worked at, until it is done; elsewhere say nothing."""
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
 def log(event: str, **values: Any) -> None:
     """Write one JSON object as a line to standard error: the time, the event, and its values."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")

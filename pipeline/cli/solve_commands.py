@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.app import FAILED, NO_PLACEMENT, command, examples, out
+from pipeline.cli.app import FAILED, NO_PLACEMENT, command, err, examples, out
 from pipeline.cli.inputs import checked_granularity, read_config
 from pipeline.cli.options import AsJson, Assignments, Budget, ConfigPath, GranularityName
 from pipeline.errors import Fault, InputError
@@ -43,7 +43,8 @@ def solve(
         typer.Option(help="compact, or pairwise: the published one, for small cases."),
     ] = None,
     brief: Annotated[
-        bool, typer.Option("--brief", help="Leave out what binds, lies next, and coarser costs.")
+        bool,
+        typer.Option("--brief", help="The answer alone, without what comes below the pipeline."),
     ] = False,
     assignments: Assignments = None,
     as_json: AsJson = False,
@@ -51,7 +52,8 @@ def solve(
     """Find one placement, draw and explain it: the lowest $/token, or the fastest at a budget.
 
     Says what was proven, what holds the answer back, what lies next to it and what coarser
-    granularities give away. Exits 3 where no placement exists, with the reason.
+    granularities give away; under `roofline` instead how often the answer stays the best under
+    other plausible constants. Exits 3 where no placement exists, with the reason.
     """
     if budget is not None and cost_weight is not None:
         raise typer.BadParameter("--budget and --cost-weight exclude each other")
@@ -98,6 +100,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     """Solve one point and print it; return the exit code."""
     from pipeline.cli.answers import answer_json, answer_view, frontier_view
     from pipeline.cli.explanation import explanation_json, explanation_view
+    from pipeline.cli.progress import working
     from pipeline.cli.serving_views import robustness_view
     from pipeline.explain import explain_point
     from pipeline.points import make_point
@@ -108,12 +111,20 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     name = checked_granularity(question.granularity, loaded.instance.num_layers)
     problem = problem_of(loaded, {})
     point = make_point(problem, name, question.method, question.budget, question.cost_weight)
-    rows = run_point(problem, point)
+    with working(err(), f"solving at {name}"):
+        rows = run_point(problem, point)
     statuses = {row.values["status"] for row in rows.points}
     placed = any(row.values.get("cost_usd_per_hour") is not None for row in rows.points)
-    served = problem.instance.serving is not None
-    explanation = explain_point(problem, point) if explained and placed and not served else None
-    steady = _robustness(problem, name) if explained and placed and served else None
+    if not as_json:
+        many = question.method == "frontier"
+        out().print(frontier_view(rows) if many else answer_view(problem, rows))
+    explanation, steady = None, None
+    if explained and placed and problem.instance.serving is None:
+        with working(err(), "looking at what binds; the answer above is final"):
+            explanation = explain_point(problem, point)
+    elif explained and placed:
+        with working(err(), "deciding again under drawn constants; the answer above is final"):
+            steady = _robustness(problem, name)
     if as_json:
         answers = [answer_json(row, rows.segments) for row in rows.points]
         if explanation is not None:
@@ -122,14 +133,10 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
             answers[0]["robustness"] = asdict(steady)
         points = [a for a in answers if a["throughput_tokens_per_s"] is not None]
         typer.echo(json.dumps(points if question.method == "frontier" else answers[0], indent=2))
-    elif question.method == "frontier":
-        out().print(frontier_view(rows))
-    else:
-        out().print(answer_view(problem, rows))
-        if explanation is not None:
-            out().print(explanation_view(explanation, by_price=question.method != "enumeration"))
-        if steady is not None:
-            out().print(robustness_view(steady))
+    elif explanation is not None:
+        out().print(explanation_view(explanation, by_price=question.method != "enumeration"))
+    elif steady is not None:
+        out().print(robustness_view(steady))
     if statuses == {"infeasible"}:
         return NO_PLACEMENT
     return 0 if placed and "error" not in statuses else FAILED

@@ -109,6 +109,8 @@ def against_baseline(percent: float | None) -> str:
     """Say how a price stands to the baseline, as the end of a sentence; empty without one."""
     if percent is None:
         return ""
+    if abs(percent) < 0.05:
+        return ", the same as the baseline"
     return f", {abs(percent):.1f} % {'below' if percent < 0 else 'above'} the baseline"
 
 

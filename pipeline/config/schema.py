@@ -378,7 +378,7 @@ class BaselineSection(Section):
     gpu: str
     """Type of the group; must be in the pool."""
     tp: Degree | None = None
-    """TP degree; absent: the cheapest that fits."""
+    """TP degree; absent: of those that fit, the one of the lowest $/token."""
 
 
 class NormalizationSection(Section):

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 
 from pipeline.run import PointRows
 
+# Workers start up within the first seconds; a rate over them promises minutes for seconds.
+ENOUGH_SECONDS = 5.0
+ENOUGH_POINTS = 5
+LONG_SECONDS = 30.0
+
 
 @dataclass
 class Tally:
@@ -39,8 +44,9 @@ class Tally:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time that the rest takes at the rate so far; None while that is not known."""
-        if self.total is None or not self.points_per_s:
+        """Time that the rest takes at the rate so far; None while too little is known of it."""
+        enough = self.done >= ENOUGH_POINTS and self.seconds >= ENOUGH_SECONDS
+        if self.total is None or not self.done or not (enough or self.seconds >= LONG_SECONDS):
             return None
         return max(self.total - self.reached, 0) / self.points_per_s
 

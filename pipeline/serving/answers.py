@@ -97,15 +97,22 @@ def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str
         return f"sizes: {search.granularity.name} cannot sum to {instance.num_layers} layers"
     if not search.options():
         return "memory: " + "; ".join(_most_layers(search))
-    if budget_usd_per_hour is not None and _relaxed(search, instance).placement:
-        return f"budget: ${budget_usd_per_hour:g}/h is below the cheapest placement"
+    if budget_usd_per_hour is not None and (cheapest := _cheapest(search, instance)):
+        least = f"${cheapest.usd_per_hour:.4g}/h"
+        return f"budget: ${budget_usd_per_hour:g}/h is below the cheapest placement, {least}"
     relaxed = {
         "max_ttft_s": (limits.max_ttft_s, replace(limits, max_ttft_s=None)),
         "max_tpot_s": (limits.max_tpot_s, replace(limits, max_tpot_s=None)),
     }
     for name, (value, free) in relaxed.items():
-        if value is not None and _relaxed(search, replace(instance, limits=free)).placement:
-            return f"latency: no placement keeps {name} at {value:g} s"
+        if value is None:
+            continue
+        if found := _cheapest(search, replace(instance, limits=free)):
+            without = getattr(found, name.removeprefix("max_"))
+            return (
+                f"latency: no placement keeps {name} at {value:g} s; without this limit the "
+                f"cheapest placement takes {without:.3g} s"
+            )
     unlimited = replace(limits, max_ttft_s=None, max_tpot_s=None, max_stages=instance.num_layers)
     widest = _relaxed(search, replace(instance, limits=unlimited))
     if widest.placement:
@@ -120,6 +127,12 @@ def _relaxed(search: ServingSearch, instance: Instance) -> Answer:
     settings = SolverSettings(time_limit_s=max(search.clock.remaining_seconds, 5.0))
     relaxed = ServingSearch(instance, search.granularity, settings, search.table)
     return methods.weighted(relaxed, 1.0)
+
+
+def _cheapest(search: ServingSearch, instance: Instance) -> ServedPlacement | None:
+    """Return the cheapest placement of an instance, met in the time left; None without one."""
+    placement = _relaxed(search, instance).placement
+    return placement if isinstance(placement, ServedPlacement) else None
 
 
 def _most_layers(search: ServingSearch) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from pipeline.cli.progress import counting, describe, line, watching
+from pipeline.cli.progress import counting, describe, line, watching, working
 from pipeline.driver import Tally
 
 TALLY = Tally(
@@ -24,6 +24,28 @@ def test_a_line_says_done_failed_infeasible_rate_time_left_and_best_price() -> N
         "30/50 points: 2.0 points/s, 3 infeasible, 2 error, best $0.1000/M tokens, 10 s left"
     )
     assert describe(Tally()) == "0.0 points/s"
+
+
+@pytest.mark.parametrize(
+    ("done", "seconds", "left"),
+    # 40 points in all; workers that just started are no measure of the rest
+    [(1, 4.0, None), (5, 4.0, None), (4, 29.0, None), (5, 5.0, 35.0), (1, 30.0, 1170.0)],
+)
+def test_the_time_left_waits_for_a_few_points_and_seconds(
+    done: int, seconds: float, left: float | None
+) -> None:
+    tally = Tally(total=40, by_status={"optimal": done}, seconds=seconds)
+    assert tally.seconds_left == left
+    assert ("left" in line(tally)) == (left is not None)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_only_a_terminal_is_told_what_is_being_worked_at(is_terminal: bool) -> None:
+    console = Console(file=io.StringIO(), width=100, force_terminal=is_terminal)
+    with working(console, "solving at exact"):
+        pass
+    assert isinstance(console.file, io.StringIO)
+    assert ("solving at exact" in console.file.getvalue()) == is_terminal
 
 
 def test_long_work_is_counted_with_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from pipeline.compare import Advice, Comparison, advise, band
+from pipeline.compare.advice import against_baseline
 from pipeline.results.schema import PointRow
 from tests.result_builders import point, write_run
 
@@ -78,3 +79,13 @@ def test_a_run_without_placement_gives_no_advice(tmp_path: Path) -> None:
 )
 def test_the_target_band_is_named(percent: float | None, name: str) -> None:
     assert band(percent) == name
+
+
+@pytest.mark.parametrize(
+    ("percent", "said"),
+    [(0.04, "the same as the baseline"), (-26.6, "26.6 % below the baseline"), (None, "")],
+)
+def test_a_price_equal_to_the_baseline_is_neither_above_nor_below(
+    percent: float | None, said: str
+) -> None:
+    assert against_baseline(percent).removeprefix(", ") == said

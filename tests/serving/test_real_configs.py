@@ -95,4 +95,25 @@ def test_an_impossible_demand_is_named(change: tuple[str, object], reason: str) 
 def test_a_budget_below_every_placement_is_named() -> None:
     loaded = load_config(CONFIGS / "llama-3.1-8b-workstation.yaml", FEW)
     values = answered(loaded, "enumeration", "exact", 0.01).points[0].values
-    assert values["message"] == "budget: $0.01/h is below the cheapest placement"
+    # The frontier finds its cheapest point by another search.
+    frontier = answered(loaded, "frontier", "exact", None).points
+    least = min(row.values["cost_usd_per_hour"] for row in frontier)
+    told = f"budget: $0.01/h is below the cheapest placement, ${least:.4g}/h"
+    assert values["message"] == told
+
+
+@pytest.mark.parametrize("name", ["limits.max_ttft_s", "limits.max_tpot_s"])
+def test_a_limit_on_latency_that_is_too_tight_names_one_that_can_be_met(name: str) -> None:
+    config = CONFIGS / "llama-3.1-8b-workstation.yaml"
+    free = [*FEW, ("limits.max_ttft_s", None), ("limits.max_tpot_s", None)]
+    tight = answered(load_config(config, [*free, (name, 1e-4)]), "ratio", "exact", None)
+    told = str(tight.points[0].values["message"])
+    _, _, found = told.partition("without this limit the cheapest placement takes ")
+    # Three digits are told; half of the last is less than a hundredth.
+    wide = (name, 1.01 * float(found.removesuffix(" s")))
+    assert (
+        answered(load_config(config, [*free, wide]), "ratio", "exact", None)
+        .points[0]
+        .values["status"]
+        == "optimal"
+    )
