@@ -115,7 +115,10 @@ class Performance:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The placement to compare with: one segment on one group; tp None: the cheapest that fits."""
+    """The placement to compare with, one segment on one group.
+
+    Without tp, the group size of the lowest $/token of those that fit.
+    """
 
     gpu: str
     tp: int | None = None

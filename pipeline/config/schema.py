@@ -414,7 +414,8 @@ class SweepSection(Section):
     target_usd_per_million_tokens: Positive | None = None
     """A price to beat; every row says whether it was met."""
     over: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
-    """Fields of the instance with the values to cross, as `workload.batch_size: [16, 32]`."""
+    """Fields of the instance with the values to cross, as `workload.batch_size: [16, 32]`; a
+    field and another that replaces it (`workload` and `workload.batch_size`) are refused."""
 
 
 class Config(Section):
