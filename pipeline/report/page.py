@@ -14,6 +14,7 @@ from pipeline.audit import audit
 from pipeline.compare import Advice, Comparison, advise, band, unplaced
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
 from pipeline.errors import InputError, PlacementError, ResultsError
+from pipeline.export import Refusal, launch_of
 from pipeline.plots import DARK, LIGHT, Plot, all_plots, plotting_javascript, write_plots
 from pipeline.report.facts import facts, headline, provenance, shown_config, warnings
 from pipeline.report.rows import PointTable, point_table
@@ -30,6 +31,17 @@ class Report:
 
     page: str
     plots: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ToRun:
+    """The point that `placement export` writes a command for; empty: there is none.
+
+    obstacle: why that is not the recommended one; empty where it is.
+    """
+
+    point_id: str
+    obstacle: str = ""
 
 
 def write_report(
@@ -68,7 +80,7 @@ def render(
         headline=headline(results, advice),
         warnings=warnings(results),
         facts=[] if advice is None else facts(comparison, advice, verification(results)),
-        best_id="" if advice is None else advice.best.point_id,
+        to_run=ToRun("") if advice is None else to_run(results, advice.best.point_id),
         best_stages=[] if advice is None else table.placements.get(advice.best.point_id, []),
         swept_fields=list(results.run["swept_fields"]),
         granularities=comparison.granularities,
@@ -95,6 +107,17 @@ def script_json(value: Any) -> Markup:
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)
+
+
+def to_run(results: Results, best_id: str) -> ToRun:
+    """Tell which point can be run with vLLM: the recommended one, or the cheapest that can."""
+    try:
+        launch = launch_of(results, best_id)
+    except (InputError, PlacementError, KeyError, ValueError):
+        return ToRun(best_id)  # the command itself says what is wrong with the run
+    if isinstance(launch, Refusal):
+        return ToRun(launch.alternative or "", str(launch))
+    return ToRun(best_id)
 
 
 def verification(results: Results) -> str:

@@ -8,9 +8,10 @@ import pytest
 
 from pipeline.compare import Comparison
 from pipeline.errors import ResultsError
+from pipeline.export import Launch, launch_of
 from pipeline.report import page as report_page
 from pipeline.report import write_report
-from pipeline.report.page import render, script_json, verification
+from pipeline.report.page import ToRun, render, script_json, to_run, verification
 from pipeline.results.frames import Results
 from tests.report.conftest import HOSTILE_NAME
 from tests.result_builders import point, write_run
@@ -42,6 +43,19 @@ def test_the_page_shows_the_known_optimum_and_baseline(html: str) -> None:
     """Known: exact costs 9.8697e-8 $/token, the baseline 1.2085e-7; 18.3 % less."""
     assert "$0.098697 per million tokens, 18.3 % below the baseline" in html
     assert "$0.120854" in html
+
+
+def test_the_command_shown_is_one_that_can_be_run(html: str, solved: Results) -> None:
+    """Known: the optimum mixes TP 2 and TP 4, which vLLM does not run."""
+    (shown,) = re.findall(r"placement export DIR --point ([\w-]+)", html)
+    assert "the TP degrees 2, 4, and vLLM has one for all stages" in html
+    assert isinstance(launch_of(solved, shown), Launch)
+
+
+def test_where_the_best_can_be_run_its_command_is_shown(solved: Results) -> None:
+    uniform = solved.points[solved.points.granularity == "coarsest"]
+    best = uniform.sort_values("cost_usd_per_token").point_id.iloc[0]
+    assert to_run(solved, best) == ToRun(best)
 
 
 def test_the_page_loads_nothing_from_anywhere(html: str) -> None:
