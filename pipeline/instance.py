@@ -152,6 +152,15 @@ class Instance:
         """Lowest GPU id of each type."""
         return tuple(accumulate((gpu.count for gpu in self.pool[:-1]), initial=0))
 
+    @cached_property
+    def host_sizes(self) -> dict[int, int]:
+        """GPUs of one host by type, for the types whose hosts are told apart."""
+        return {
+            gpu: kind.gpus_per_node
+            for gpu, kind in enumerate(self.pool)
+            if kind.gpus_per_node is not None
+        }
+
     def degrees(self, gpu: int) -> tuple[int, ...]:
         """Return the TP degrees that type number `gpu` may use, each once, ascending."""
         kind = self.pool[gpu]

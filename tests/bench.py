@@ -33,18 +33,11 @@ from pipeline.serving import methods as serving_methods
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.tables import serving_tables
 from pipeline.settings import SolverSettings
+from tests.builders import CONFIGS, REAL_CONFIGS
 from tests.sweeps import store_for
 
-CONFIGS = Path(__file__).parent.parent / "configs"
 MEDIUM = CONFIGS / "medium.yaml"
-# The configs of real models, and what each would have to say to serve prompts alone.
-REAL = (
-    "llama-3.1-70b-cloud",
-    "qwen3-32b-cloud",
-    "llama-3.1-405b-h100",
-    "deepseek-v3",
-    "llama-3.1-8b-workstation",
-)
+# What the config of a real model would have to say to serve prompts alone.
 PREFILL = (
     ("workload.phase", "prefill"),
     ("workload.output_tokens", 0),
@@ -168,7 +161,7 @@ def served_benches() -> Iterator[Bench]:
         return list(serving_methods.frontier(search))
 
     yield Bench("roofline tables, 1,104 GPUs", lambda: tables(large), aim_s=0.2)
-    for name in REAL:
+    for name in REAL_CONFIGS:
         ratio = partial(served, serving_methods.ratio, name)
         yield Bench(f"roofline ratio, {name}", partial(ratio, ()), aim_s=1.0)
         every = partial(served, frontier, name, ())

@@ -15,7 +15,16 @@ from pipeline.model_shape import ModelShape
 from pipeline.network import Network, Override, matrix_network, uniform_network
 from pipeline.performance.flops import GPU_FIGURES
 
-REFERENCE_CONFIG = Path(__file__).parent.parent / "configs" / "medium.yaml"
+CONFIGS = Path(__file__).parent.parent / "configs"
+REFERENCE_CONFIG = CONFIGS / "medium.yaml"
+REAL_CONFIGS = (
+    "llama-3.1-70b-cloud",
+    "qwen3-32b-cloud",
+    "llama-3.1-405b-h100",
+    "deepseek-v3",
+    "llama-3.1-8b-workstation",
+)
+"""Names of the configs of real models."""
 # Links of the second and third speed can bind for the tiny models below; those of the last cannot.
 BANDWIDTHS_GB_PER_S = (0.0, 5.0, 40.0, 600.0)
 

@@ -21,6 +21,13 @@ FINISHED = datetime(2026, 1, 2, tzinfo=UTC)
 # At this throughput, $3.6/h is a dollar for a million tokens: 3.6 / (1000 · 3600) = 1e-6.
 TOKENS_PER_S = 1000.0
 USD_PER_HOUR_PER_USD_PER_MILLION = 3.6
+SERVED: dict[str, Any] = {
+    "concurrency": 640,
+    "micro_batches": 5,
+    "ttft_s": 2.0,
+    "tpot_s": 0.1691,
+}
+"""What the `roofline` model adds to a row: a load and its latency."""
 
 
 def point(

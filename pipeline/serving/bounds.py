@@ -84,9 +84,8 @@ class LeastCosts:
         self._allowed_upto = _allowed_upto(granularity, instance.num_layers)
         self._members = np.array([len(c.first_gpu_ids) for c in tables.groups], dtype=np.float64)
         self._inside = _blocks_inside(tables)
-        hosts = {gpu: k.gpus_per_node for gpu, k in enumerate(instance.pool) if k.gpus_per_node}
-        self._hops = hop_weights(tables, tables.hops, hosts)
-        self._first_hops = hop_weights(tables, tables.prefill_hops, hosts)
+        self._hops = hop_weights(tables, tables.hops, instance.host_sizes)
+        self._first_hops = hop_weights(tables, tables.prefill_hops, instance.host_sizes)
         self._unit = cost_unit([kind.usd_per_hour for kind in instance.pool])
         self._pool = sum(kind.count * kind.usd_per_hour for kind in instance.pool)
         self._has_first = bool(np.isfinite(rates.longest_first_s))

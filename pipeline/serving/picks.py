@@ -40,11 +40,7 @@ class Picks:
     ) -> None:
         self._tables, self._rates = tables, rates
         self._sizes, self._layers = granularity.sizes, instance.num_layers
-        self.gpus_per_node = {
-            gpu: kind.gpus_per_node
-            for gpu, kind in enumerate(instance.pool)
-            if kind.gpus_per_node is not None
-        }
+        self._host_sizes = instance.host_sizes
         has_gaps = self._sizes[-1] - self._sizes[0] + 1 != len(self._sizes)
         self.sizes_are_free = not (instance.limits.equal_sizes or has_gaps)
         self.best: list[Pick] = []
@@ -149,6 +145,6 @@ class Picks:
     def _hop_seconds(self, counts: Mapping[int, int]) -> tuple[FloatArray, FloatArray]:
         """Return the hops of a pass and of a prefill pass, by load, s."""
         return (
-            hop_seconds(self._tables, self.gpus_per_node, counts),
-            hop_seconds(self._tables, self.gpus_per_node, counts, prefill=True),
+            hop_seconds(self._tables, self._host_sizes, counts),
+            hop_seconds(self._tables, self._host_sizes, counts, prefill=True),
         )

@@ -28,11 +28,6 @@ class Questions:
     ) -> None:
         self._instance, self._sizes_allowed = instance, granularity.sizes
         self._tables, self._rates = tables, rates
-        self._gpus_per_node = {
-            gpu: kind.gpus_per_node
-            for gpu, kind in enumerate(instance.pool)
-            if kind.gpus_per_node is not None
-        }
 
     def problem(self, cell: Cells, reach: Reach) -> TimedProblem | None:
         """Return what the model needs; None where no option or no time is left."""
@@ -55,7 +50,7 @@ class Questions:
                 return None
             passes.append(self._pass_limit(decision, runs, first_s, prefill=True))
         fewest = int(cell.fewest_stages[0])
-        return TimedProblem(compact, self._gpus_per_node, tuple(passes), min_stages=fewest)
+        return TimedProblem(compact, self._instance.host_sizes, tuple(passes), min_stages=fewest)
 
     def _pass_limit(
         self,

@@ -4,7 +4,7 @@ from typing import Any
 from pipeline.compare import Comparison, advise
 from pipeline.report.facts import facts, provenance, shown_config, warnings
 from pipeline.results.frames import Results
-from tests.result_builders import point, write_run
+from tests.result_builders import SERVED, point, write_run
 
 
 def sentences(results: Results) -> dict[str, str]:
@@ -27,14 +27,8 @@ def test_the_answers_name_placement_price_granularity_and_proof(tmp_path: Path) 
 
 
 def test_the_load_that_an_answer_is_for_is_told(tmp_path: Path) -> None:
-    served: dict[str, Any] = {
-        "concurrency": 640,
-        "micro_batches": 5,
-        "ttft_s": 2.0,
-        "tpot_s": 0.1691,
-    }
     prices: dict[str, Any] = {"cost_low_usd_per_token": 9e-7, "cost_high_usd_per_token": 1.2e-6}
-    said = sentences(write_run(tmp_path, [point("e", **served, **prices)]))
+    said = sentences(write_run(tmp_path, [point("e", **SERVED, **prices)]))
     told = said["Which placement should I run?"]
     assert "640 requests at once in 5 micro-batches: first token after 2.00 s" in told
     assert "between $0.900000 and $1.200000 per million tokens" in told

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.report.rows import point_table
-from tests.result_builders import point, segment, write_run
+from tests.result_builders import SERVED, point, segment, write_run
 
 
 def test_the_lowest_price_stands_first_and_what_has_none_last(tmp_path: Path) -> None:
@@ -35,13 +35,7 @@ def test_a_cell_sorts_by_its_number_and_shows_its_unit(tmp_path: Path) -> None:
 
 
 def test_loads_and_latencies_are_columns_only_where_a_row_has_them(tmp_path: Path) -> None:
-    served: dict[str, Any] = {
-        "concurrency": 640,
-        "micro_batches": 5,
-        "ttft_s": 2.0,
-        "tpot_s": 0.1691,
-    }
-    table = point_table(write_run(tmp_path / "served", [point("a", **served), point("b")]))
+    table = point_table(write_run(tmp_path / "served", [point("a", **SERVED), point("b")]))
     titles = [column.title for column in table.columns]
     cells = {line.point_id: dict(zip(titles, line.cells, strict=True)) for line in table.lines}
     shown = [cells["a"][title].text for title in ("requests", "first token, s", "per token, ms")]

@@ -1,7 +1,5 @@
 """The configs of real models sweep end to end, and every row holds when checked."""
 
-from pathlib import Path
-
 import pytest
 
 from pipeline.config import LoadedConfig, load_config
@@ -10,15 +8,8 @@ from pipeline.results.schema import PointRow
 from pipeline.run import PointRows, run_point
 from pipeline.sweep import problem_of
 from pipeline.verify import verify_point
+from tests.builders import CONFIGS, REAL_CONFIGS
 
-CONFIGS = Path(__file__).parent.parent.parent / "configs"
-REAL = (
-    "llama-3.1-70b-cloud",
-    "qwen3-32b-cloud",
-    "llama-3.1-405b-h100",
-    "deepseek-v3",
-    "llama-3.1-8b-workstation",
-)
 # One number of requests keeps each of these below a second; the shape of the answer is the same.
 FEW = [("workload.concurrency", 32), ("workload.micro_batches", [1, 2, 4])]
 
@@ -34,7 +25,7 @@ def as_row(row: PointRow) -> dict[str, object]:
     return {**every, "tpot_s": None, **row.values}
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", REAL_CONFIGS)
 @pytest.mark.parametrize(("method", "sizes"), [("ratio", "exact"), ("enumeration", "coarse")])
 def test_every_real_config_has_a_proven_placement_that_holds(
     name: str, method: str, sizes: str
