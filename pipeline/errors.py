@@ -74,8 +74,12 @@ def _cut(line: str) -> str:
 class PlacementError(Exception):
     """Base of every error that this package raises on purpose."""
 
+    def message(self) -> str:
+        """Return what is to be told, not yet made fit for a terminal."""
+        return super().__str__()
+
     def __str__(self) -> str:
-        return _told(super().__str__())
+        return _told(self.message())
 
 
 class InputError(PlacementError):
@@ -86,8 +90,9 @@ class InputError(PlacementError):
         # The arguments of an exception are what another process makes it anew from.
         super().__init__(self.faults)
 
-    def __str__(self) -> str:
-        return _told("\n".join(str(fault).replace("\n", "\\n") for fault in self.faults))
+    def message(self) -> str:
+        """Return a line for each fault."""
+        return "\n".join(str(fault).replace("\n", "\\n") for fault in self.faults)
 
 
 class SourceError(PlacementError):

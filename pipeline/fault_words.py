@@ -47,4 +47,6 @@ def reason(detail: ErrorDetails) -> str:
 def told(file: str, detail: ErrorDetails) -> str:
     """Write a fault of a file as `file: field: reason (got value)`."""
     field = ".".join(str(part) for part in detail["loc"]) or "file"
-    return str(Fault(file, field, reason(detail), detail["input"]))
+    # Where a field is missing, the input is all that stands around it.
+    given = detail["type"] != "missing"
+    return str(Fault(file, field, reason(detail), detail["input"], shows_value=given))

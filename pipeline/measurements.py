@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from pipeline.catalogue import CatalogueError, Gpu, compute_types, find_engine, find_gpu
+from pipeline.catalogue import Gpu, UnknownNameError, compute_types, find_engine, find_gpu
 from pipeline.errors import SourceError, shown
 from pipeline.fault_words import reason
 from pipeline.model_shape import ModelShape
@@ -164,8 +164,8 @@ def _looked_up(find: Callable[[str], object], value: str) -> str:
     """Return the name where the catalogue knows it; raise its error as a fault otherwise."""
     try:
         find(value)
-    except CatalogueError as error:
-        raise ValueError(str(error).split(": ", 2)[-1].rstrip(".")) from error
+    except UnknownNameError as error:
+        raise ValueError(f"{error.reason}. {error.advice}") from error
     return value
 
 
@@ -186,7 +186,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         told = "must separate its columns by commas"
         raise MeasurementError([f"{path.name}: line 1: {told} (got {columns[0]!r:.60})"])
     if not rows:
-        raise MeasurementError([f"{path.name}: file: holds no rows (got nothing)"])
+        raise MeasurementError([f"{path.name}: file: holds no rows"])
     if len(rows) > MAX_ROWS:
         raise MeasurementError([f"{path.name}: file: holds more than {MAX_ROWS} rows"])
     uneven = [number for number, row in enumerate(rows, start=2) if _is_uneven(row)]
@@ -204,7 +204,7 @@ def _is_uneven(row: Mapping[str | None, Any]) -> bool:
 def _missing(path: Path, columns: Sequence[str], model: type[BaseModel]) -> list[str]:
     """Faults for required columns that the file does not have."""
     return [
-        f"{path.name}: {name}: column is required (got nothing)"
+        f"{path.name}: {name}: column is required"
         for name, field in model.model_fields.items()
         if field.is_required() and name not in columns
     ]

@@ -5,11 +5,11 @@ Field names and what an absent field means: the configuration classes of `transf
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeline.errors import Fault, SourceError
+from pipeline.errors import Fault, SourceError, missing
 from pipeline.model_shape import ModelShape
 
 Fields = Mapping[str, Any]
@@ -18,9 +18,13 @@ Fields = Mapping[str, Any]
 class ModelConfigError(SourceError, ValueError):
     """A model config that cannot be read; carries every fault found, not only the first."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
+    def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
+        super().__init__(self.faults)
+
+    def message(self) -> str:
+        """Return a line for each fault."""
+        return "\n".join(map(str, self.faults))
 
 
 _REQUIRED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
@@ -204,27 +208,25 @@ def _window_share(text: Fields) -> float:
     return 1.0 - 1.0 / pattern if isinstance(pattern, int) and pattern > 0 else 1.0
 
 
-def _faults(name: str, text: Fields) -> list[str]:
-    """Every fault of a config: `name: field: reason (got value)`."""
-    faults = [f"{name}: {key}: is required (got nothing)" for key in _REQUIRED if key not in text]
+def _faults(name: str, text: Fields) -> list[Fault]:
+    """Every fault of a config, told under the model's name."""
+    faults = [missing(name, key, "is required") for key in _REQUIRED if key not in text]
     pattern = text.get("sliding_window_pattern")
     numbers = {key: text.get(key) for key in (*_REQUIRED, *_COUNTS)}
     if isinstance(pattern, int):
         numbers["sliding_window_pattern"] = pattern
     elif pattern is not None and not isinstance(pattern, str):
         reason = "must be a positive whole number, or letters"
-        faults.append(str(Fault(name, "sliding_window_pattern", reason, pattern)))
+        faults.append(Fault(name, "sliding_window_pattern", reason, pattern))
     for key, value in numbers.items():
         least, most = 0 if key in _MAY_BE_ZERO else 1, _MOST.get(key, _MOST_OF_ALL)
         if value is not None and not (type(value) is int and value >= least):
             reason = "must be a positive whole number"
-            faults.append(str(Fault(name, _as_written(key, text), reason, value)))
+            faults.append(Fault(name, _as_written(key, text), reason, value))
         elif value is not None and value > most:
-            faults.append(
-                str(Fault(name, _as_written(key, text), f"must be at most {most}", value))
-            )
+            faults.append(Fault(name, _as_written(key, text), f"must be at most {most}", value))
     if not isinstance(text.get("layer_types", []), list):
-        faults.append(str(Fault(name, "layer_types", "must be a list", text["layer_types"])))
+        faults.append(Fault(name, "layer_types", "must be a list", text["layer_types"]))
     return faults or _contradictions(name, text)
 
 
@@ -234,24 +236,20 @@ def _as_written(key: str, text: Fields) -> str:
     return next((alias for alias in older if text[alias] is text[key]), key)
 
 
-def _contradictions(name: str, text: Fields) -> list[str]:
+def _contradictions(name: str, text: Fields) -> list[Fault]:
     """Faults of figures that are sound each by itself and do not go together."""
     faults = []
     heads, kv_heads = text["num_attention_heads"], text.get("num_key_value_heads")
     if kv_heads and heads % kv_heads:
-        faults.append(
-            f"{name}: num_key_value_heads: must divide num_attention_heads {heads} (got {kv_heads})"
-        )
+        reason = f"must divide num_attention_heads {heads}"
+        faults.append(Fault(name, "num_key_value_heads", reason, kv_heads))
     if not text.get("head_dim") and text["hidden_size"] % heads:
-        faults.append(
-            f"{name}: hidden_size: must be a multiple of num_attention_heads {heads}"
-            f" where head_dim is absent (got {text['hidden_size']})"
-        )
+        reason = f"must be a multiple of num_attention_heads {heads} where head_dim is absent"
+        faults.append(Fault(name, "hidden_size", reason, text["hidden_size"]))
     experts, active = text.get("num_experts"), text.get("num_experts_per_tok")
     if experts and not active:
-        faults.append(f"{name}: num_experts_per_tok: is required with experts (got nothing)")
+        faults.append(missing(name, "num_experts_per_tok", "is required with experts"))
     if experts and active and active > experts:
-        faults.append(
-            f"{name}: num_experts_per_tok: must be at most {experts} experts (got {active})"
-        )
+        reason = f"must be at most {experts} experts"
+        faults.append(Fault(name, "num_experts_per_tok", reason, active))
     return faults

@@ -2,9 +2,11 @@
 
 import math
 import pickle
+from collections.abc import Callable
 
 import pytest
 
+from pipeline.catalogue import UnknownNameError, find_engine, find_gpu, find_model
 from pipeline.errors import (
     MAX_FAULTS_TOLD,
     MAX_LINE_CHARACTERS,
@@ -46,6 +48,16 @@ def test_an_input_error_survives_the_way_to_another_process() -> None:
     arrived = pickle.loads(pickle.dumps(error))
     assert arrived.faults == error.faults
     assert str(arrived) == str(error)
+
+
+@pytest.mark.parametrize("find", [find_gpu, find_model, find_engine])
+def test_an_unknown_name_survives_it_too_whatever_it_holds(find: Callable[[str], object]) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        find("a: b: To add one")
+    arrived = pickle.loads(pickle.dumps(caught.value))
+    assert (arrived.name, arrived.reason) == ("a: b: To add one", caught.value.reason)
+    assert arrived.reason.startswith("is not in the catalogue; ")
+    assert str(arrived) == str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [InputError, ResultsError, SolverError])

@@ -64,11 +64,11 @@ def test_all_faults_of_a_config_are_listed_at_once() -> None:
     del config["vocab_size"]
     with pytest.raises(ModelConfigError) as caught:
         from_hf_config(config, "bad")
-    assert caught.value.faults == (
-        "bad: vocab_size: is required (got nothing)",
+    assert str(caught.value).split("\n") == [
+        "bad: vocab_size: is required",
         "bad: hidden_size: must be a positive whole number (got -1)",
         "bad: head_dim: must be a positive whole number (got 0.5)",
-    )
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Catalogues of GPUs, models and engines: names in, figures with source and date out."""
 
-from pipeline.catalogue.errors import CatalogueError
+from pipeline.catalogue.errors import CatalogueError, UnknownNameError
 from pipeline.catalogue.lookup import (
     compute_types,
     engine_names,
@@ -20,6 +20,7 @@ __all__ = [
     "Link",
     "ModelEntry",
     "Source",
+    "UnknownNameError",
     "compute_types",
     "engine_names",
     "find_engine",

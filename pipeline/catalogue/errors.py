@@ -12,7 +12,22 @@ class CatalogueError(SourceError, LookupError):
     """A name that no catalogue holds, or a catalogue file at fault."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str], file: str) -> CatalogueError:
+class UnknownNameError(CatalogueError):
+    """A name that no catalogue holds: why it is not taken, and how to add it.
+
+    Whoever names another field, or knows another way to add it, tells `reason` alone.
+    """
+
+    def __init__(self, kind: str, name: str, reason: str, advice: str) -> None:
+        super().__init__(kind, name, reason, advice)
+        self.kind, self.name, self.reason, self.advice = kind, name, reason, advice
+
+    def message(self) -> str:
+        """Return `kind: name: reason. advice.`."""
+        return f"{self.kind}: {self.name}: {self.reason}. {self.advice}."
+
+
+def unknown(kind: str, name: str, known: Iterable[str], file: str) -> UnknownNameError:
     """Error for an unknown name: the near names, and how to add one."""
     names = sorted(known)
     folded = {known_name.casefold(): known_name for known_name in names}
@@ -20,7 +35,5 @@ def unknown(kind: str, name: str, known: Iterable[str], file: str) -> CatalogueE
     starts = [key for key in folded if key.startswith(name.casefold()) and key not in near]
     close = [folded[key] for key in (*starts, *near)][:6]
     hint = f"near names: {', '.join(close)}" if close else f"known: {', '.join(names)}"
-    return CatalogueError(
-        f"{kind}: {name}: is not in the catalogue; {hint}."
-        f" To add one, write an entry with its sources into pipeline/catalogue/{file}."
-    )
+    advice = f"To add one, write an entry with its sources into pipeline/catalogue/{file}"
+    return UnknownNameError(kind, name, f"is not in the catalogue; {hint}", advice)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeGuard
 
-from pipeline.catalogue import CatalogueError, find_engine, find_gpu
+from pipeline.catalogue import UnknownNameError, find_engine, find_gpu
 from pipeline.config.counts import num_points
 from pipeline.config.document import Document
 from pipeline.config.schema import (
@@ -76,9 +76,8 @@ def _catalogued(
             continue
         try:
             find_gpu(name)
-        except CatalogueError as error:
-            near = str(error).split(": ", 2)[-1].partition(" To add one")[0].rstrip(".")
-            reason = f"{near}; add its figures under performance.hardware.{name}"
+        except UnknownNameError as error:
+            reason = f"{error.reason}; add its figures under performance.hardware.{name}"
             yield document.fault(("pool", index, "gpu"), reason, name)
 
 
@@ -169,9 +168,8 @@ def _serving_faults(document: Document, workload: WorkloadSection) -> Iterator[F
                 yield document.fault(("workload", "concurrency"), reason, n)
     try:
         find_engine(workload.engine)
-    except CatalogueError as error:
-        reason = str(error).split(": ", 2)[-1]
-        yield document.fault(("workload", "engine"), reason.rstrip("."), workload.engine)
+    except UnknownNameError as error:
+        yield document.fault(("workload", "engine"), error.reason, workload.engine)
 
 
 def limits_suit_model(
@@ -217,7 +215,7 @@ def _host_faults(
     size = kind.gpus_per_node or 1
     if size & (size - 1):
         yield document.fault(("pool", index, "gpus_per_node"), "must be a power of two", size)
-    with contextlib.suppress(CatalogueError):
+    with contextlib.suppress(UnknownNameError):
         own = performance.hardware.get(kind.gpu)
         link = find_gpu(kind.gpu).link.gb_per_s.value if own is None else own.link.gb_per_s
         inside = kind.link_gb_per_s or link

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.yaml_file import not_taken, read_text
-from pipeline.errors import Fault, InputError, missing
+from pipeline.errors import Fault, InputError
 from pipeline.model_config import ModelConfigError, from_hf_config, text_fields
 from pipeline.model_shape import ModelShape
 from pipeline.texts import TextError, parse_json
@@ -48,18 +48,11 @@ def _shape_fields(
 ) -> dict[str, Any]:
     """Return what a model's shape says beyond the usual, or the plain fields for the schema."""
     try:
-        # Faults begin with the name; without one nothing in it is taken for a field.
-        shape = dataclasses.asdict(from_hf_config(found, "")) | {"name": name}
+        shape = dataclasses.asdict(from_hf_config(found, name))
     except ModelConfigError as error:
-        told = [told for told in error.faults if told.split(": ")[1] not in PLAIN]
-        if told:
-            raise InputError([_fault(file, each) for each in told]) from None
+        faults = [dataclasses.replace(each, file=file) for each in error.faults]
+        if told := [fault for fault in faults if fault.field not in PLAIN]:
+            raise InputError(told) from None
         return {"name": name, **{key: text[key] for key in PLAIN if key in text}}
     usual = {field.name: field.default for field in dataclasses.fields(ModelShape)}
     return {key: value for key, value in shape.items() if value != usual[key]}
-
-
-def _fault(file: str, text: str) -> Fault:
-    """Return a fault of a model's shape, `: field: reason (got value)`, as one of its file."""
-    _, field, reason = text.split(": ", 2)
-    return missing(file, field, reason)

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.catalogue import CatalogueError, find_model
+from pipeline.catalogue import UnknownNameError, find_model
 from pipeline.config.build import build_instance
 from pipeline.config.checks import ONE_NETWORK, run_checks
 from pipeline.config.csv_directory import read_directory, read_matrix
@@ -166,9 +166,9 @@ def _resolve_catalogue(document: Document) -> None:
     stated = {key: value for key, value in model.items() if key != "catalogue"}
     try:
         shape = find_model(str(named)).shape
-    except CatalogueError as error:
-        reason = str(error).split(": ", 2)[-1].rstrip(".")
-        document.faults.append(document.fault(("model",), f"catalogue model {reason}", named))
+    except UnknownNameError as error:
+        reason = f"catalogue model {error.reason}; or give its config.json under hf_config"
+        document.faults.append(document.fault(("model",), reason, named))
         document.data = {key: value for key, value in document.data.items() if key != "model"}
         return
     document.data = {**document.data, "model": {**dataclasses.asdict(shape), **stated}}

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.errors import Fault, ResultsError
+from pipeline.errors import ResultsError
+from pipeline.fault_words import told
 from pipeline.results.folder import Folder, LocalFolder
 from pipeline.results.schema import METHODS, POINT_COLUMNS, SEGMENT_COLUMNS, STATUSES, Column
 
@@ -140,11 +141,7 @@ def _check(form: type[BaseModel], run: Mapping[str, Any], file: object) -> None:
     try:
         form.model_validate(run)
     except ValidationError as error:
-        faults = [
-            Fault(str(file), ".".join(map(str, found["loc"])), found["msg"], found["input"])
-            for found in error.errors()
-        ]
-        raise ResultsError("\n".join(map(str, faults))) from None
+        raise ResultsError("\n".join(told(str(file), fault) for fault in error.errors())) from None
 
 
 def check_folders(folders: Iterable[Folder]) -> None:

@@ -147,9 +147,7 @@ def test_experts_and_latent_attention_are_read_too(tmp_path: Path) -> None:
 def test_experts_without_how_many_are_active_are_a_fault(tmp_path: Path) -> None:
     content = {**LLAMA_70B, "num_local_experts": 8}
     [fault] = faults_of(with_hf_config(tmp_path, content))
-    assert fault.endswith(
-        "config.json: num_experts_per_tok: is required with experts (got nothing)"
-    )
+    assert fault.endswith("config.json: num_experts_per_tok: is required with experts")
 
 
 def inside_model(folder: Path, content: Any, **stated: Any) -> Path:

@@ -170,20 +170,20 @@ def test_what_is_no_file_is_refused_where_a_part_belongs(folder: Path, kind: str
 
 
 RUNS: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
-    "swept fields": ({"swept_fields": [1]}, load, "swept_fields.0: Input should be a valid string"),
+    "swept fields": ({"swept_fields": [1]}, load, "swept_fields.0: must be text"),
     "a field without a column": ({"swept_fields": ["x"]}, load, "lacks the columns x"),
     "a time without a zone": (
         {"started_at": "2026-01-01T00:00:00"},
         read_status,
-        "started_at: Value error, must be a time with its zone",
+        "started_at: must be a time with its zone",
     ),
     "a name for a terminal": (
         {"name": "\x1b[2J"},
         read_status,
-        "name: Value error, must hold only characters that can be printed (got '\\x1b[2J')",
+        "name: must hold only characters that can be printed (got '\\x1b[2J')",
     ),
-    "no config": ({"config": 3}, compared, "config: Input should be a valid dictionary"),
-    "half a baseline": ({"baseline": [{"gpu": "A"}]}, compared, "baseline.0.tp_degree: Field req"),
+    "no config": ({"config": 3}, compared, "config: must hold fields"),
+    "half a baseline": ({"baseline": [{"gpu": "A"}]}, compared, "baseline.0.tp_degree: is missing"),
 }
 
 
