@@ -41,7 +41,7 @@ def calibrate(
     """Fit the constants on a CSV of the documented form and write them as a catalogue file.
 
     The prediction spread comes from rows that their fits had not seen. Constants that the data
-    could not determine keep their prior; `undetermined()` of the answer lists them. Raises
+    could not determine stay near their prior; `undetermined()` of the answer lists them. Raises
     MeasurementError for a CSV at fault.
     """
     measurements = read_measurements(csv_path, hardware)
@@ -83,7 +83,7 @@ def calibration_table(table: ConstantTable) -> Table:
         layout.add_column(heading)
     for entry in summaries(table):
         share = f"{100.0 * entry.determined:.0f} %"
-        verdict = share if entry.determined >= DETERMINED else f"{share}: keeps its prior"
+        verdict = share if entry.determined >= DETERMINED else f"{share}: near its prior"
         numbers = (
             f"{entry.prior:.3g}",
             f"{entry.value:.3g}",

@@ -228,7 +228,7 @@ def test_a_summary_gives_each_constant_with_its_range(priors: ConstantTable) -> 
     assert summary.high == pytest.approx(summary.value * np.exp(0.12816))
     console = Console(width=160, record=True)
     console.print(calibration_table(table))
-    assert "keeps its prior" in console.export_text()
+    assert "near its prior" in console.export_text()
 
 
 def test_calibrate_writes_what_it_returns(tmp_path: Path) -> None:

@@ -85,12 +85,17 @@ def examples(*commands: str) -> str:
 def out() -> Console:
     """Return the console for results; where nobody reads a screen no sentence is broken."""
     has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(width=None if has_width else UNBROKEN, highlight=False, soft_wrap=False)
+    return _console(width=None if has_width else UNBROKEN)
 
 
 def err() -> Console:
     """Return the console for progress and errors."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _console(stderr=True, soft_wrap=True)
+
+
+def _console(**settings: Any) -> Console:
+    """Return a console that prints texts as they are: names in brackets are names, not markup."""
+    return Console(highlight=False, markup=False, emoji=False, **settings)
 
 
 def guarded(run: Callable[[], int], tell: Callable[[PlacementError], None] | None = None) -> None:
@@ -117,7 +122,7 @@ def guarded(run: Callable[[], int], tell: Callable[[PlacementError], None] | Non
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        err().print(defect(error), style="red", markup=False)
+        err().print(defect(error), style="red")
         code = FAILED
     raise typer.Exit(code)
 
@@ -135,7 +140,7 @@ def defect(error: Exception) -> str:
 def _print_error(error: PlacementError) -> None:
     expected = isinstance(error, InputError | ResultsError | SourceError)
     text = str(error) if expected else f"{type(error).__name__}: {error}"
-    err().print(text, style="red", markup=False)
+    err().print(text, style="red")
 
 
 def _log_error(error: PlacementError) -> None:
@@ -156,6 +161,9 @@ def main(arguments: list[str] | None = None) -> Any:
     # on a busy machine for minutes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     register()
+    # Python has no stream where the caller has closed one; libraries take it for granted.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # What a terminal's encoding lacks is escaped; it is no reason to fail.

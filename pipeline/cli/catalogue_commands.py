@@ -84,7 +84,7 @@ def calibrate(
     """Fit the constants of the roofline model to measurements and write them to a file.
 
     A config uses them as `performance: {model: roofline, constants: FILE}`. Takes about a minute
-    for two thousand rows. Constants that the data cannot determine keep their prior.
+    for two thousand rows. Constants that the data cannot determine stay near their prior.
     """
     from pipeline.calibration import calibrate as fit
     from pipeline.calibration import calibration_table, summaries
@@ -107,7 +107,7 @@ def calibrate(
     else:
         out().print(calibration_table(table))
         kept = f"{len(table.undetermined())} of {len(table.effects)} effects"
-        out().print(f"{target}: {kept} could not be determined and keep their prior.")
+        out().print(f"{target}: {kept} could not be determined and stay near their prior.")
         out().print(f"In a config: performance: {{model: roofline, constants: {target}}}")
     return 0
 

@@ -63,7 +63,7 @@ def _show(name: str, target: Path | None, as_json: bool) -> int:
         if as_json:
             typer.echo(json.dumps({"name": named, "written": str(target)}, indent=2))
         else:
-            out().print(f"Written: {target}", markup=False)
+            out().print(f"Written: {target}")
         return 0
     if path.is_dir():
         reason = (

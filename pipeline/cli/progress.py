@@ -33,7 +33,7 @@ def watching(console: Console, tally: Tally, as_json: bool = False) -> Iterator[
         yield _now_and_then(tally, lambda t: console.print(line(t)), console.print)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -71,7 +71,11 @@ def counting(console: Console, unit: str) -> Iterator[Callable[[int, int, str], 
     A bar on a terminal, elsewhere a line at the start and then every so often.
     """
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+        )
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
             task = bar.add_task(unit, total=None)
             yield lambda done, total, what: bar.update(
@@ -86,7 +90,7 @@ def counting(console: Console, unit: str) -> Iterator[Callable[[int, int, str], 
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now
             left = f", {duration((now - started) / done * (total - done))} left" if done else ""
-            console.print(f"{unit} {done + 1} of {total}: {what}{left}", markup=False)
+            console.print(f"{unit} {done + 1} of {total}: {what}{left}")
 
     yield show
 

@@ -86,19 +86,24 @@ def export(
     from pipeline.errors import ResultsError
     from pipeline.export import TARGETS, Refusal, launch_of, summary
     from pipeline.results import load
+    from pipeline.results.folder import LocalFolder, one_line
 
     results = load(directory)
     launch = launch_of(results, point, model)
     if isinstance(launch, Refusal):
-        err().print(str(launch), style="red", markup=False)
+        err().print(str(launch), style="red")
         return NO_PLACEMENT
     text = TARGETS[to.value](launch)
     if file is None:
         typer.echo(text, nl=False)
         return 0
     try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ResultsError(f"{file}: cannot be written: {error.strerror}") from error
-    out().print(f"{file}: {summary(results, launch)}", markup=False)
+        if file.exists() and not file.is_file():
+            file.write_bytes(text.encode())  # a pipe or a terminal cannot be put in place whole
+        else:
+            target = file.resolve()
+            LocalFolder(target.parent).write(target.name, text.encode())
+    except (OSError, UnicodeError) as error:
+        raise ResultsError(f"{file}: cannot be written: {one_line(error)}") from error
+    out().print(f"{file}: {summary(results, launch)}")
     return 0

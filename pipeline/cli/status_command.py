@@ -28,7 +28,7 @@ def status(directory: ResultsPath, as_json: AsJson = False) -> int:
         typer.echo(json.dumps(data, indent=2, default=str))
     else:
         for line in status_lines(found):
-            out().print(line, markup=False)
+            out().print(line)
     return 0
 
 

@@ -111,7 +111,7 @@ class _How:
         if self.log_json:
             log(event, **values)
         else:
-            err().print(text, markup=False)
+            err().print(text)
 
 
 def _plan(loaded: LoadedConfig, cpus: int | None, as_json: bool) -> int:

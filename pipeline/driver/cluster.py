@@ -80,11 +80,13 @@ def _stay_on_this_machine() -> None:
 def _look_for(address: str) -> None:
     """Raise InputError where nothing listens at host:port; Ray would look for minutes."""
     host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if not colon or not port.isdigit():
+    if not colon:
         return
+    if not (port.isascii() and port.isdecimal() and len(port) <= 5):
+        raise _unreachable(address, "the port must be a number up to 65535")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise _unreachable(address, str(error)) from None
 
 

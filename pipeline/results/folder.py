@@ -165,7 +165,7 @@ def folder_at(place: Place) -> Folder:
         reason = "must have two slashes behind its scheme; give an address as text, not as a Path"
         raise ResultsError(f"{text}: address: {reason} (got {text!r})")
     if "://" not in text:
-        return LocalFolder(Path(text))
+        return LocalFolder(_usable(text, text))
     if text.lower().startswith("file://"):
         return LocalFolder(_local_path(text))
     from pipeline.results.remote import remote_folder
@@ -186,11 +186,25 @@ def temporary_name(name: str) -> str:
 
 def _local_path(address: str) -> Path:
     """Return the path that a `file://` address names."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise ResultsError(f"{address}: address: cannot be read: {error}") from None
     if parts.netloc not in ("", "localhost") or not parts.path:
         reason = "must be file:// and an absolute path"
         raise ResultsError(f"{address}: address: {reason} (got {parts.netloc!r} as its host)")
-    return Path(unquote(parts.path))
+    return _usable(unquote(parts.path), address)
+
+
+def _usable(path: str, named: str) -> Path:
+    """Return a path that every library can open. Raises ResultsError with the name given."""
+    try:
+        unusable = b"\0" in path.encode()
+    except UnicodeEncodeError:
+        unusable = True
+    if unusable:
+        raise ResultsError(f"{named}: path: must be UTF-8 without a null (got {path!r})")
+    return Path(path)
 
 
 def one_line(error: BaseException) -> str:

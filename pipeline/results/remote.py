@@ -8,11 +8,12 @@ name. Elsewhere a file is written under a temporary name and moved.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType, FSSpecHandler, PyFileSystem
@@ -124,10 +125,9 @@ class RemoteFolder(Folder):
 
 def remote_folder(address: str) -> RemoteFolder:
     """Return the folder at an address. Raises ResultsError where it cannot be reached so."""
-    parts = urlsplit(address)
-    shown = _shown(parts)
+    shown = _shown(address)
     with _as_results_error(address, shown):
-        files, path = _opener(parts.scheme)(address)
+        files, path = _opener(urlsplit(address).scheme)(address)
         if not path.strip("/"):
             raise ValueError(NO_BUCKET)
     return RemoteFolder(files, path.rstrip("/"), shown, files.type_name in PUTS_WHOLE)
@@ -218,11 +218,16 @@ class _Fresh(FSSpecHandler):  # type: ignore[misc]
         self.fs.mv(src, dest)
 
 
-def _shown(parts: SplitResult) -> str:
-    """Return an address without its options, and without a user whose password stands there."""
-    user, _, host = parts.netloc.rpartition("@")
-    known = f"{user}@{host}" if user and ":" not in user else host
-    return f"{parts.scheme}://{known}{parts.path.rstrip('/')}"
+def _shown(address: str) -> str:
+    """Return an address without its options, and without a user whose password stands there.
+
+    A password may hold signs that end the host where they are not escaped, so all up to the last
+    `@` goes with it.
+    """
+    scheme, _, rest = address.partition("://")
+    user, _, after = rest.rpartition("@")
+    known = after if ":" in user else rest
+    return f"{scheme.lower()}://{re.split('[?#]', known)[0].rstrip('/')}"
 
 
 def _shortened(error: Exception) -> str:

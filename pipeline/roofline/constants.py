@@ -151,7 +151,7 @@ class ConstantTable:
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def undetermined(self) -> tuple[str, ...]:
-        """Effects that the data could not determine: they keep their prior."""
+        """Effects that the data could not determine: they stay near their prior."""
         return tuple(
             f"{effect.constant} / {effect.level} {effect.member}"
             for effect in self.effects

@@ -83,7 +83,7 @@ def test_calibrate_says_how_far_it_is_and_how_to_use_what_it_wrote(measured: Pat
     # two halves of the rows and all rows: one source alone cannot be left out
     assert result.stderr.startswith("fit 1 of 3: random half 101")
     told = " ".join(result.stdout.split())
-    assert "could not be determined and keep their prior." in told
+    assert "could not be determined and stay near their prior." in told
     assert "performance: {model: roofline, constants:" in told
     found = run_json("solve", CONFIG, *FEW, "--set", f"performance.constants={target}")
     assert found["throughput_tokens_per_s"] > 0

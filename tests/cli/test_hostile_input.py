@@ -3,6 +3,8 @@
 import copy
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import yaml
 from pipeline.network import MAX_ZONES
 from tests.cli.runner import run
 from tests.fuzz.contract import observed
-from tests.sweeps import SMALL, write_config
+from tests.sweeps import SMALL, run_without_ray, small_config, write_config
 
 FAST, SLOW = SMALL["pool"]
 
@@ -259,3 +261,37 @@ def test_thousands_of_faults_are_told_up_to_a_hundred(tmp_path: Path) -> None:
     *lines, last = told("solve", tmp_path / "c.yaml").splitlines()
     assert len(lines) == 100
     assert last == "… and 4900 more"
+
+
+@pytest.mark.parametrize("name", ["Fast[/b]", "Fast[sxm]", ":cat:", "A[link=http://x.y]z"])
+def test_a_name_in_brackets_is_a_name_and_no_markup(tmp_path: Path, name: str) -> None:
+    figures = copy.deepcopy(SMALL["performance"])
+    figures["gpus"][name] = figures["gpus"].pop(FAST["gpu"])
+    file = config(tmp_path, {"pool": [{**FAST, "gpu": name}, SLOW], "performance": figures})
+    result = run("solve", file, "--brief")
+    assert result.exit_code == 0
+    assert f" {name} " in result.stdout
+
+
+def test_output_that_nobody_takes_is_no_reason_to_fail(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "solve", str(config(tmp_path)), "--brief"]
+    for closed in (">&-", "2>&-"):
+        shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
+        assert subprocess.run(shell, check=False, capture_output=True).returncode == 0
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    for place in (f"{tmp_path}/x\udcff", "file:///x%00y"):
+        assert "path: must be UTF-8 without a null" in told("status", place)
+    for place in ("s3://[x", "file://[x"):
+        assert "address: " in told("status", place)
+
+
+def test_a_file_that_an_export_cannot_replace_stays_as_it_was(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.txt"
+    kept.write_text("precious")
+    run_without_ray(small_config(tmp_path), tmp_path / "run")
+    assert "cannot be written" in told(
+        "export", tmp_path / "run", "--model", "x\udcff", "--out", kept
+    )
+    assert kept.read_text() == "precious"

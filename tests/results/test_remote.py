@@ -233,6 +233,13 @@ def test_no_password_of_an_address_is_ever_shown() -> None:
     assert "secret" not in str(caught.value)
     named = folder_at("s3://key:secret@bucket/run?region=us-east-1&endpoint_override=127.0.0.1:1")
     assert "secret" not in f"{named} {named / 'points'}"
+    for odd in ("key:sec/secret@", "key:sec#secret@", "key:sec?secret@", "key:secret@x@"):
+        with pytest.raises(ResultsError) as caught:
+            folder_at(f"gdrive://{odd}host/run")
+        assert "sec" not in str(caught.value)
+    with pytest.raises(ResultsError) as caught:
+        folder_at("gdrive::ftp://key:secret@host/run")
+    assert "secret" not in str(caught.value)
     assert (str(named), named.name) == ("s3://bucket/run", "run")
     assert isinstance(named, RemoteFolder)
     assert named.path == "bucket/run"
