@@ -6,14 +6,14 @@ Every statement is an optimum of its own: a limit binds when relaxing it gives a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pipeline import methods
 from pipeline.curve import CostCurve
 from pipeline.granularity import PRESETS, granularity
 from pipeline.instance import GpuType, Instance
-from pipeline.methods import Answer
+from pipeline.methods import Answer, AnswerStatus
 from pipeline.placement import Placement
 from pipeline.points import Point, Problem
 from pipeline.restrictions import is_restricted
@@ -45,6 +45,7 @@ class Explanation:
 
     cheaper, faster: its neighbours on the Pareto frontier. restrictions_percent: what limits
     such as one TP degree for all stages cost against the free optimum, None without any.
+    complete: whether all of it was found out in time; if not, what is absent is not known.
     """
 
     bindings: tuple[Binding, ...]
@@ -52,6 +53,7 @@ class Explanation:
     faster: Placement | None
     regrets: tuple[Regret, ...]
     restrictions_percent: float | None
+    complete: bool
 
 
 def explain_point(problem: Problem, point: Point) -> Explanation | None:
@@ -77,22 +79,33 @@ def explain(curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
     solve: answers the same question on the curve of another instance or granularity. by_price:
     better means a lower $/token; else a higher throughput.
     """
+    statuses = set()
+
+    def told(answer: Answer) -> Answer:
+        statuses.add(answer.status)
+        return answer
+
+    def asked(other: CostCurve) -> Answer:
+        return told(solve(other))
 
     def gain_percent(other: Placement | None) -> float:
         return -math.inf if other is None else improvement_percent(placement, other, by_price)
 
     bindings = []
     for limit, relaxed, instance in relaxations(curve.instance):
-        gain = gain_percent(solve(curve.changed(instance)).placement)
+        gain = gain_percent(asked(curve.changed(instance)).placement)
         if gain > 100 * methods.RELATIVE_TOLERANCE:
             bindings.append(Binding(limit, relaxed, gain))
-    cheaper, faster = neighbours(curve, placement)
+    cheaper, faster = neighbours(placement, map(told, methods.frontier(curve)))
+    regrets = tuple(_regrets(curve, placement, asked, by_price))
+    restrictions_percent = _restrictions_percent(curve, placement, asked, by_price)
     return Explanation(
         tuple(sorted(bindings, key=lambda binding: -binding.gain_percent)),
         cheaper,
         faster,
-        tuple(_regrets(curve, placement, solve, by_price)),
-        _restrictions_percent(curve, placement, solve, by_price),
+        regrets,
+        restrictions_percent,
+        complete=AnswerStatus.TIME_LIMIT not in statuses,
     )
 
 
@@ -126,7 +139,10 @@ def relaxations(instance: Instance) -> Iterator[tuple[str, str, Instance]]:
 
 
 def _with_kind(instance: Instance, index: int, kind: GpuType) -> Instance:
-    """Replace a GPU type; GPUs that are new stand in the network where its last GPU stands."""
+    """Replace a GPU type; GPUs that are new stand in the network where its last GPU stands.
+
+    Where that one stands alone no link inside its zone is known; its fastest one is taken.
+    """
     pool = list(instance.pool)
     extra = kind.count - pool[index].count
     pool[index] = kind
@@ -134,12 +150,20 @@ def _with_kind(instance: Instance, index: int, kind: GpuType) -> Instance:
     end = instance.first_gpu_ids[index] + instance.pool[index].count
     zone_of[end:end] = [zone_of[end - 1]] * extra
     network = replace(instance.network, zone_of=tuple(zone_of))
+    zone = zone_of[end - 1]
+    alone = instance.network.zone_of.count(zone) == 1
+    if extra > 0 and alone and not network.zone_gb_per_s[zone][zone]:
+        rows = [list(row) for row in network.zone_gb_per_s]
+        rows[zone][zone] = max(*rows[zone], *(row[zone] for row in rows))
+        network = replace(network, zone_gb_per_s=tuple(map(tuple, rows)))
     return replace(instance, pool=tuple(pool), network=network)
 
 
-def neighbours(curve: CostCurve, placement: Placement) -> tuple[Placement | None, Placement | None]:
+def neighbours(
+    placement: Placement, frontier: Iterable[Answer]
+) -> tuple[Placement | None, Placement | None]:
     """Return the next cheaper and the next faster point of the Pareto frontier."""
-    points = [a.placement for a in methods.frontier(curve) if a.placement is not None]
+    points = [a.placement for a in frontier if a.placement is not None]
     cost = placement.usd_per_hour
     cheaper = [p for p in points if p.usd_per_hour < cost * (1 - methods.RELATIVE_TOLERANCE)]
     rate = placement.tokens_per_s
@@ -153,18 +177,20 @@ def neighbours(curve: CostCurve, placement: Placement) -> tuple[Placement | None
 def _regrets(
     curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
 ) -> Iterator[Regret]:
-    """Yield what every preset of fewer sizes gives away."""
+    """Yield what every preset of fewer sizes gives away, where that is found out in time."""
     layers = curve.instance.num_layers
     for name in PRESETS:
         sizes = granularity(name, layers)
         if not set(sizes.sizes) < set(curve.granularity.sizes):
             continue
-        found = solve(curve.changed(curve.instance, sizes)).placement
-        if found is None:
+        answer = solve(curve.changed(curve.instance, sizes))
+        if answer.status is AnswerStatus.TIME_LIMIT:
+            continue
+        if answer.placement is None:
             yield Regret(name, None)
         else:
             # Fewer sizes cannot be better: what is below 0 is the last digits of a division.
-            lost = -improvement_percent(placement, found, by_price)
+            lost = -improvement_percent(placement, answer.placement, by_price)
             yield Regret(name, max(0.0, lost))
 
 

@@ -4,11 +4,12 @@ import math
 from dataclasses import replace
 
 from pipeline import methods
+from pipeline.cli.explanation import explanation_view
 from pipeline.curve import CostCurve
 from pipeline.explain import Explanation, explain, explain_point, relaxations
 from pipeline.granularity import Granularity, granularity
 from pipeline.instance import GpuType, Instance, Limits
-from pipeline.network import Override, uniform_network
+from pipeline.network import Override, matrix_network, uniform_network
 from pipeline.points import Problem, Scales, make_point
 from pipeline.settings import SolverSettings
 from tests.builders import reference_instance, small_instance
@@ -106,3 +107,27 @@ def test_where_prices_alone_decide_nothing_binds() -> None:
     placement = methods.ratio(curve).placement
     assert placement is not None
     assert explain(curve, placement, methods.ratio, by_price=True).bindings == ()
+
+
+def test_what_time_did_not_allow_to_find_out_is_not_stated() -> None:
+    curve = CostCurve(reference_instance(), granularity("exact", 40), SolverSettings())
+    placement = methods.ratio(curve).placement
+    assert placement is not None
+    late = curve.fresh(SolverSettings(time_limit_s=0.0))
+    explanation = explain(late, placement, methods.ratio, by_price=True)
+    assert not explanation.complete
+    assert explanation.regrets == ()
+    text = "\n".join(map(str, explanation_view(explanation, by_price=True).renderables))
+    assert "no limit" not in text
+    assert "Nothing is" not in text
+    assert "The time limit passed" in text
+    assert explained(reference_instance()).complete
+
+
+def test_a_new_gpu_beside_one_that_stands_alone_has_its_fastest_link() -> None:
+    pool = (GpuType("A100", 1, 4.0, 1.0), GpuType("T4", 2, 2.0, 0.2))
+    network = matrix_network([[0, 600.0, 601.0], [600.0, 0, 5.0], [601.0, 5.0, 0]])
+    instance = small_instance(*pool, network=network, limits=Limits(tp_degrees=(1,)))
+    more = {limit: changed for limit, _, changed in relaxations(instance)}["count of A100"]
+    assert more.network.between(0, 1) == 601.0
+    assert more.network.between(1, 2) == 600.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Group
 from rich.text import Text
 
 from pipeline.cli.render import per_million
@@ -13,20 +13,26 @@ from pipeline.explain import Explanation
 from pipeline.placement import Placement
 
 
-def explanation_view(explanation: Explanation, by_price: bool) -> RenderableType:
+def explanation_view(explanation: Explanation, by_price: bool) -> Group:
     """Say what binds, what lies next, and what coarser or freer choices would give."""
     better = "lower cost per token" if by_price else "higher throughput"
     lines = [_binding_line(explanation, better, held_by_budget=not by_price)]
     lines += [
         f"Next {name} on the frontier: {_sketch(placement)}" if placement else f"Nothing is {name}."
         for name, placement in (("cheaper", explanation.cheaper), ("faster", explanation.faster))
+        if placement or explanation.complete
     ]
     if explanation.regrets:
         lines.append(f"Coarser granularities give away: {_regret_list(explanation)}.")
     if explanation.restrictions_percent is not None:
         percent = explanation.restrictions_percent
         lines.append(f"Without the restrictions: {percent:.1f} % {better}.")
-    return Group(Text(), *(Text(line) for line in lines))
+    if not explanation.complete:
+        lines.append(
+            "The time limit passed before all of this was found out: what is not named here may "
+            "bind or lie next too; a higher solver.time_limit_s tells."
+        )
+    return Group(Text(), *(Text(line) for line in lines if line))
 
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
@@ -37,6 +43,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "faster": _figures(explanation.faster),
         "regrets": [asdict(regret) for regret in explanation.regrets],
         "restrictions_percent": explanation.restrictions_percent,
+        "complete": explanation.complete,
     }
 
 
@@ -46,6 +53,8 @@ def _binding_line(explanation: Explanation, better: str, held_by_budget: bool) -
     ]
     if held_by_budget and explanation.faster is not None:
         gains.insert(0, f"the budget (faster from ${explanation.faster.usd_per_hour:.2f}/h on)")
+    if not gains and not explanation.complete:
+        return ""
     if not gains:
         return "What binds: prices alone; no limit, memory or count would help if relaxed."
     return f"What binds: {', '.join(gains)}."
