@@ -39,12 +39,16 @@ class PlanLine:
 
 @dataclass(frozen=True)
 class Plan:
-    """The points of a sweep. swept: how many values each swept field takes."""
+    """The points of a sweep. swept: how many values each swept field takes.
+
+    threads: CPUs that one point takes.
+    """
 
     lines: tuple[PlanLine, ...]
     problems: int
     swept: Mapping[str, int]
     cpus: int
+    threads: int
 
     @property
     def points(self) -> int:
@@ -55,7 +59,7 @@ class Plan:
     def seconds(self) -> float:
         """Estimate of the time on the CPUs, Ray's start included."""
         work = sum(line.points * (line.seconds_per_point + SECONDS_PER_TASK) for line in self.lines)
-        return SECONDS_TO_START + work / self.cpus
+        return SECONDS_TO_START + work / max(self.cpus // self.threads, 1)
 
     @property
     def is_lower_bound(self) -> bool:
@@ -78,7 +82,7 @@ def plan(
         for kind, of_kind in by_kind.items()
     )
     swept = {name: len(values) for name, values in loaded.config.sweep.over.items()}
-    return Plan(lines, count, swept, cpus)
+    return Plan(lines, count, swept, cpus, loaded.config.solver.threads)
 
 
 def _line(

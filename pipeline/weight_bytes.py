@@ -26,7 +26,7 @@ METHODS = (*BYTES_OF_METHOD, *BITS_METHODS)
 
 
 class UnknownWeightTypeError(ValueError):
-    """A type that has no known size; `field` names it, `known` the ones that have."""
+    """A type that has no known size; `field` names it, `value` is it."""
 
     def __init__(self, field: str, value: object, known: tuple[str, ...]) -> None:
         super().__init__(f"must be one of {', '.join(known)}")
@@ -71,7 +71,9 @@ def _bits_and_group(method: str, quantization: Fields) -> tuple[Any, Any]:
     groups = quantization.get("config_groups")
     if isinstance(groups, Mapping) and groups:
         first = next(iter(groups.values()))
-        weights = first.get("weights") or {}
+        weights = first.get("weights") if isinstance(first, Mapping) else None
+        if not isinstance(weights, Mapping):
+            return None, None
         return weights.get("num_bits"), weights.get("group_size")
     if method == "modelopt":  # NVFP4: a scale of one byte for each 16 weights, as 2 for each 32
         return {"FP8": (8, None), "NVFP4": (4, 32)}.get(

@@ -41,6 +41,12 @@ def test_one_point_of_each_kind_is_timed_and_the_cpus_share_the_work(tmp_path: P
     assert not planned.is_lower_bound
 
 
+def test_a_point_of_several_threads_takes_as_many_cpus(tmp_path: Path) -> None:
+    planned = plan(small_config(tmp_path, {"solver.threads": 3}), cpus=8)
+    work = sum(n.points * (n.seconds_per_point + SECONDS_PER_TASK) for n in planned.lines)
+    assert planned.seconds == pytest.approx(SECONDS_TO_START + work / 2)
+
+
 def test_a_sample_that_is_cut_off_makes_the_estimate_a_lower_bound(tmp_path: Path) -> None:
     limits: list[float] = []
 

@@ -35,6 +35,13 @@ QUANTIZED = [
 ]
 
 
+@pytest.mark.parametrize("group", [5, "x", {"weights": "x"}, {"weights": [4]}, {}])
+def test_groups_of_weights_that_say_nothing_are_a_fault(group: object) -> None:
+    odd = {"quant_method": "compressed-tensors", "config_groups": {"g": group}}
+    with pytest.raises(UnknownWeightTypeError):
+        bytes_per_weight({"quantization_config": odd})
+
+
 @pytest.mark.parametrize(("quantization", "size"), QUANTIZED)
 def test_a_quantized_weight_takes_its_bits_and_its_share_of_a_scale(
     quantization: dict[str, Any], size: float

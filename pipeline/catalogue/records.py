@@ -76,13 +76,13 @@ class Engine:
 
 
 def peak_tflops(gpu: Gpu, compute_type: str) -> float:
-    """Dense peak for a compute type, TFLOP/s; a type without units of its own runs in wider ones.
+    """Dense peak for a compute type, TFLOP/s; a type without a peak of its own runs in wider ones.
 
     fp4 falls back to fp8 and then fp16; fp8, int8 and int4 to fp16 (weights are widened on the
-    way into the product); bf16 runs at the fp16 rate.
+    way into the product); bf16 to the rate of fp16.
     """
-    chain = {"fp4": ("fp4", "fp8", "fp16"), "fp8": ("fp8", "fp16"), "int8": ("int8", "fp16")}
-    for name in chain.get(compute_type, ("fp16",)):
+    wider = {"fp4": ("fp8",)}
+    for name in (compute_type, *wider.get(compute_type, ())):
         if name in gpu.peak_tflops:
             return gpu.peak_tflops[name].value
     return gpu.peak_tflops["fp16"].value

@@ -289,11 +289,19 @@ def _check_swept_values(loaded: LoadedConfig) -> None:
             field = f"sweep.over.{key}"
             faults.append(Fault(loaded.document.file, field, "cannot be swept", values))
             continue
+        known: set[str] = set()
         for value in values:
             try:
-                loaded.swept([(key, value)])
+                variant = loaded.swept([(key, value)])
             except InputError as error:
                 faults += error.faults
+                continue
+            # Ids are of what a value makes of the config: 600 and 600.0 would be run twice as one.
+            made = repr(getattr(variant.config, str(parts[0])))
+            if made in known:
+                reason = "stands there twice, if in other words"
+                faults.append(Fault(loaded.document.file, f"sweep.over.{key}", reason, value))
+            known.add(made)
     if faults:
         raise InputError(faults)
 

@@ -127,14 +127,17 @@ def _filtered(table: pa.Table, kept: Sequence[bool]) -> pa.Table:
 
 
 def _latest_parts(points: Sequence[pa.Table]) -> dict[str, int]:
-    """Return, for the id of every point, the part in which it was finished last."""
-    latest: dict[str, tuple[datetime, int]] = {}
+    """Return, for the id of every point, the part in which it was finished last.
+
+    What was answered is never run again, so an error is older whatever its host's clock says.
+    """
+    latest: dict[str, tuple[bool, datetime, int]] = {}
     for index, table in enumerate(points):
-        times = table["finished_at"].to_pylist()
-        for point_id, finished_at in zip(table["point_id"].to_pylist(), times, strict=True):
-            key = base_id(point_id)
-            latest[key] = max(latest.get(key, (finished_at, index)), (finished_at, index))
-    return {key: index for key, (_, index) in latest.items()}
+        columns = (table[name].to_pylist() for name in ("point_id", "status", "finished_at"))
+        for point_id, status, finished_at in zip(*columns, strict=True):
+            key, found = base_id(point_id), (status != "error", finished_at, index)
+            latest[key] = max(latest.get(key, found), found)
+    return {key: index for key, (_, _, index) in latest.items()}
 
 
 def _joined(tables: Sequence[pa.Table], folder: Folder) -> pa.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -96,10 +97,15 @@ def _latest_rows(folder: Folder) -> list[dict[str, Any]]:
     for row in _rows(folder):
         known = latest.setdefault(base_id(row["point_id"]), row)
         price, other = known["cost_usd_per_token"], row["cost_usd_per_token"]
-        newer = row if row["finished_at"] >= known["finished_at"] else known
+        newer = max(known, row, key=_rank)
         cheapest = min((p for p in (price, other) if p is not None), default=None)
         latest[base_id(row["point_id"])] = {**newer, "cost_usd_per_token": cheapest}
     return list(latest.values())
+
+
+def _rank(row: Mapping[str, Any]) -> tuple[bool, datetime]:
+    """Order the rows of a point: an answer is newer than any error, as in `parts`."""
+    return row["status"] != "error", row["finished_at"]
 
 
 def _rows(folder: Folder) -> list[dict[str, Any]]:

@@ -113,7 +113,8 @@ def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str
                 f"latency: no placement keeps {name} at {value:g} s; without this limit the "
                 f"cheapest placement takes {without:.3g} s"
             )
-    unlimited = replace(limits, max_ttft_s=None, max_tpot_s=None, max_stages=instance.num_layers)
+    stages = min(instance.num_layers, sum(kind.count for kind in instance.pool))
+    unlimited = replace(limits, max_ttft_s=None, max_tpot_s=None, max_stages=stages)
     widest = _relaxed(search, replace(instance, limits=unlimited))
     if widest.placement:
         return f"stages or latency: no placement of at most {limits.max_stages} stages is in time"

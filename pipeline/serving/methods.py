@@ -43,12 +43,13 @@ class Loss:
     """What a method minimises: rises with the cost, falls with the throughput.
 
     of: the loss of costs and throughputs. rate_for: the throughputs at which costs have a loss.
-    cost_for: the cost at which a throughput has a loss.
+    cost_for: the cost at which a throughput has a loss. least: no placement has a lower one.
     """
 
     of: Callable[[FloatArray, FloatArray], FloatArray]
     rate_for: Callable[[FloatArray, float], FloatArray]
     cost_for: Callable[[float, float], float]
+    least: float = -math.inf
 
 
 def ratio(search: ServingSearch) -> Answer:
@@ -57,6 +58,7 @@ def ratio(search: ServingSearch) -> Answer:
         lambda cost, rate: cost / (rate * SECONDS_PER_HOUR),
         lambda cost, value: cost / max(value * SECONDS_PER_HOUR, 1e-300),
         lambda rate, value: value * rate * SECONDS_PER_HOUR,
+        least=0.0,
     )
     return _lowest(search, loss)
 
@@ -232,6 +234,8 @@ def _lowest(search: ServingSearch, loss: Loss) -> Answer:
             break
         costs = search.bounds(rates[left], left)
         value, _ = _best(search, loss)
+        if value <= loss.least:
+            break
         target = value - RELATIVE_TOLERANCE / 4 * abs(value)
         needed = np.where(np.isinf(costs), math.inf, loss.rate_for(costs, target))
         moving = needed > rates[left] * (1 + STEP)

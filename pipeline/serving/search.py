@@ -123,7 +123,7 @@ class ServingSearch:
             return self._raise_own(index, tokens_per_s, enough, at_most)
         bounds = self._bounds_of(best, tokens_per_s)
         found = None
-        if bounds.min() < enough:
+        if bounds.min() <= enough:  # both are zero where GPUs are free
             weakest = int(self._cells_of(best)[np.argmin(bounds)])
             found = self._raise_own(weakest, tokens_per_s, enough, at_most)
         least = float(self._bounds_of(best, tokens_per_s).min())

@@ -99,7 +99,7 @@ def roofline_workload(serving: Serving) -> Workload:
 def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
     """Compute all tables of an instance under given constants."""
     serving = serving_of(instance)
-    loads = decisions(serving, instance.limits.max_stages)
+    loads = decisions(serving, min(instance.limits.max_stages, instance.num_layers))
     groups = group_classes(instance, by_network=False)
     batches = sorted({load.micro_batch for load in loads})
     column = [batches.index(load.micro_batch) for load in loads]

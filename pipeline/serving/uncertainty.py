@@ -67,7 +67,7 @@ def robustness(
         best = min(priced, key=lambda groups: priced[groups])
         wins[best] += 1
         own = priced.get(candidates[0])
-        regrets.append(float("inf") if own is None else own / priced[best] - 1)
+        regrets.append(_regret(own, priced[best]))
     won = sum(wins.values()) or 1
     others = [(groups, n) for groups, n in wins.most_common() if groups != candidates[0]]
     finite = [regret for regret in regrets if regret < float("inf")]
@@ -81,6 +81,15 @@ def robustness(
         mean_regret=sum(finite) / len(finite) if finite else 0.0,
         worst_regret=max(finite, default=0.0),
     )
+
+
+def _regret(own: float | None, best: float) -> float:
+    """Return by how much a price is above the best, relative; infinity where there is none."""
+    if own is None:
+        return float("inf")
+    if not best:
+        return float("inf") if own else 0.0
+    return own / best - 1
 
 
 def solved_robustness(search: ServingSearch) -> Robustness | None:

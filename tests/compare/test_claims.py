@@ -21,6 +21,15 @@ def test_measured_figures_stand_beside_the_claims(tmp_path: Path) -> None:
     assert found["baseline, $/token"].measured_after == "0.000002000"
 
 
+def test_without_a_proven_optimum_there_is_no_share_of_it(tmp_path: Path) -> None:
+    rows = [
+        point("e", method="enumeration", budget_usd_per_hour=1.0, usd_per_million=0.96),
+        point("c", "coarse", "enumeration", budget_usd_per_hour=1.0),
+    ]
+    found = {row.claim.quantity: row for row in claim_rows(write_run(tmp_path, rows))}
+    assert found["share of the optimum"].measured_after == ""
+
+
 def test_claims_about_another_instance_are_not_shown(tmp_path: Path) -> None:
     results = write_run(tmp_path, [point("a")], fields={"pool.T4.count": 8})
     assert claim_rows(results) == []

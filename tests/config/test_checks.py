@@ -42,6 +42,20 @@ def test_a_broken_section_does_not_hide_the_faults_of_others(tmp_path: Path) -> 
     ]
 
 
+def test_experts_and_latent_attention_that_make_no_model_are_faults(tmp_path: Path) -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["model"] |= {"num_experts": 8, "experts_per_token": 20, "first_dense_layers": 999}
+        data["model"] |= {"kv_lora_rank": 512, "qk_nope_head_dim": 128, "v_head_dim": 128}
+
+    told = [fault.split(": ")[1] for fault in faults_after(tmp_path, change)]
+    assert told == [
+        "model.experts_per_token",
+        "model.moe_intermediate_size",
+        "model.first_dense_layers",
+        "model.qk_rope_head_dim",
+    ]
+
+
 def test_a_pool_whose_size_is_unknown_is_not_held_against_the_network(tmp_path: Path) -> None:
     def change(data: dict[str, Any]) -> None:
         data["pool"][0]["count"] = "many"

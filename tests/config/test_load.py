@@ -411,6 +411,21 @@ def test_a_field_is_not_swept_twice(
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("workload.batch_size", [16, 2, 16]),
+        ("network.gb_per_s", [600, 600.0]),
+        ("limits", [{"max_stages": 8}, {"max_stages": 8, "min_layers_per_stage": 1}]),
+    ],
+)
+def test_a_value_is_not_swept_twice(tmp_path: Path, key: str, values: list[Any]) -> None:
+    # Both would have the same ids: every point would be run twice, its placement stored twice.
+    assert faults_after(tmp_path, put("sweep", {"over": {key: values}})) == [
+        f"c.yaml: sweep.over.{key}: stands there twice, if in other words (got {values[-1]!r})"
+    ]
+
+
 def test_a_swept_field_needs_a_value(tmp_path: Path) -> None:
     [fault] = faults_after(tmp_path, put("sweep", {"over": {"workload.batch_size": []}}))
     assert fault == "c.yaml: sweep.over.workload.batch_size: must not be empty (got [])"

@@ -16,6 +16,7 @@ from pipeline.results import load, parts
 from pipeline.results.checked import read_bounded
 from pipeline.results.folder import Folder, LocalFolder, Place, folder_at
 from pipeline.results.schema import pareto_id, swept_column
+from pipeline.results.status import _latest_rows
 from pipeline.results.store import (
     PARTS_PER_TIER,
     Store,
@@ -186,6 +187,16 @@ def test_a_point_that_was_run_again_counts_once_as_it_came_out_last(store: Store
     assert list(load(store.directory).points.status) == ["optimal"]
     store.compact()
     assert list(load(store.directory).points.status) == ["optimal"]
+
+
+def test_an_answer_replaces_an_error_whose_host_had_a_clock_that_is_fast(store: Store) -> None:
+    store.append([error_row("a", finished_at=LATER)], [])
+    store.append([point_row("a")], [segment_row("a")])
+    assert list(load(store.directory).points.status) == ["optimal"]
+    assert [row["status"] for row in _latest_rows(store.directory)] == ["optimal"]
+    store.compact()
+    assert list(load(store.directory).points.status) == ["optimal"]
+    assert list(load(store.directory).segments.point_id) == ["a"]
 
 
 def test_a_frontier_that_failed_before_leaves_no_error_behind(store: Store) -> None:

@@ -13,6 +13,7 @@ from pipeline.network import uniform_network
 from pipeline.roofline.constant_files import shipped_table
 from pipeline.serving import methods
 from pipeline.serving.search import ServingSearch
+from pipeline.serving.uncertainty import robustness
 from pipeline.settings import SolverSettings
 from tests.serving import oracle
 
@@ -110,6 +111,35 @@ def test_every_method_agrees_with_the_exhaustive_search(phase: str, seed: int) -
 @pytest.mark.parametrize("seed", [1, 4, 6])
 def test_many_loads_agree_with_the_exhaustive_search(phase: str, seed: int) -> None:
     agrees(with_many_loads(random_instance(seed, phase)), seed)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("seed", [0, 1, 4, 6, 7])
+@pytest.mark.parametrize("free", [0, 1, None])
+def test_what_is_free_is_placed_as_well(phase: str, seed: int, free: int | None) -> None:
+    instance = with_many_loads(random_instance(seed, phase))
+    pool = [
+        replace(kind, usd_per_hour=0.0) if free in (None, index) else kind
+        for index, kind in enumerate(instance.pool)
+    ]
+    instance = replace(instance, pool=tuple(pool))
+    search = search_of(instance, "exact")
+    points = oracle.frontier(instance, granularity("exact", instance.num_layers).sizes)
+    answer = methods.ratio(search)
+    if not points:
+        assert answer.placement is None
+        return
+    assert answer.placement is not None
+    assert answer.status == "optimal"
+    lowest = min(cost / rate / 3600 for rate, cost in points)
+    assert answer.placement.usd_per_token == pytest.approx(lowest, rel=1e-9)
+    figures = [
+        (a.placement.tokens_per_s, a.placement.usd_per_hour)
+        for a in methods.frontier(search_of(instance, "exact"))
+        if a.placement is not None
+    ]
+    assert figures == [pytest.approx(point, rel=1e-9) for point in points]
+    robustness(search, draws=2)  # divides by no price of zero
 
 
 def with_many_loads(instance: Instance) -> Instance:
