@@ -177,6 +177,15 @@ def swept_column(name: str, values: Sequence[Any]) -> Column:
     return Column(name, _text, False, "swept field of the instance, as JSON", as_json=True)
 
 
+def column_kind(field: pa.Field) -> str:
+    """Name what a swept column holds; columns of one kind can be joined."""
+    if (field.metadata or {}).get(b"encoding") == b"json":
+        return "values of several kinds"
+    if pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
+        return "numbers"
+    return "true and false" if pa.types.is_boolean(field.type) else "text"
+
+
 def json_columns(schema: pa.Schema) -> frozenset[str]:
     """Return the columns whose values stand there as JSON text."""
     return frozenset(f.name for f in schema if (f.metadata or {}).get(b"encoding") == b"json")

@@ -40,6 +40,7 @@ from pipeline.results.schema import (
     arrow_schema,
     arrow_table,
     base_id,
+    column_kind,
 )
 from pipeline.texts import TextError, parse_json
 
@@ -59,6 +60,7 @@ class Store:
     def __init__(self, directory: Place, swept: Sequence[Column] = ()):
         self.directory = folder_at(directory)
         self._json_columns = [column.name for column in swept if column.as_json]
+        self._swept_fields = [column.field() for column in swept]
         self._schemas = {
             POINTS: arrow_schema((*POINT_COLUMNS, *swept)),
             SEGMENTS: arrow_schema(SEGMENT_COLUMNS),
@@ -71,6 +73,8 @@ class Store:
         """
         with self._writing():
             known = list(run["granularities"]) if fresh else self._known_granularities(run)
+            if not fresh:
+                self._check_swept_kinds()
             check_folders(self.directory / table for table in (POINTS, SEGMENTS))
             for table in (POINTS, SEGMENTS):
                 (self.directory / table).make()
@@ -182,6 +186,22 @@ class Store:
             for part in part_files(self.directory, table):
                 self.directory.remove(f"{table}/{part}")
         self.directory.remove(RUN_FILE)
+
+    def _check_swept_kinds(self) -> None:
+        """Raise ResultsError where a swept field's values cannot stand in one column with before.
+
+        All parts that are there go together, so that any of them tells.
+        """
+        names = [field.name for field in self._swept_fields]
+        for part in part_files(self.directory, POINTS)[:1] if names else ():
+            before = read_part(self.directory, POINTS, part, names).schema
+            for field in self._swept_fields:
+                old, new = column_kind(before.field(field.name)), column_kind(field)
+                if old != new:
+                    raise ResultsError(
+                        f"{self.directory}: holds {old} for {field.name}, which this sweep has as "
+                        f"{new}; choose another --out, or --fresh to discard them"
+                    )
 
     def _known_granularities(self, run: Mapping[str, Any]) -> list[str]:
         """Return the granularities of this run behind those that the folder holds already.

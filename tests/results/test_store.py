@@ -262,6 +262,24 @@ def test_swept_values_of_every_kind_can_be_written_and_read(place: str) -> None:
     assert load(place).json_columns == {"a.list", "a.limit"}
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [([2.0, 4.0], [2.0, None]), (["v", "w"], ["v", None]), ([1, 2], ["x"]), ([True], [1])],
+)
+def test_swept_values_of_another_kind_are_refused_before_anything_is_run(
+    place: str, before: list[Any], after: list[Any]
+) -> None:
+    run = {**RUN, "swept_fields": ["a"]}
+    store = Store(place, [swept_column("a", before)])
+    store.prepare(run)
+    store.append([point_row("a", a=before[0])], [])
+    later = Store(place, [swept_column("a", after)])
+    with pytest.raises(ResultsError, match=r"holds .* for a, .* --out, or --fresh"):
+        later.prepare(run)
+    assert ids(store.directory) == ["a"]
+    later.prepare(run, fresh=True)
+
+
 def test_a_folder_that_cannot_be_written_is_an_error_with_its_name(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
