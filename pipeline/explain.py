@@ -16,7 +16,7 @@ from pipeline.instance import GpuType, Instance
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.placement import Placement
 from pipeline.points import Point, Problem
-from pipeline.restrictions import is_restricted
+from pipeline.restrictions import is_restricted, unrestricted
 from pipeline.run import answers
 
 Solve = Callable[[CostCurve], Answer]
@@ -200,6 +200,6 @@ def _restrictions_percent(
     limits = curve.instance.limits
     if not is_restricted(limits):
         return None
-    free = replace(limits, uniform_tp=False, single_gpu_type=False, equal_sizes=False)
-    found = solve(curve.changed(replace(curve.instance, limits=free))).placement
+    free = replace(curve.instance, limits=unrestricted(limits))
+    found = solve(curve.changed(free)).placement
     return None if found is None else improvement_percent(placement, found, by_price)

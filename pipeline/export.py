@@ -84,7 +84,8 @@ class Refusal:
             )
         return (
             f"vLLM cannot run this placement: {self.reason}. The cheapest of this run that it can "
-            f"is --point {self.alternative}, {signed_percent(self.percent_dearer)} per token"
+            f"is --point {self.alternative}, {signed_percent(self.percent_dearer)} per token; "
+            "limits.uniform_tp=true searches for those that it can"
         )
 
 
@@ -306,7 +307,8 @@ def _refusal(results: Results, row: dict[str, Any], reason: str) -> Refusal:
     placed = results.points[results.points.cost_usd_per_token.notna()]
     for other in records(placed.sort_values(["cost_usd_per_token", "point_id"])):
         same = results.swept(other) == results.swept(row)
-        if same and not why_not(stages[other["point_id"]], instance):
+        held = stages.get(other["point_id"])  # a damaged folder may lack it
+        if same and held and not why_not(held, instance):
             dearer = percent_above(other["cost_usd_per_token"], row["cost_usd_per_token"])
             return Refusal(reason, str(other["point_id"]), dearer)
     return Refusal(reason, None, None)

@@ -13,19 +13,24 @@ from pipeline.formulation.compact import Goal
 from pipeline.granularity import can_sum_to
 from pipeline.options import size_bounds
 from pipeline.performance import performance_model
+from pipeline.restrictions import RESTRICTIONS, is_restricted, unrestricted
 
 
 def why_infeasible(curve: CostCurve, budget_usd_per_hour: float | None) -> str:
     """Return the binding reason for which a point has no placement, with its figures."""
-    for reason in (_sizes, _memory, _budget, _stages, _pool):
+    for reason in (_sizes, _memory, _budget, _stages, _pool, _restrictions, _links):
         text = reason(curve, budget_usd_per_hour)
         if text:
             return text
+    if curve.out_of_time:
+        return "unknown: the time limit passed before a reason was found"
     return "no combination of allowed sizes on the pool's groups covers all layers"
 
 
 def _sizes(curve: CostCurve, _budget: float | None) -> str:
-    layers = curve.instance.num_layers
+    layers, fewest = curve.instance.num_layers, curve.instance.limits.min_layers_per_stage
+    if fewest > layers:
+        return f"sizes: min_layers_per_stage is {fewest}, the model has {layers} layers"
     if can_sum_to(curve.granularity.sizes, layers):
         return ""
     return f"sizes: {curve.granularity.name} cannot sum to {layers} layers"
@@ -84,3 +89,23 @@ def _pool(curve: CostCurve, _budget: float | None) -> str:
     if held >= instance.num_layers:
         return ""
     return f"memory: the whole pool holds at most {held:.0f} of {instance.num_layers} layers"
+
+
+def _restrictions(curve: CostCurve, _budget: float | None) -> str:
+    """Tell whether there is a placement without what all stages must have in common."""
+    limits = curve.instance.limits
+    if not is_restricted(limits):
+        return ""
+    free = curve.changed(replace(curve.instance, limits=unrestricted(limits)))
+    free.settle(0)
+    if not math.isfinite(free.upper[0]):
+        return ""
+    stated = [name for name in RESTRICTIONS if getattr(limits, name)]
+    return f"restrictions: without {', '.join(stated)} there is a placement"
+
+
+def _links(curve: CostCurve, _budget: float | None) -> str:
+    """Tell whether there is a pipeline where no link is looked at."""
+    if curve.search.without_links(float(curve.thresholds[0])).placement is None:
+        return ""
+    return "network: no groups that hold all layers are linked with each other in a row"

@@ -7,16 +7,24 @@ segments differ by at most one layer.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from itertools import product
 
 from pipeline.groups import GroupClasses
 from pipeline.instance import Limits
 from pipeline.runs import Run
 
+RESTRICTIONS = ("uniform_tp", "single_gpu_type", "equal_sizes")
+
 
 def is_restricted(limits: Limits) -> bool:
     """Tell whether any of the restrictions is asked for."""
-    return limits.uniform_tp or limits.single_gpu_type or limits.equal_sizes
+    return any(getattr(limits, name) for name in RESTRICTIONS)
+
+
+def unrestricted(limits: Limits) -> Limits:
+    """Return the limits without any of the restrictions."""
+    return replace(limits, uniform_tp=False, single_gpu_type=False, equal_sizes=False)
 
 
 def alternatives(

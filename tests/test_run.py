@@ -8,7 +8,7 @@ import pytest
 from pipeline import run
 from pipeline.points import Problem, make_point
 from pipeline.run import PointRows, ballpark_usd_per_hour, failed, run_point
-from tests.sweeps import ANSWERS, small_problem
+from tests.sweeps import ANSWERS, SMALL, small_problem
 
 # Prices of the three placements, $/token.
 SLOW_ALONE, FAST_ALONE, BOTH = (
@@ -205,3 +205,22 @@ def test_a_point_comes_out_the_same_whatever_was_asked_before_it(problem: Proble
         return {b: tuple(row.get(name) for name in names) for b, row in values.items()}
 
     assert asked(budgets) == asked(budgets[::-1])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"network.gb_per_s": 0}, "network: no groups that hold all layers are linked"),
+        ({"limits.single_gpu_type": True}, "restrictions: without single_gpu_type there is"),
+        ({"limits.min_layers_per_stage": 50}, "sizes: min_layers_per_stage is 50, the model has 4"),
+    ],
+)
+def test_restrictions_links_and_smallest_segments_are_named_too(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    # Three layers fit on either GPU, so the four of the model need both.
+    pool = [{**kind, "memory_gb": 3.5} for kind in SMALL["pool"]]
+    problem = small_problem(tmp_path, {"pool": pool, **change})
+    values = run_point(problem, make_point(problem, "exact", "ratio")).points[0].values
+    assert values["status"] == "infeasible"
+    assert values["message"].startswith(reason)

@@ -30,7 +30,7 @@ def watching(console: Console, tally: Tally, as_json: bool = False) -> Iterator[
         yield _now_and_then(tally, _log_tally, lambda text: log("note", text=text))
         return
     if not console.is_terminal:
-        yield _now_and_then(tally, lambda t: console.print(line(t)), console.print)
+        yield _now_and_then(tally, lambda t: console.print(line(t), markup=False), console.print)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -90,7 +90,7 @@ def counting(console: Console, unit: str) -> Iterator[Callable[[int, int, str], 
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now
             left = f", {duration((now - started) / done * (total - done))} left" if done else ""
-            console.print(f"{unit} {done + 1} of {total}: {what}{left}")
+            console.print(f"{unit} {done + 1} of {total}: {what}{left}", markup=False)
 
     yield show
 

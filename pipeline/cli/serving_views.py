@@ -21,4 +21,10 @@ def robustness_view(found: Robustness) -> Text:
     if found.runner_up is not None:
         share = 100 * found.runner_up_share
         lines.append(f"{found.runner_up} takes over most often, in {share:.0f} %.")
+    if found.unserved_share:
+        share = 100 * found.unserved_share
+        lines.append(
+            f"In {share:.0f} % of the draws it can serve no load at all; what it is dearer on "
+            "average and at worst is over the others."
+        )
     return Text("\n".join(["", *lines]))

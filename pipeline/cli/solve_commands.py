@@ -52,8 +52,9 @@ def solve(
     """Find one placement, draw and explain it: the lowest $/token, or the fastest at a budget.
 
     Says what was proven, what holds the answer back, what lies next to it and what coarser
-    granularities give away; under `roofline` instead how often the answer stays the best under
-    other plausible constants. Exits 3 where no placement exists, with the reason.
+    granularities give away; under `roofline` instead how often the lowest $/token stays with
+    the same groups under other plausible constants. Exits 3 where no placement exists, with the
+    reason.
     """
     if budget is not None and cost_weight is not None:
         raise typer.BadParameter("--budget and --cost-weight exclude each other")
@@ -122,7 +123,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     if explained and placed and problem.instance.serving is None:
         with working(err(), "looking at what binds; the answer above is final"):
             explanation = explain_point(problem, point)
-    elif explained and placed:
+    elif explained and placed and question.method == "ratio":
         with working(err(), "deciding again under drawn constants; the answer above is final"):
             steady = _robustness(problem, name)
     if as_json:

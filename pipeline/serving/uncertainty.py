@@ -25,14 +25,16 @@ class Robustness:
     """How a winner fares over seeded draws of the constants.
 
     winner, runner_up: their groups in words; runner_up None where no other won a draw. shares:
-    of the draws won. mean_regret, worst_regret: how much more than the draw's winner the winner
-    costs per token, relative. candidates: groups compared.
+    of the draws won; unserved_share: of the draws in which the winner can serve no load.
+    mean_regret, worst_regret: how much more than the draw's winner the winner costs per token,
+    relative, over the other draws. candidates: groups compared.
     """
 
     draws: int
     candidates: int
     winner: str
     winner_share: float
+    unserved_share: float
     runner_up: str | None
     runner_up_share: float
     mean_regret: float
@@ -55,7 +57,8 @@ def robustness(
     around = [] if is_restricted(search.instance.limits) else _neighbours(search, met[0])
     candidates = _by_price(search, {*met, *around})[:most]
     wins: Counter[Groups] = Counter()
-    regrets = []
+    regrets: list[float] = []
+    unserved = 0
     for seed in range(draws):
         drawn = ServingSearch(
             search.instance, search.granularity, SolverSettings(), drawn_table(search.table, seed)
@@ -67,26 +70,27 @@ def robustness(
         best = min(priced, key=lambda groups: priced[groups])
         wins[best] += 1
         own = priced.get(candidates[0])
-        regrets.append(_regret(own, priced[best]))
+        if own is None:
+            unserved += 1
+        else:
+            regrets.append(_regret(own, priced[best]))
     won = sum(wins.values()) or 1
     others = [(groups, n) for groups, n in wins.most_common() if groups != candidates[0]]
-    finite = [regret for regret in regrets if regret < float("inf")]
     return Robustness(
         draws=draws,
         candidates=len(candidates),
         winner=in_words(search, candidates[0]),
         winner_share=wins[candidates[0]] / won,
+        unserved_share=unserved / won,
         runner_up=in_words(search, others[0][0]) if others else None,
         runner_up_share=others[0][1] / won if others else 0.0,
-        mean_regret=sum(finite) / len(finite) if finite else 0.0,
-        worst_regret=max(finite, default=0.0),
+        mean_regret=sum(regrets) / len(regrets) if regrets else 0.0,
+        worst_regret=max(regrets, default=0.0),
     )
 
 
-def _regret(own: float | None, best: float) -> float:
-    """Return by how much a price is above the best, relative; infinity where there is none."""
-    if own is None:
-        return float("inf")
+def _regret(own: float, best: float) -> float:
+    """Return by how much a price is above the best, relative; infinite above what is free."""
     if not best:
         return float("inf") if own else 0.0
     return own / best - 1

@@ -7,15 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.cli.serving_views import robustness_view
 from pipeline.granularity import granularity
 from pipeline.instance import Serving
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.roofline.constant_files import shipped_table
-from pipeline.serving import methods
+from pipeline.serving import methods, uncertainty
 from pipeline.serving.answers import why_nothing
 from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
 from pipeline.serving.search import ServingSearch
-from pipeline.serving.uncertainty import robustness
+from pipeline.serving.uncertainty import in_words, robustness
 from pipeline.settings import SolverSettings
 from pipeline.solver import Solution, SolveStatus
 from tests.serving.test_against_oracle import random_instance, search_of
@@ -150,5 +151,23 @@ def test_draws_are_the_same_every_time() -> None:
     one, other = robustness(search, draws=4), robustness(search, draws=4)
     assert one == other
     assert one is not None
-    assert math.isfinite(one.worst_regret)
-    assert np.isclose(one.winner_share + one.runner_up_share, 1.0) or one.runner_up_share < 1.0
+
+
+def test_draws_in_which_the_winner_serves_nothing_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search, price = search_of(random_instance(0, "mixed"), "exact"), uncertainty._price
+    methods.ratio(search)
+    calm = robustness(search, draws=4)
+    assert calm is not None
+    assert calm.unserved_share == 0.0
+
+    def price_or_none(drawn: ServingSearch, groups: uncertainty.Groups) -> float | None:
+        is_winner = in_words(search, groups) == calm.winner
+        return None if is_winner and drawn is not search else price(drawn, groups)
+
+    monkeypatch.setattr(uncertainty, "_price", price_or_none)
+    found = robustness(search, draws=4)
+    assert found is not None
+    assert (found.winner_share, found.unserved_share, found.mean_regret) == (0.0, 1.0, 0.0)
+    assert "In 100 % of the draws it can serve no load" in robustness_view(found).plain
