@@ -41,10 +41,11 @@ ROWS = (1000, 20_000, 100_000)
 
 @dataclass(frozen=True)
 class Costs:
-    """What a sweep costs beside its points, seconds a point.
+    """What a sweep costs beside its points, seconds.
 
-    worker_s: of a worker, for a task. driver_s: of the driver while the sweep runs. end_s: of the
-    driver at the end, while the workers have nothing to do: verification and comparison.
+    worker_s: of a worker, for a task. driver_s: of the driver for a point while the sweep runs.
+    end_s: of the driver for a row at the end, while the workers have nothing to do: verification
+    and comparison.
     """
 
     worker_s: float
@@ -62,20 +63,24 @@ class Reckoned:
     limit: str
 
 
-def reckoned(point_s: float, cores: int, costs: Costs, usd_per_core_hour: float) -> Reckoned:
+def reckoned(
+    point_s: float, cores: int, costs: Costs, usd_per_core_hour: float, rows: int = 1
+) -> Reckoned:
     """Return the rate of a long sweep, and what holds it back.
 
         while it runs   r = min(cores / (point_s + worker_s), 1 / driver_s)
-        all in          1 / (1/r + end_s)
+        all in          1 / (1/r + rows · end_s)
 
-    The driver has a core of its own, which is paid for too.
+    rows: of one point, many for a frontier. The driver has a core of its own, which is paid for
+    too.
     """
     by_cores, by_driver = cores / (point_s + costs.worker_s), 1 / costs.driver_s
     running = min(by_cores, by_driver)
-    rate = 1 / (1 / running + costs.end_s)
+    end_s = rows * costs.end_s
+    rate = 1 / (1 / running + end_s)
     usd_per_s = (cores + 1) * usd_per_core_hour / 3600
     limit = "cores" if by_cores <= by_driver else "driver"
-    if costs.end_s > 1 / running:
+    if end_s > 1 / running:
         limit = "end of the sweep"
     return Reckoned(rate, rate / usd_per_s, rate * point_s / cores, limit)
 
@@ -225,7 +230,7 @@ def reckoning_table(times: Iterable[PointTime], costs: Costs) -> Table:
         for time in times:
             fed = driver_limit_cores(time.seconds, costs)
             for cores in CORES:
-                found = reckoned(time.seconds, cores, costs, USD_PER_CORE_HOUR)
+                found = reckoned(time.seconds, cores, costs, USD_PER_CORE_HOUR, time.rows)
                 yield (
                     time.instance,
                     time.method,

@@ -52,13 +52,17 @@ SMALLEST_BUDGET, BUDGET_STEP = 5.0, 0.01
 
 @dataclass(frozen=True)
 class PointTime:
-    """CPU seconds that points of one kind take, once the worker has met their problem."""
+    """CPU seconds that points of one kind take, once the worker has met their problem.
+
+    rows: of the last of them; a frontier has many.
+    """
 
     instance: str
     method: str
     granularity: str
     seconds: float
     points: int
+    rows: int
 
 
 def point_times(granularities: tuple[str, ...] = ("coarse", "exact")) -> Iterator[PointTime]:
@@ -70,12 +74,18 @@ def point_times(granularities: tuple[str, ...] = ("coarse", "exact")) -> Iterato
             for method, factors in METHODS.items():
                 budgets = [None if f is None else f * around for f in factors]
                 seconds: list[float] = []
+                found: list[PointRows] = []
                 for budget in budgets:
                     if sum(seconds) < ENOUGH_S:
                         asked = make_point(problem, name, method, budget)
-                        seconds.append(cpu_timed(partial(run_point, problem, asked)))
-                median = statistics.median(seconds)
-                yield PointTime(problem.instance.name, method, name, median, len(seconds))
+                        seconds.append(cpu_timed(partial(_solve_into, found, problem, asked)))
+                median, rows = statistics.median(seconds), len(found[-1].points)
+                yield PointTime(problem.instance.name, method, name, median, len(seconds), rows)
+
+
+def _solve_into(found: list[PointRows], problem: Problem, point: Point) -> None:
+    """Solve a point and keep its rows."""
+    found.append(run_point(problem, point))
 
 
 def medium_problem() -> Problem:

@@ -39,6 +39,12 @@ def test_an_end_that_takes_longer_than_the_sweep_is_the_limit() -> None:
     assert found.points_per_s == pytest.approx(1 / 0.004)
 
 
+def test_every_row_of_a_frontier_counts_at_the_end() -> None:
+    # 10 ms a point while it runs, and ten rows of 1 ms at its end.
+    found = reckoned(0.098, 10, COSTS, usd_per_core_hour=0.36, rows=10)
+    assert found.points_per_s == pytest.approx(1 / 0.020)
+
+
 def test_made_up_rows_are_as_many_as_asked_for_and_hold_when_verified(tmp_path: Path) -> None:
     written = stored(tmp_path, 250)
     found = audit(tmp_path)
