@@ -235,10 +235,36 @@ def bound_holds(case: Case) -> Iterator[Mismatch]:
                 yield _mismatch(case, f"status optimal with {bound_name}", bound, value)
 
 
+def restrictions_hold(case: Case) -> Iterator[Mismatch]:
+    """What all stages must have in common they have."""
+    limits, segments = case.instance.limits, case.segments
+    sizes = [segment["size"] for segment in segments]
+    for is_asked, name in ((limits.uniform_tp, "tp_degree"), (limits.single_gpu_type, "gpu")):
+        found = [segment[name] for segment in segments]
+        if is_asked and len(set(found)) > 1:
+            yield _mismatch(case, f"{name} of all stages", found, "the same")
+    if limits.equal_sizes and sizes and max(sizes) - min(sizes) > 1:
+        yield _mismatch(case, "sizes of all stages", sizes, "at most one layer apart")
+
+
+def load_is_offered(case: Case) -> Iterator[Mismatch]:
+    """Under `roofline`: requests and micro-batches are among those that the config states."""
+    serving, point = case.instance.serving, case.point
+    assert serving is not None
+    for name in ("concurrency", "micro_batches"):
+        stated = getattr(serving, name)
+        if stated and point[name] not in stated:
+            yield _mismatch(case, name, point[name], f"one of {list(stated)[:10]}")
+    if point["concurrency"] % point["micro_batches"]:
+        whole = f"a multiple of {point['micro_batches']} micro-batches"
+        yield _mismatch(case, "concurrency", point["concurrency"], whole)
+
+
 RULES: tuple[Callable[[Case], Iterator[Mismatch]], ...] = (
     layers_covered_once,
     stages_numbered,
     groups_disjoint_and_aligned,
+    restrictions_hold,
     memory_fits,
     cost_adds_up,
     throughput_is_the_slowest,
@@ -300,6 +326,8 @@ SERVED_RULES: tuple[Callable[[Case], Iterator[Mismatch]], ...] = (
     layers_covered_once,
     stages_numbered,
     groups_disjoint_and_aligned,
+    restrictions_hold,
+    load_is_offered,
     requests_fit,
     cost_adds_up,
     pipeline_delivers,

@@ -4,6 +4,7 @@ Two layers each on two Fast (TP 2, a ring) and on one Slow of `sweeps`: 1200/2·
 400/2 = 200 tokens/s. A token is D·B/1024³ = 4/1024³ GB on the way.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,24 @@ def test_groups_without_a_link_cannot_follow_each_other(
 def test_a_link_that_the_filter_drops_is_none(tmp_path: Path) -> None:
     found = verify_point(*stored(200.0), instance(tmp_path, 100.0), lambda _a, _b: False)
     assert "throughput_tokens_per_s" in whats(found)
+
+
+@pytest.mark.parametrize(
+    ("restriction", "what"),
+    [
+        ("uniform_tp", "tp_degree of all stages"),
+        ("single_gpu_type", "gpu of all stages"),
+        ("equal_sizes", "sizes of all stages"),
+    ],
+)
+def test_what_all_stages_must_have_in_common_is_checked(
+    tmp_path: Path, restriction: str, what: str
+) -> None:
+    free = instance(tmp_path, 100)
+    asked: dict[str, Any] = {restriction: True}
+    bound = replace(free, limits=replace(free.limits, **asked))
+    point, segments = stored(200.0)
+    segments[0] |= {"size": 3, "end_layer": 3}
+    segments[1] |= {"size": 1, "start_layer": 4}
+    assert what in whats(verify_point(point, segments, bound))
+    assert what not in whats(verify_point(point, segments, free))

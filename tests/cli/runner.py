@@ -5,24 +5,9 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from pipeline.cli import (
-    catalogue_commands,
-    config_commands,
-    inspect_commands,
-    solve_commands,
-    status_command,
-    sweep_commands,
-)
-from pipeline.cli.app import app
+from pipeline.cli.app import app, register
 
-COMMANDS = (
-    catalogue_commands,
-    config_commands,
-    inspect_commands,
-    solve_commands,
-    status_command,
-    sweep_commands,
-)
+register()
 
 
 def run(*arguments: object, columns: int = 160) -> Result:

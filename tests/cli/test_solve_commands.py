@@ -97,7 +97,7 @@ def test_frontier_marks_the_lowest_price(config: Path) -> None:
 def test_frontier_without_placement_exits_3(config: Path) -> None:
     result = run("frontier", config, "--set", "limits.min_layers_per_stage=5")
     assert result.exit_code == 3
-    assert result.stdout.startswith("infeasible: memory: ")
+    assert result.stdout.startswith("infeasible: sizes: min_layers_per_stage is 5")
 
 
 def test_set_changes_the_question(config: Path) -> None:
