@@ -272,7 +272,7 @@ def test_relative_budgets_where_nothing_can_be_placed_give_rows_that_say_why(
     assert result.exit_code == 0, result.stderr
     points = load(tmp_path / "run").points
     assert list(points.status) == ["infeasible"] * 2
-    assert points.message.str.startswith("memory: ").all()
+    assert points.message.str.startswith("sizes: min_layers_per_stage is 5").all()
 
 
 @pytest.mark.usefixtures("shared_ray")
