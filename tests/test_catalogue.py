@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.catalogue import (
@@ -79,6 +81,10 @@ def test_a_type_without_units_of_its_own_runs_in_a_wider_one() -> None:
     assert peak_tflops(a100, "fp8") == peak_tflops(a100, "fp16") == 312
     assert peak_tflops(h100, "fp4") == peak_tflops(h100, "fp8") == 1978.9
     assert peak_tflops(h100, "int4") == peak_tflops(h100, "bf16") == 989.4
+    figure = h100.peak_tflops["fp16"]
+    stated = {"bf16": replace(figure, value=500.0), "int4": replace(figure, value=4000.0)}
+    own = replace(h100, peak_tflops={**h100.peak_tflops, **stated})
+    assert (peak_tflops(own, "bf16"), peak_tflops(own, "int4")) == (500.0, 4000.0)
 
 
 def test_names_and_aliases_are_found_whatever_their_case() -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -135,6 +133,7 @@ def validate(
     With --constants nothing is fitted: the given constants are scored on every row, rows that
     their own fit had seen included.
     """
+    from pipeline.cli.render import plain
     from pipeline.validation import GivenReport
     from pipeline.validation.tables import given_tables, report_tables
 
@@ -190,13 +189,3 @@ def _readable(path: Path, name: str) -> None:
     """Raise InputError where there is no such file."""
     if not path.is_file():
         raise InputError([Fault("command line", name, "is no file", str(path))])
-
-
-def plain(value: Any) -> Any:
-    """Return what JSON can hold: numbers of other libraries as plain ones, NaN as null."""
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    number = value.item() if hasattr(value, "item") else value
-    return None if isinstance(number, float) and not math.isfinite(number) else number

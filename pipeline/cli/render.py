@@ -1,9 +1,10 @@
-"""Tables for people."""
+"""Tables for people, plain data for machines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -95,3 +96,13 @@ def space_view(spaces: Sequence[tuple[str, SearchSpace]]) -> RenderableType:
         )
         table.add_row(name, *(f"{figure:,}" for figure in figures))
     return table
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can hold: numbers of other libraries as plain ones, NaN as null."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -102,6 +102,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     from pipeline.cli.answers import answer_json, answer_view, frontier_view
     from pipeline.cli.explanation import explanation_json, explanation_view
     from pipeline.cli.progress import working
+    from pipeline.cli.render import plain
     from pipeline.cli.serving_views import robustness_view
     from pipeline.explain import explain_point
     from pipeline.points import make_point
@@ -131,7 +132,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
         if explanation is not None:
             answers[0]["explanation"] = explanation_json(explanation)
         if steady is not None:
-            answers[0]["robustness"] = asdict(steady)
+            answers[0]["robustness"] = plain(asdict(steady))
         points = [a for a in answers if a["throughput_tokens_per_s"] is not None]
         typer.echo(json.dumps(points if question.method == "frontier" else answers[0], indent=2))
     elif explanation is not None:

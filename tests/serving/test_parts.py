@@ -151,6 +151,8 @@ def test_draws_are_the_same_every_time() -> None:
     one, other = robustness(search, draws=4), robustness(search, draws=4)
     assert one == other
     assert one is not None
+    assert math.isfinite(one.worst_regret)
+    assert np.isclose(one.winner_share + one.runner_up_share, 1.0) or one.runner_up_share < 1.0
 
 
 def test_draws_in_which_the_winner_serves_nothing_are_told_apart(

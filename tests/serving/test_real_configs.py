@@ -53,6 +53,17 @@ def test_a_stored_row_that_was_changed_is_told() -> None:
         assert verify_point(changed, segments, loaded.instance), name
 
 
+@pytest.mark.parametrize(("name", "value"), [("concurrency", 16), ("micro_batches", 8)])
+def test_a_load_that_the_config_does_not_offer_is_told(name: str, value: int) -> None:
+    loaded = load_config(CONFIGS / "llama-3.1-8b-workstation.yaml", FEW)
+    rows = answered(loaded, "ratio", "exact", None)
+    segments = [segment.as_dict() for segment in rows.segments]
+    row = as_row(rows.points[0])
+    assert not verify_point(row, segments, loaded.instance)
+    found = verify_point({**row, name: value}, segments, loaded.instance)
+    assert any(m.what == name and "one of" in str(m.recomputed) for m in found)
+
+
 def test_prefill_of_a_real_config_is_proven_too() -> None:
     few = [
         *FEW,
