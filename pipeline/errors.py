@@ -71,6 +71,11 @@ def _cut(line: str) -> str:
     return f"{line[:half]} … {line[-half:]}"
 
 
+def one_line_each(faults: Iterable[Fault]) -> str:
+    """Write faults below each other, line breaks within one escaped."""
+    return "\n".join(str(fault).replace("\n", "\\n") for fault in faults)
+
+
 class PlacementError(Exception):
     """Base of every error that this package raises on purpose."""
 
@@ -92,7 +97,7 @@ class InputError(PlacementError):
 
     def message(self) -> str:
         """Return a line for each fault."""
-        return "\n".join(str(fault).replace("\n", "\\n") for fault in self.faults)
+        return one_line_each(self.faults)
 
 
 class SourceError(PlacementError):

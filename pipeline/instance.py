@@ -143,6 +143,11 @@ class Instance:
     serving: Serving | None = None
 
     @property
+    def num_gpus(self) -> int:
+        """GPUs of the whole pool."""
+        return sum(kind.count for kind in self.pool)
+
+    @property
     def num_layers(self) -> int:
         """Number of decoder layers L."""
         return self.model.num_hidden_layers

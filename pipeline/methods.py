@@ -23,6 +23,8 @@ Loss = Callable[[FloatArray, FloatArray], FloatArray]
 
 # Scores that differ by less are the same answer; the last digits of a division are noise.
 RELATIVE_TOLERANCE = 1e-9
+# Why there is no placement, where that was not found out either.
+REASON_UNKNOWN = "unknown: the time limit passed before a reason was found"
 
 
 class AnswerStatus(StrEnum):

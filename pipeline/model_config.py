@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeline.errors import Fault, SourceError, missing
+from pipeline.errors import Fault, SourceError, missing, one_line_each
 from pipeline.model_shape import ModelShape
 
 Fields = Mapping[str, Any]
@@ -24,7 +24,7 @@ class ModelConfigError(SourceError, ValueError):
 
     def message(self) -> str:
         """Return a line for each fault."""
-        return "\n".join(map(str, self.faults))
+        return one_line_each(self.faults)
 
 
 _REQUIRED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")

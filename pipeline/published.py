@@ -154,9 +154,8 @@ def pairwise_problem(
         if hops[segment.group_class][segments[other].group_class] > 0
         and _disjoint(segment, segments[other])
     )
-    num_gpus = sum(kind.count for kind in instance.pool)
     return PairwiseProblem(
-        segments, connections, instance.num_layers, num_gpus, instance.limits.max_stages
+        segments, connections, instance.num_layers, instance.num_gpus, instance.limits.max_stages
     )
 
 

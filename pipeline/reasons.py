@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.curve import CostCurve
 from pipeline.formulation.compact import Goal
 from pipeline.granularity import can_sum_to
+from pipeline.methods import REASON_UNKNOWN
 from pipeline.options import size_bounds
 from pipeline.performance import performance_model
 from pipeline.restrictions import RESTRICTIONS, is_restricted, unrestricted
@@ -23,7 +24,7 @@ def why_infeasible(curve: CostCurve, budget_usd_per_hour: float | None) -> str:
         if text:
             return text
     if curve.out_of_time:
-        return "unknown: the time limit passed before a reason was found"
+        return REASON_UNKNOWN
     return "no combination of allowed sizes on the pool's groups covers all layers"
 
 

@@ -101,7 +101,7 @@ def values_possible(case: Case) -> Iterator[Mismatch]:
         if len(segment["gpu_ids"]) != degree:
             found = list(segment["gpu_ids"])
             yield _mismatch(case, f"GPU ids of stage {stage}", found, f"{degree} of them")
-        last = sum(kind.count for kind in case.instance.pool) - 1
+        last = case.instance.num_gpus - 1
         if any(not 0 <= i <= last for i in segment["gpu_ids"]):
             found = list(segment["gpu_ids"])
             yield _mismatch(case, f"GPU ids of stage {stage}", found, f"within 0 to {last}")

@@ -32,19 +32,24 @@ def watching(console: Console, tally: Tally, as_json: bool = False) -> Iterator[
     if not console.is_terminal:
         yield _now_and_then(tally, lambda t: console.print(line(t), markup=False), console.print)
         return
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with _bar(console) as bar:
         task = bar.add_task("sweep", total=tally.total)
 
         def show(text: str) -> None:
             bar.update(task, description=text or describe(tally), completed=tally.reached)
 
         yield show
+
+
+def _bar(console: Console) -> Progress:
+    """Return a bar that goes when it is done; names in brackets are names, not markup."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True)
 
 
 def _now_and_then(
@@ -71,12 +76,7 @@ def counting(console: Console, unit: str) -> Iterator[Callable[[int, int, str], 
     A bar on a terminal, elsewhere a line at the start and then every so often.
     """
     if console.is_terminal:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-        )
-        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        with _bar(console) as bar:
             task = bar.add_task(unit, total=None)
             yield lambda done, total, what: bar.update(
                 task, description=f"{unit}: {what}", completed=done, total=total

@@ -86,7 +86,7 @@ def export(
     from pipeline.errors import ResultsError
     from pipeline.export import TARGETS, Refusal, launch_of, summary
     from pipeline.results import load
-    from pipeline.results.folder import LocalFolder, one_line
+    from pipeline.results.folder import one_line
 
     results = load(directory)
     launch = launch_of(results, point, model)
@@ -98,12 +98,19 @@ def export(
         typer.echo(text, nl=False)
         return 0
     try:
-        if file.exists() and not file.is_file():
-            file.write_bytes(text.encode())  # a pipe or a terminal cannot be put in place whole
-        else:
-            target = file.resolve()
-            LocalFolder(target.parent).write(target.name, text.encode())
+        _write(file, text.encode())
     except (OSError, UnicodeError) as error:
         raise ResultsError(f"{file}: cannot be written: {one_line(error)}") from error
     out().print(f"{file}: {summary(results, launch)}")
     return 0
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all; a pipe or a terminal takes it as it comes."""
+    from pipeline.results.folder import LocalFolder
+
+    if file.exists() and not file.is_file():
+        file.write_bytes(content)
+        return
+    target = file.resolve()  # what a link leads to is replaced, not the link
+    LocalFolder(target.parent).write(target.name, content)

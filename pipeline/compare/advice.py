@@ -142,7 +142,7 @@ def _optima(results: Results) -> dict[str, tuple[float, bool]]:
     optima = {}
     for swept, points in by_swept(results.points, results.run["swept_fields"]):
         exact = points[points.granularity == REFERENCE_GRANULARITY]
-        proven = proven_usd_per_token(exact, float(swept.get("solver.time_limit_s", limit)))
+        proven = proven_usd_per_token(exact, limit)
         found = float(points.cost_usd_per_token.min())
         optima[_key(swept)] = (found, False) if proven is None else (proven, True)
     return optima

@@ -52,7 +52,7 @@ def method_rows(results: Results) -> list[MethodRow]:
     for swept, points in by_swept(compared(results.points, names), names):
         for name in in_order(list(points.granularity), results.run["granularities"]):
             own = points[points.granularity == name]
-            optimum = proven_usd_per_token(own, float(swept.get("solver.time_limit_s", limit)))
+            optimum = proven_usd_per_token(own, limit)
             found = in_order(list(own.method), METHODS)
             rows += [_row(swept, own[own.method == method], optimum) for method in found]
     return rows

@@ -49,6 +49,24 @@ def heads_divide(document: Document, model: ModelSection) -> Iterator[Fault]:
         yield document.fault(("model", "num_key_value_heads"), reason, key_value)
 
 
+def experts_go_together(document: Document, model: ModelSection) -> Iterator[Fault]:
+    """What is stated of experts, and of latent attention, makes a model."""
+    active, experts = model.experts_per_token, model.num_experts
+    if experts and not 1 <= active <= experts:
+        reason = f"must be from 1 to the {experts} experts"
+        yield document.fault(("model", "experts_per_token"), reason, active)
+    if experts and not model.moe_intermediate_size:
+        reason = "must be at least 1 where there are experts"
+        yield document.fault(("model", "moe_intermediate_size"), reason, 0)
+    if experts and model.first_dense_layers > model.num_hidden_layers:
+        reason = f"must be at most num_hidden_layers {model.num_hidden_layers}"
+        yield document.fault(("model", "first_dense_layers"), reason, model.first_dense_layers)
+    for name in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"):
+        if model.kv_lora_rank and not getattr(model, name):
+            reason = "must be at least 1 where kv_lora_rank is stated"
+            yield document.fault(("model", name), reason, 0)
+
+
 def gpus_known(
     document: Document, gpu_names: dict[int, str], performance: PerformanceSection
 ) -> Iterator[Fault]:
@@ -304,24 +322,6 @@ def sweep_is_countable(document: Document, sweep: SweepSection) -> Iterator[Faul
     if points > MAX_POINTS:
         reason = f"may have at most {MAX_POINTS} points"
         yield document.fault(("sweep",), reason, points)
-
-
-def experts_go_together(document: Document, model: ModelSection) -> Iterator[Fault]:
-    """What is stated of experts, and of latent attention, makes a model."""
-    active, experts = model.experts_per_token, model.num_experts
-    if experts and not 1 <= active <= experts:
-        reason = f"must be from 1 to the {experts} experts"
-        yield document.fault(("model", "experts_per_token"), reason, active)
-    if experts and not model.moe_intermediate_size:
-        reason = "must be at least 1 where there are experts"
-        yield document.fault(("model", "moe_intermediate_size"), reason, 0)
-    if experts and model.first_dense_layers > model.num_hidden_layers:
-        reason = f"must be at most num_hidden_layers {model.num_hidden_layers}"
-        yield document.fault(("model", "first_dense_layers"), reason, model.first_dense_layers)
-    for name in ("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"):
-        if model.kv_lora_rank and not getattr(model, name):
-            reason = "must be at least 1 where kv_lora_rank is stated"
-            yield document.fault(("model", name), reason, 0)
 
 
 def baseline_in_pool(

@@ -289,21 +289,28 @@ def _check_swept_values(loaded: LoadedConfig) -> None:
             field = f"sweep.over.{key}"
             faults.append(Fault(loaded.document.file, field, "cannot be swept", values))
             continue
-        known: set[str] = set()
-        for value in values:
-            try:
-                variant = loaded.swept([(key, value)])
-            except InputError as error:
-                faults += error.faults
-                continue
-            # Ids are of what a value makes of the config: 600 and 600.0 would be run twice as one.
-            made = repr(getattr(variant.config, str(parts[0])))
-            if made in known:
-                reason = "stands there twice, if in other words"
-                faults.append(Fault(loaded.document.file, f"sweep.over.{key}", reason, value))
-            known.add(made)
+        faults += _value_faults(loaded, key, str(parts[0]), values)
     if faults:
         raise InputError(faults)
+
+
+def _value_faults(
+    loaded: LoadedConfig, key: str, section: str, values: Sequence[Any]
+) -> Iterator[Fault]:
+    """Yield the faults of a swept field's values; section: the part of the config that it is in."""
+    known: set[str] = set()
+    for value in values:
+        try:
+            variant = loaded.swept([(key, value)])
+        except InputError as error:
+            yield from error.faults
+            continue
+        # Ids are of what a value makes of the config: 600 and 600.0 would be run twice as one.
+        made = repr(getattr(variant.config, section))
+        if made in known:
+            reason = "stands there twice, if in other words"
+            yield Fault(loaded.document.file, f"sweep.over.{key}", reason, value)
+        known.add(made)
 
 
 def _swept_twice(loaded: LoadedConfig) -> Iterator[Fault]:

@@ -126,16 +126,21 @@ def _filtered(table: pa.Table, kept: Sequence[bool]) -> pa.Table:
     return table.filter(pa.array(kept, pa.bool_()))
 
 
-def _latest_parts(points: Sequence[pa.Table]) -> dict[str, int]:
-    """Return, for the id of every point, the part in which it was finished last.
+def order(status: str, finished_at: datetime) -> tuple[bool, datetime]:
+    """Return what the rows of one point are ordered by, the one that counts last.
 
     What was answered is never run again, so an error is older whatever its host's clock says.
     """
+    return status != "error", finished_at
+
+
+def _latest_parts(points: Sequence[pa.Table]) -> dict[str, int]:
+    """Return, for the id of every point, the part in which it was finished last."""
     latest: dict[str, tuple[bool, datetime, int]] = {}
     for index, table in enumerate(points):
         columns = (table[name].to_pylist() for name in ("point_id", "status", "finished_at"))
         for point_id, status, finished_at in zip(*columns, strict=True):
-            key, found = base_id(point_id), (status != "error", finished_at, index)
+            key, found = base_id(point_id), (*order(status, finished_at), index)
             latest[key] = max(latest.get(key, found), found)
     return {key: index for key, (_, _, index) in latest.items()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +11,7 @@ from pipeline.errors import ResultsError
 from pipeline.results.checked import check_progress
 from pipeline.results.folder import Folder, Place, folder_at
 from pipeline.results.lock import Holder, holder, is_held
-from pipeline.results.parts import MAX_ATTEMPTS, POINTS, part_files, read_part
+from pipeline.results.parts import MAX_ATTEMPTS, POINTS, order, part_files, read_part
 from pipeline.results.schema import base_id
 from pipeline.results.store import RUN_FILE, read_run
 
@@ -97,15 +96,10 @@ def _latest_rows(folder: Folder) -> list[dict[str, Any]]:
     for row in _rows(folder):
         known = latest.setdefault(base_id(row["point_id"]), row)
         price, other = known["cost_usd_per_token"], row["cost_usd_per_token"]
-        newer = max(known, row, key=_rank)
+        newer = max(known, row, key=lambda r: order(r["status"], r["finished_at"]))
         cheapest = min((p for p in (price, other) if p is not None), default=None)
         latest[base_id(row["point_id"])] = {**newer, "cost_usd_per_token": cheapest}
     return list(latest.values())
-
-
-def _rank(row: Mapping[str, Any]) -> tuple[bool, datetime]:
-    """Order the rows of a point: an answer is newer than any error, as in `parts`."""
-    return row["status"] != "error", row["finished_at"]
 
 
 def _rows(folder: Folder) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline import methods as common
 from pipeline.granularity import Granularity, can_sum_to
 from pipeline.instance import Instance
-from pipeline.methods import Answer, AnswerStatus
+from pipeline.methods import REASON_UNKNOWN, Answer, AnswerStatus
 from pipeline.options import Option, stage_options
 from pipeline.placement import Placement, usd_per_token
 from pipeline.roofline.pipelines import throughput_range
@@ -113,13 +113,13 @@ def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str
                 f"latency: no placement keeps {name} at {value:g} s; without this limit the "
                 f"cheapest placement takes {without:.3g} s"
             )
-    stages = min(instance.num_layers, sum(kind.count for kind in instance.pool))
+    stages = min(instance.num_layers, instance.num_gpus)
     unlimited = replace(limits, max_ttft_s=None, max_tpot_s=None, max_stages=stages)
     widest = _relaxed(search, replace(instance, limits=unlimited))
     if widest.placement:
         return f"stages or latency: no placement of at most {limits.max_stages} stages is in time"
     if widest.status is not AnswerStatus.INFEASIBLE:
-        return "unknown: the time limit passed before a reason was found"
+        return REASON_UNKNOWN
     return "memory: the pool does not hold all layers beside the cache of the fewest requests"
 
 

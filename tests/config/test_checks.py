@@ -1,11 +1,17 @@
 """Checks that look at several fields: each is asked, and only about sections that are sound."""
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import checks
 from tests.config.builders import faults_after
+
+
+def faulty_fields(folder: Path, change: Callable[[dict[str, Any]], None]) -> list[str]:
+    """Return the field of every fault that a change of the config makes, in their order."""
+    return [fault.split(": ")[1] for fault in faults_after(folder, change)]
 
 
 def test_every_check_is_asked() -> None:
@@ -30,8 +36,7 @@ def test_a_broken_section_does_not_hide_the_faults_of_others(tmp_path: Path) -> 
         data["network"]["rows"] = [[0]]
         data["sweep"] = {"granularities": ["4+5"], "cost_weights": [2]}
 
-    fields = [fault.split(": ")[1] for fault in faults_after(tmp_path, change)]
-    assert fields == [
+    assert faulty_fields(tmp_path, change) == [
         "model.hidden_size",
         "pool[0].memory_gb",
         "sweep.cost_weights[0]",
@@ -47,8 +52,7 @@ def test_experts_and_latent_attention_that_make_no_model_are_faults(tmp_path: Pa
         data["model"] |= {"num_experts": 8, "experts_per_token": 20, "first_dense_layers": 999}
         data["model"] |= {"kv_lora_rank": 512, "qk_nope_head_dim": 128, "v_head_dim": 128}
 
-    told = [fault.split(": ")[1] for fault in faults_after(tmp_path, change)]
-    assert told == [
+    assert faulty_fields(tmp_path, change) == [
         "model.experts_per_token",
         "model.moe_intermediate_size",
         "model.first_dense_layers",
