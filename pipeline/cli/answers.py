@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.baseline import baseline_tries, best_baseline
-from pipeline.cli.render import bar, grid, id_range, per_million, signed_percent
+from pipeline.cli.grids import Grid, figures, names
+from pipeline.cli.render import bar, id_range, per_million, signed_percent
 from pipeline.compare.loads import load_sentences
 from pipeline.points import Problem
 from pipeline.results.schema import POINT_COLUMNS, PointRow, SegmentRow
@@ -70,19 +71,20 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
 def segments_view(segments: Iterable[SegmentRow], problem: Problem) -> RenderableType:
     """Draw a pipeline stage by stage, the bottleneck marked."""
     memory = {kind.name: kind.memory_gb for kind in problem.instance.pool}
-    table = grid(
+    table = Grid(
         "Pipeline",
         [
-            ("stage", "right"),
-            ("layers", "right"),
-            ("size", "right"),
-            ("GPU", "left"),
-            ("TP", "right"),
-            ("GPU ids", "left"),
-            ("memory of each GPU", "left"),
-            ("tokens/s", "right"),
-            ("$/h", "right"),
-            ("", "left"),
+            figures("stage"),
+            figures("layers"),
+            figures("size", spare=1),
+            names("GPU"),
+            figures("TP"),
+            names("GPU ids"),
+            names("", spare=2),
+            figures("GB on\neach GPU"),
+            figures("tokens/s"),
+            figures("$/h"),
+            names(""),
         ],
     )
     for s in segments:
@@ -93,7 +95,8 @@ def segments_view(segments: Iterable[SegmentRow], problem: Problem) -> Renderabl
             s.gpu,
             str(s.tp_degree),
             id_range(s.gpu_ids),
-            f"{bar(s.memory_utilization)} {s.memory_gb:5.1f} of {memory[s.gpu]:g} GB",
+            bar(s.memory_utilization),
+            f"{s.memory_gb:.1f} of {memory[s.gpu]:g}",
             f"{s.throughput_tokens_per_s:,.0f}",
             f"{s.cost_usd_per_hour:.2f}",
             Text("◀ bottleneck", style="yellow") if s.is_bottleneck else "",
@@ -108,16 +111,16 @@ def frontier_view(rows: PointRows) -> RenderableType:
         values = rows.points[0].values
         return Text(f"{values['status']}: {values['message']}")
     lowest = min(values["cost_usd_per_token"] for values in placed)
-    table = grid(
+    table = Grid(
         f"Pareto frontier at {placed[0]['granularity']}",
         [
-            ("tokens/s", "right"),
-            ("$/h", "right"),
-            ("$/M tokens", "right"),
-            ("stages", "right"),
-            ("GPUs", "right"),
-            ("proof", "left"),
-            ("", "left"),
+            figures("tokens/s"),
+            figures("$/h"),
+            figures("$/M tokens"),
+            figures("stages"),
+            figures("GPUs"),
+            names("proof"),
+            names(""),
         ],
     )
     for values in placed:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from pipeline.catalogue import Figure, Gpu, ModelEntry
-from pipeline.cli.render import grid
+from pipeline.cli.grids import Grid, figures, names, texts
 from pipeline.model_shape import active_layer_parameters, layer_parameters, total_parameters
 
 
 def gpu_view(gpus: Iterable[Gpu]) -> RenderableType:
     """Show every GPU: peaks, memory, bandwidth, link and reference price, with their sources."""
-    table = grid(
+    table = Grid(
         "GPUs of the roofline model",
         [
-            ("GPU", "left"),
-            ("TFLOP/s fp16", "right"),
-            ("fp8", "right"),
-            ("memory GB", "right"),
-            ("GB/s", "right"),
-            ("link", "left"),
-            ("link GB/s", "right"),
-            ("$/h", "right"),
-            ("price from", "left"),
+            names("GPU"),
+            figures("TFLOP/s fp16"),
+            figures("fp8"),
+            figures("memory GB"),
+            figures("GB/s"),
+            names("link"),
+            figures("link GB/s"),
+            figures("$/h"),
+            texts("price from", spare=1),
         ],
     )
     for gpu in gpus:
@@ -36,7 +37,7 @@ def gpu_view(gpus: Iterable[Gpu]) -> RenderableType:
             _value(gpu.bandwidth_gb_per_s),
             gpu.link.kind,
             _value(gpu.link.gb_per_s),
-            _value(gpu.usd_per_hour),
+            "–" if gpu.usd_per_hour is None else f"{gpu.usd_per_hour.value:.2f}",
             "–" if gpu.usd_per_hour is None else _source(gpu.usd_per_hour),
         )
     return table
@@ -45,10 +46,10 @@ def gpu_view(gpus: Iterable[Gpu]) -> RenderableType:
 def figure_view(gpu: Gpu) -> RenderableType:
     """Show every figure of one GPU with its unit, source and date."""
     also = f", also {', '.join(gpu.aliases)}" if gpu.aliases else ""
-    columns = [("figure", "left"), ("value", "right"), ("source", "left"), ("date", "left")]
-    table = grid(f"{gpu.name}{also}: {gpu.architecture}", columns)
+    columns = [names("figure"), figures("value"), texts("source"), names("date")]
+    table = Grid(f"{gpu.name}{also}: {gpu.architecture}", columns)
     peaks = {f"dense peak {kind}, TFLOP/s": peak for kind, peak in gpu.peak_tflops.items()}
-    figures: dict[str, Figure | None] = {
+    stated: dict[str, Figure | None] = {
         **peaks,
         "memory, GB": gpu.memory_gb,
         "memory that the driver reports, MiB": gpu.reported_mib,
@@ -57,27 +58,28 @@ def figure_view(gpu: Gpu) -> RenderableType:
         f"{gpu.link.kind} link, one message, µs": gpu.link.latency_us,
         "price, $/h": gpu.usd_per_hour,
     }
-    for name, figure in figures.items():
+    for name, figure in stated.items():
         if figure is not None:
-            source = f"{figure.source.title}, {figure.source.url}"
-            table.add_row(name, _value(figure), source, figure.source.date)
-    return table
+            table.add_row(name, _value(figure), figure.source.title, figure.source.date)
+    sources = {figure.source.title: figure.source.url for figure in stated.values() if figure}
+    # An address has a line of its own: it is there to be opened.
+    return Group(table, *(Text(f"\n{title}\n{url}") for title, url in sources.items()))
 
 
 def model_view(models: Iterable[ModelEntry]) -> RenderableType:
     """Show every model: layers, parameters in all and per token, attention, source."""
-    table = grid(
+    table = Grid(
         "Models that a config can name",
         [
-            ("model", "left"),
-            ("layers", "right"),
-            ("hidden", "right"),
-            ("heads/KV", "right"),
-            ("experts", "right"),
-            ("parameters", "right"),
-            ("active", "right"),
-            ("bytes", "right"),
-            ("date", "left"),
+            names("model"),
+            figures("layers"),
+            figures("hidden", spare=1),
+            figures("heads/KV", spare=1),
+            figures("experts"),
+            figures("parameters"),
+            figures("active"),
+            figures("bytes"),
+            names("date", spare=2),
         ],
     )
     for entry in models:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.render import grid, per_million, short_name, signed_percent
+from pipeline.cli.grids import Column, Grid, figures, names, texts
+from pipeline.cli.render import per_million, short_name, signed_percent
 from pipeline.compare import ClaimRow, GranularityRow, MethodRow, RunComparison, band
 from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
@@ -26,13 +26,13 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
         "Lowest cost per token by granularity",
         rows,
         [
-            ("$/M tokens", "right"),
-            ("tokens/s", "right"),
-            ("$/h", "right"),
-            ("against\nbaseline", "right"),
-            ("against\nexact", "right"),
-            ("status", "left"),
-            ("by", "left"),
+            figures("$/M tokens"),
+            figures("tokens/s"),
+            figures("$/h"),
+            figures("against\nbaseline"),
+            figures("against\nexact"),
+            names("status", spare=1),
+            names("by", spare=2),
         ],
         lambda row: (
             per_million(row.usd_per_token),
@@ -51,22 +51,22 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
     used = _by_granularity(
         "Segments of these placements",
         rows,
-        [("segments", "left")],
+        [texts("segments")],
         lambda row: (", ".join(map(str, row.segments_used)),),
     )
     took = _by_granularity(
         "Search space, and what the points took",
         rows,
         [
-            ("options", "right"),
-            ("segments", "right"),
-            ("connections", "right"),
-            ("binaries", "right"),
-            ("points", "right"),
-            ("failed", "right"),
-            ("models", "right"),
-            ("build +\nsolve s", "right"),
-            ("speed-up\nto exact", "right"),
+            figures("options"),
+            figures("segments", spare=2),
+            figures("connections", spare=2),
+            figures("binaries"),
+            figures("points"),
+            figures("failed"),
+            figures("models", spare=3),
+            figures("build +\nsolve s"),
+            figures("speed-up\nto exact", spare=1),
         ],
         lambda row: (
             *(f"{n:,}" for n in (row.options, row.segments, row.connections, row.binaries)),
@@ -85,14 +85,14 @@ def method_view(rows: Sequence[MethodRow]) -> RenderableType:
         "Methods: distance from the proven optimum of the same granularity",
         rows,
         [
-            ("method", "left"),
-            ("$/M tokens", "right"),
-            ("to\noptimum", "right"),
-            ("points", "right"),
-            ("placed", "right"),
-            ("failed", "right"),
-            ("models", "right"),
-            ("build +\nsolve s", "right"),
+            names("method"),
+            figures("$/M tokens"),
+            figures("to\noptimum"),
+            figures("points"),
+            figures("placed", spare=1),
+            figures("failed"),
+            figures("models", spare=2),
+            figures("build +\nsolve s"),
         ],
         lambda row: (
             row.method,
@@ -107,13 +107,13 @@ def method_view(rows: Sequence[MethodRow]) -> RenderableType:
 def _by_granularity(
     title: str,
     rows: Sequence[Row],
-    columns: Sequence[tuple[str, str]],
+    columns: Sequence[Column],
     cells: Callable[[Row], tuple[str, ...]],
-) -> Table:
+) -> Grid:
     """Return a table with a line for every granularity and set of swept values."""
     swept: list[str] = list(rows[0].swept) if rows else []
-    heads: list[tuple[str, str]] = [(short_name(name, swept), "left") for name in swept]
-    table = grid(title, [*heads, ("granularity", "left"), *columns])
+    heads: list[Column] = [names(short_name(field, swept)) for field in swept]
+    table = Grid(title, [*heads, names("granularity"), *columns])
     for row in rows:
         table.add_row(*(str(row.swept[name]) for name in swept), row.granularity, *cells(row))
     return table
@@ -121,20 +121,20 @@ def _by_granularity(
 
 def claims_view(rows: Sequence[ClaimRow]) -> RenderableType:
     """Set the published claims beside what was measured."""
-    table = grid(
+    table = Grid(
         f"Claimed ({SOURCE}) beside measured (this run)",
         [
-            ("quantity", "left"),
-            ("14 sizes,\nclaimed", "right"),
-            (f"{BEFORE},\nmeasured", "right"),
-            ("6 sizes,\nclaimed", "right"),
-            (f"{AFTER},\nmeasured", "right"),
+            names("quantity"),
+            figures("14 sizes,\nclaimed"),
+            figures(f"{BEFORE},\nmeasured"),
+            figures("6 sizes,\nclaimed"),
+            figures(f"{AFTER},\nmeasured"),
         ],
     )
     for row in rows:
         claim = row.claim
-        figures = (claim.before, row.measured_before, claim.after, row.measured_after)
-        table.add_row(claim.quantity, *(figure or "–" for figure in figures))
+        cells = (claim.before, row.measured_before, claim.after, row.measured_after)
+        table.add_row(claim.quantity, *(cell or "–" for cell in cells))
     notes = [f"{row.claim.quantity}: {row.claim.note}" for row in rows if row.claim.note]
     return Group(table, Text(f"On the claims: {'; '.join(notes)}."))
 
@@ -142,19 +142,17 @@ def claims_view(rows: Sequence[ClaimRow]) -> RenderableType:
 def runs_view(comparison: RunComparison) -> RenderableType:
     """Show what differs between two runs."""
     before, after = comparison.before.directory, comparison.after.directory
-    fields = grid(
-        f"Config: {before} → {after}", [("field", "left"), ("before", "left"), ("after", "left")]
-    )
+    fields = Grid(f"Config: {before} → {after}", [names("field"), texts("before"), texts("after")])
     for change in comparison.fields:
         fields.add_row(change.field, *(_short(value) for value in (change.before, change.after)))
-    answers = grid(
+    answers = Grid(
         "Lowest cost per token, $/M tokens",
         [
-            *((name, "left") for name in _swept_names(comparison)),
-            ("granularity", "left"),
-            ("before", "right"),
-            ("after", "right"),
-            ("change", "right"),
+            *map(names, _swept_names(comparison)),
+            names("granularity"),
+            figures("before"),
+            figures("after"),
+            figures("change"),
         ],
     )
     for answer in comparison.answers:

@@ -38,7 +38,7 @@ def configs(
 
 
 def _list(as_json: bool) -> None:
-    from pipeline.cli.render import grid
+    from pipeline.cli.grids import Grid, names, texts
     from pipeline.config.packaged import packaged_configs
 
     found = packaged_configs()
@@ -46,7 +46,7 @@ def _list(as_json: bool) -> None:
         listed = [{"name": c.name, "about": c.about, "path": str(c.path)} for c in found]
         typer.echo(json.dumps(listed, indent=2))
         return
-    table = grid("Configs in the package", [("name", "left"), ("what it describes", "left")])
+    table = Grid("Configs in the package", [names("name"), texts("what it describes")])
     for config in found:
         table.add_row(config.name, config.about)
     out().print(table)

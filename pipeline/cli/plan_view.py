@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Group
-from rich.table import Table
 
+from pipeline.cli.grids import Grid, figures, names
 from pipeline.plan import Plan
 from pipeline.words import counted, duration
 
 
 def plan_view(plan: Plan) -> Group:
     """Return the table of a plan with a sentence on the whole."""
-    table = Table(box=None, header_style="bold")
-    for header in ("method", "granularity", "points", "s per point"):
-        table.add_column(header, justify="left" if header in ("method", "granularity") else "right")
+    columns = [names("method"), names("granularity"), figures("points"), figures("s per point")]
+    table = Grid("Plan", columns)
     for line in plan.lines:
         seconds = f"{'≥ ' if line.is_cut_off else ''}{line.seconds_per_point:.3f}"
         table.add_row(line.method, line.granularity, f"{line.points:,}", seconds)

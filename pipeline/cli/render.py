@@ -7,25 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
-from rich.table import Table
 
+from pipeline.cli.grids import Grid, figures, names, texts
 from pipeline.words import per_million as per_million
 from pipeline.words import signed_percent as signed_percent
 
 if TYPE_CHECKING:
     from pipeline.baseline import BaselineTry
     from pipeline.search_space import SearchSpace
-
-
-def grid(title: str, columns: Sequence[tuple[str, str]]) -> Table:
-    """Return an empty table; a column is (header, justify). Figures stay whole, text may wrap."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for header, justify in columns:
-        if justify == "right":
-            table.add_column(header, justify="right", no_wrap=True, vertical="top")
-        else:
-            table.add_column(header, justify="left", overflow="fold", vertical="top")
-    return table
 
 
 def bar(share: float, width: int = 8) -> str:
@@ -41,24 +30,24 @@ def id_range(ids: Sequence[int]) -> str:
 
 def baseline_view(tries: Iterable[BaselineTry]) -> RenderableType:
     """Show the baseline at every TP degree, with the reason where it does not fit."""
-    table = grid(
+    table = Grid(
         "Baseline: the whole model as a single segment",
         [
-            ("GPU", "left"),
-            ("TP", "right"),
-            ("tokens/s", "right"),
-            ("$/h", "right"),
-            ("$/token", "right"),
-            ("$/M tokens", "right"),
-            ("fits", "left"),
+            names("GPU"),
+            figures("TP"),
+            figures("tokens/s"),
+            figures("$/h"),
+            figures("$/token", spare=1),
+            figures("$/M tokens"),
+            texts("fits"),
         ],
     )
     for tried in tries:
         head = (tried.gpu, str(tried.tp_degree))
         if tried.fits:
             price = tried.usd_per_token
-            figures = (f"{tried.tokens_per_s:,.0f}", f"{tried.usd_per_hour:.2f}", f"{price:.4e}")
-            table.add_row(*head, *figures, per_million(price), "yes")
+            rates = (f"{tried.tokens_per_s:,.0f}", f"{tried.usd_per_hour:.2f}", f"{price:.4e}")
+            table.add_row(*head, *rates, per_million(price), "yes")
         else:
             table.add_row(*head, "–", "–", "–", "–", f"no: {tried.reason}")
     return table
@@ -73,20 +62,20 @@ def short_name(name: str, among: Sequence[str]) -> str:
 
 def space_view(spaces: Sequence[tuple[str, SearchSpace]]) -> RenderableType:
     """Show the size of the search space of every granularity."""
-    table = grid(
+    table = Grid(
         "Search space",
         [
-            ("granularity", "left"),
-            ("options", "right"),
-            ("segments", "right"),
-            ("connections\nbefore filter", "right"),
-            ("connections", "right"),
-            ("binaries", "right"),
-            ("connections,\nGPUs told apart", "right"),
+            names("granularity"),
+            figures("options"),
+            figures("segments"),
+            figures("connections\nbefore filter", spare=2),
+            figures("connections"),
+            figures("binaries"),
+            figures("connections,\nGPUs told apart", spare=1),
         ],
     )
     for name, space in spaces:
-        figures = (
+        sizes = (
             space.options,
             space.segments,
             space.connections_before_filter,
@@ -94,7 +83,7 @@ def space_view(spaces: Sequence[tuple[str, SearchSpace]]) -> RenderableType:
             space.binary_variables,
             space.disjoint_connections,
         )
-        table.add_row(name, *(f"{figure:,}" for figure in figures))
+        table.add_row(name, *(f"{size:,}" for size in sizes))
     return table
 
 
