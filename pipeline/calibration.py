@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from pipeline.constant_fit import fit_constants
+from pipeline.grids import Grid, figures, names, texts
 from pipeline.held_out import Tell, prediction_spread, spread_splits, tell_nobody
 from pipeline.measurements import NONE, Hardware, read_measurements
 from pipeline.roofline.constant_files import write_constants
@@ -76,11 +75,16 @@ def summaries(table: ConstantTable) -> tuple[ConstantSummary, ...]:
     return tuple(found)
 
 
-def calibration_table(table: ConstantTable) -> Table:
+def calibration_table(table: ConstantTable) -> Grid:
     """Lay the fitted constants out for people, saying which the data could not determine."""
-    layout = Table(title=table.provenance)
-    for heading in ("constant", "prior", "fitted", "80 % range", "determined"):
-        layout.add_column(heading)
+    columns = [
+        names("constant"),
+        figures("prior", spare=1),
+        figures("fitted"),
+        figures("80 % range"),
+        texts("determined"),
+    ]
+    layout = Grid(table.provenance, columns)
     for entry in summaries(table):
         share = f"{100.0 * entry.determined:.0f} %"
         verdict = share if entry.determined >= DETERMINED else f"{share}: near its prior"

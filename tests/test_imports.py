@@ -13,6 +13,7 @@ ORDER = [
     "texts",
     "fault_words",
     "words",
+    "grids",
     "versions",
     "settings",
     "model_shape",

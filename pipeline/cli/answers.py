@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.baseline import baseline_tries, best_baseline
-from pipeline.cli.grids import Grid, figures, names
 from pipeline.cli.render import bar, id_range, per_million, signed_percent
 from pipeline.compare.loads import load_sentences
+from pipeline.grids import Grid, figures, names
 from pipeline.points import Problem
 from pipeline.results.schema import POINT_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.catalogue import Figure, Gpu, ModelEntry
-from pipeline.cli.grids import Grid, figures, names, texts
+from pipeline.grids import Grid, figures, names, texts
 from pipeline.model_shape import active_layer_parameters, layer_parameters, total_parameters
 
 

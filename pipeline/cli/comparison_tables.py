@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.cli.grids import Column, Grid, figures, names, texts
 from pipeline.cli.render import per_million, short_name, signed_percent
 from pipeline.compare import ClaimRow, GranularityRow, MethodRow, RunComparison, band
 from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
+from pipeline.grids import Column, Grid, figures, names, texts
 
 Row = TypeVar("Row", GranularityRow, MethodRow)
 # Where there are more rows, or several of a name, the page of the report says it of each.
@@ -88,10 +88,10 @@ def method_view(rows: Sequence[MethodRow]) -> RenderableType:
             names("method"),
             figures("$/M tokens"),
             figures("to\noptimum"),
-            figures("points"),
-            figures("placed", spare=1),
+            figures("points", spare=1),
+            figures("placed", spare=2),
             figures("failed"),
-            figures("models", spare=2),
+            figures("models", spare=3),
             figures("build +\nsolve s"),
         ],
         lambda row: (

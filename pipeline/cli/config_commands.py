@@ -38,8 +38,8 @@ def configs(
 
 
 def _list(as_json: bool) -> None:
-    from pipeline.cli.grids import Grid, names, texts
     from pipeline.config.packaged import packaged_configs
+    from pipeline.grids import Grid, names, texts
 
     found = packaged_configs()
     if as_json:

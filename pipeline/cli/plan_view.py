@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Group
 
-from pipeline.cli.grids import Grid, figures, names
+from pipeline.grids import Grid, figures, names
 from pipeline.plan import Plan
 from pipeline.words import counted, duration
 

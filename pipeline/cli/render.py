@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
-from pipeline.cli.grids import Grid, figures, names, texts
+from pipeline.grids import Grid, figures, names, texts
 from pipeline.words import per_million as per_million
 from pipeline.words import signed_percent as signed_percent
 

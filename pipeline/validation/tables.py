@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from rich.console import Group
-from rich.table import Table
 
+from pipeline.grids import Grid, apart, figures, names
 from pipeline.scores import ErrorScores, GroupScores
 from pipeline.validation.given import GivenReport
 from pipeline.validation.report import Report, SplitScores
@@ -52,11 +52,16 @@ FIGURES: Mapping[str, Callable[[SplitScores], float]] = {
 }
 
 
-def headline_table(report: Report) -> Table:
+def headline_table(report: Report) -> Grid:
     """All figures: random halves, halves of whole configurations, and no fit at all."""
-    table = Table(title=f"Unseen rows of {report.rows}: mean over the seeds (smallest to largest)")
-    for heading in ("figure", "random halves", "halves of configurations", "no fit"):
-        table.add_column(heading)
+    columns = [
+        names("figure"),
+        names("random halves"),
+        names("halves of\nconfigurations", spare=1),
+        figures("no fit"),
+    ]
+    title = f"Unseen rows of {report.rows}: mean over the seeds (smallest to largest)"
+    table = Grid(title, columns)
     for name, read in FIGURES.items():
         table.add_row(
             name,
@@ -84,11 +89,9 @@ def reached(report: Report) -> dict[str, float]:
     }
 
 
-def target_table(report: Report) -> Table:
+def target_table(report: Report) -> Grid:
     """Reached figures beside their targets."""
-    table = Table(title="Targets")
-    for heading in ("figure", "reached", "target", ""):
-        table.add_column(heading)
+    table = Grid("Targets", [names("figure"), figures("reached"), figures("target"), names("")])
     for name, value in reached(report).items():
         goal = TARGETS[name]
         met = value >= goal if "right" in name else value <= goal
@@ -98,12 +101,20 @@ def target_table(report: Report) -> Table:
     return table
 
 
-def error_table(title: str, scores: Mapping[str, GroupScores]) -> Table:
+def error_table(title: str, scores: Mapping[str, GroupScores]) -> Grid:
     """Scores per member of one dimension."""
-    table = Table(title=title)
-    headings = ("", "rows", "median", "mean", "p90", "bias", "Spearman", "pairs right", "regret")
-    for heading in headings:
-        table.add_column(heading)
+    columns = [
+        names(""),
+        figures("rows"),
+        figures("median"),
+        figures("mean", spare=2),
+        figures("p90"),
+        figures("bias"),
+        figures("Spearman", spare=1),
+        figures("pairs\nright"),
+        figures("regret"),
+    ]
+    table = Grid(title, columns)
     for name, entry in scores.items():
         choice = percent(entry.pairs_right), percent(entry.regret)
         table.add_row(name, str(entry.rows), *_errors(entry), *choice)
@@ -119,16 +130,15 @@ def _errors(entry: ErrorScores) -> tuple[str, ...]:
 
 def given_tables(report: GivenReport) -> Group:
     """Lay out the scores of given constants, with what must be kept in mind beside them."""
-    table = Table(title=f"{report.rows} rows under given constants")
-    for heading in ("figure", "reached"):
-        table.add_column(heading)
+    title = f"{report.rows} rows under given constants"
+    table = Grid(title, [names("figure"), figures("reached")])
     for name, read in FIGURES.items():
         table.add_row(name, _shown(name, read(report.scores)))
     if report.kv is not None:
         table.add_row(f"KV blocks ({report.kv.rows}), median error", percent(report.kv.median))
         table.add_row("KV blocks, 90th percentile of error", percent(report.kv.p90))
     groups = [error_table(f"By {name}", scores) for name, scores in report.by_group.items()]
-    return Group(table, *groups, seen_sentence(report))
+    return apart(table, *groups, seen_sentence(report))
 
 
 def seen_sentence(report: GivenReport) -> str:
@@ -159,4 +169,4 @@ def report_tables(report: Report) -> Group:
         if scores
     ]
     few = [] if report.halves else ["Too few rows to fit on some and score the others."]
-    return Group(target_table(report), headline_table(report), *groups, *outs, *few)
+    return apart(target_table(report), headline_table(report), *groups, *outs, *few)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -44,6 +44,11 @@ def names(header: str, spare: int = 0) -> Column:
 def texts(header: str, spare: int = 0) -> Column:
     """Return a column of sentences, which are broken where a line ends."""
     return Column(header, is_figure=False, breaks=True, spare=spare)
+
+
+def apart(*parts: RenderableType) -> Group:
+    """Return parts with an empty line between each and the next."""
+    return Group(*[piece for part in parts for piece in (Text(), part)][1:])
 
 
 class Grid:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from pipeline.cli.grids import Column, Grid, figures, names, texts
+from pipeline.grids import Column, Grid, figures, names, texts
 
 
 def lines(columns: list[Column], cells: list[str], width: int) -> list[str]:
