@@ -153,6 +153,15 @@ def formulation_knows_limits(
 
 FLOPS_FIELDS = ("sequence_length", "batch_size")
 SERVING_FIELDS = ("phase", "input_tokens", "output_tokens")
+# They have defaults, which `run.json` states whatever the model is.
+SERVING_CHOICES = (
+    "concurrency",
+    "micro_batches",
+    "compute_type",
+    "kv_bytes",
+    "memory_fraction",
+    "engine",
+)
 
 
 def workload_suits_model(
@@ -160,13 +169,14 @@ def workload_suits_model(
 ) -> Iterator[Fault]:
     """The workload has the fields of the performance model that is asked, and no others."""
     is_flops = performance.model == "flops"
-    own, foreign = (FLOPS_FIELDS, SERVING_FIELDS) if is_flops else (SERVING_FIELDS, FLOPS_FIELDS)
+    serving = (*SERVING_FIELDS, *SERVING_CHOICES)
+    own, foreign = (FLOPS_FIELDS, serving) if is_flops else (SERVING_FIELDS, FLOPS_FIELDS)
     for name in own:
         optional = name == "output_tokens" and workload.phase == "prefill"
         if getattr(workload, name) is None and not optional:
             yield document.lacking(("workload", name), "is missing")
     for name in foreign:
-        if getattr(workload, name) is not None:
+        if getattr(workload, name) != WorkloadSection.model_fields[name].default:
             reason = f"is not known to the {performance.model} model"
             yield document.fault(("workload", name), reason, getattr(workload, name))
     if not is_flops:

@@ -68,3 +68,24 @@ def test_flops_needs_its_own_workload() -> None:
     medium = CONFIG.parent / "medium.yaml"
     with pytest.raises(InputError, match=r"workload.phase: is not known to the flops model"):
         load_config(medium, [("workload.phase", "decode")])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "default"),
+    [
+        ("concurrency", [8], "auto"),
+        ("micro_batches", [1, 2], "auto"),
+        ("compute_type", "fp8", "fp16"),
+        ("kv_bytes", 1.0, 2),
+        ("memory_fraction", 0.5, 0.9),
+        ("engine", "sglang", "vllm"),
+    ],
+)
+def test_what_only_roofline_serves_by_may_stand_under_flops_as_its_default_alone(
+    name: str, value: Any, default: Any
+) -> None:
+    medium, field = CONFIG.parent / "medium.yaml", f"workload.{name}"
+    load_config(medium, [(field, default)])
+    with pytest.raises(InputError) as caught:
+        load_config(medium, [(field, value)])
+    assert str(caught.value) == f"--set: {field}: is not known to the flops model (got {value!r})"
