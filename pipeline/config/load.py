@@ -30,12 +30,15 @@ from pipeline.instance import Instance
 from pipeline.network import TooManyZonesError
 
 Assignment = tuple[str, Any]
-# Sections that are no part of the instance, and files, which are read before anything is swept.
+# Sections that are no part of the instance, and what is read before anything is swept: files and
+# the catalogue.
 NOT_SWEPT = (
     ["name"],
     ["solver"],
     ["sweep"],
     ["hf_config"],
+    ["model", "hf_config"],
+    ["model", "catalogue"],
     ["network", "matrix"],
     ["performance", "constants"],
     ["performance", "hardware"],
@@ -167,8 +170,10 @@ def _resolve_catalogue(document: Document) -> None:
     try:
         shape = find_model(str(named)).shape
     except UnknownNameError as error:
-        reason = f"catalogue model {error.reason}; or give its config.json under hf_config"
-        document.faults.append(document.fault(("model",), reason, named))
+        path = ("model", "catalogue")
+        reason = f"{error.reason}; or give its config.json under hf_config"
+        document.faults.append(document.fault(path, reason, named))
+        document.origins["model",] = document.where(path)
         document.data = {key: value for key, value in document.data.items() if key != "model"}
         return
     document.data = {**document.data, "model": {**dataclasses.asdict(shape), **stated}}

@@ -386,7 +386,10 @@ def test_every_swept_value_is_checked_before_the_sweep(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["name", "solver.threads", "sweep.methods", "sweep[methods]", "network.matrix", "hf_config"],
+    [
+        *("name", "solver.threads", "sweep.methods", "sweep[methods]", "network.matrix"),
+        *("hf_config", "model.hf_config", "model.catalogue"),
+    ],
 )
 def test_what_is_no_field_of_the_instance_cannot_be_swept(tmp_path: Path, key: str) -> None:
     assert faults_after(tmp_path, put("sweep", {"over": {key: ["x"]}})) == [

@@ -28,10 +28,17 @@ def test_a_catalogue_model_brings_its_shape_and_keeps_what_is_stated_beside_it()
     assert model.bytes_per_weight == 1
 
 
+@pytest.mark.parametrize("name", ["Llama-3.1-9B", [1], {"a": 1}])
+def test_a_name_that_no_catalogue_has_is_the_one_fault_of_where_it_stands(name: Any) -> None:
+    [told] = faults(("model.catalogue", name)).splitlines()
+    assert told.startswith("--set: model.catalogue: is not in the catalogue; ")
+    assert told.endswith(f"or give its config.json under hf_config (got {name!r})")
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("model.catalogue", "Llama-3.1-9B"), "Llama-3.1-8B"),
+        (("model.catalogue", "Llama-3.1-9B"), "near names: Llama-3.1-8B"),
         (("pool.0.gpu", "RTX4091"), "near names: RTX4090, RTX-4090"),
         (("pool.0.gpus_per_node", 3), "must be a power of two (got 3)"),
         (("workload.batch_size", 4), "is not known to the roofline model (got 4)"),
