@@ -117,21 +117,33 @@ def stored_config(run: Mapping[str, Any]) -> LoadedConfig:
 
 def parse_assignments(texts: Sequence[str]) -> list[Assignment]:
     """Read key=value texts; the value is read as YAML. Raises InputError."""
-    faults: list[Fault] = [
-        Fault("--set", text, "must be key=value, as workload.batch_size=16", text)
-        for text in texts
-        if not text.partition("=")[0].strip() or "=" not in text
-    ]
+    faults: list[Fault] = []
     assignments: list[Assignment] = []
     for text in texts:
-        key, _, value = text.partition("=")
-        try:
-            assignments.append((key.strip(), parse_yaml(value, f"--set: {key.strip()}")))
-        except InputError as error:
-            faults += error.faults
+        before, equals, value = text.partition("=")
+        key = before.strip()
+        if not key or not equals:
+            reason = "must be key=value, as workload.batch_size=16"
+            faults.append(Fault("--set", text, reason, text))
+        elif not _is_utf8(key):
+            faults.append(Fault("--set", key, "is not UTF-8 text", key))
+        else:
+            try:
+                assignments.append((key, parse_yaml(value, f"--set: {key}")))
+            except InputError as error:
+                faults += error.faults
     if faults:
         raise InputError(faults)
     return assignments
+
+
+def _is_utf8(text: str) -> bool:
+    """Tell whether a text is one; what else a terminal hands on comes as half characters."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _resolve_files(document: Document, base: Path) -> None:

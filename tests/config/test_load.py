@@ -345,6 +345,16 @@ def test_all_unreadable_assignments_are_told_at_once() -> None:
     ]
 
 
+def test_a_key_of_bytes_that_are_no_text_is_a_fault() -> None:
+    # Python hands on a byte of the command line that is no UTF-8 as half a character.
+    with pytest.raises(InputError) as raised:
+        parse_assignments(["x\udcff=1", "=\udcff"])
+    assert str(raised.value).splitlines() == [
+        "--set: x\\udcff: is not UTF-8 text (got 'x\\udcff')",
+        "--set: =\\udcff: must be key=value, as workload.batch_size=16 (got '=\\udcff')",
+    ]
+
+
 # Sweeps over fields.
 
 
