@@ -12,6 +12,8 @@ from pipeline.texts.plain_files import TextError
 
 # A value takes the parser some 35 µs and a kilobyte.
 MAX_VALUES = 50_000
+# To YAML 1.1 1:30 is 90, 1_0 is 10 and 017 is 15: not what most would write these for.
+_AMBIGUOUS = re.compile(r".*[:_]|[-+]?0[0-9]+$")
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -59,10 +61,15 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_number(self, node: yaml.ScalarNode) -> Any:
-        """Return a number; one too long to be meant would take hours to read or to write."""
+        """Return a number, or the text where only YAML 1.1 takes it for that number.
+
+        One too long to be meant would take hours to read or to write.
+        """
         if len(node.value) > MAX_DIGITS:
             reason = f"a number of more than {MAX_DIGITS} characters"
             raise yaml.MarkedYAMLError(None, None, reason, node.start_mark)
+        if _AMBIGUOUS.match(node.value):
+            return node.value
         if node.tag.endswith("int"):
             return self.construct_yaml_int(node)
         return self.construct_yaml_float(node)

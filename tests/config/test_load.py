@@ -334,6 +334,14 @@ def test_values_of_assignments_are_read_as_yaml() -> None:
     assert parse_assignments(texts) == expected
 
 
+def test_a_price_that_older_yaml_would_reckon_in_sixties_is_a_fault(tmp_path: Path) -> None:
+    assignments = parse_assignments(["pool.T4.usd_per_hour=1:30", "pool.A100.count=1_0"])
+    assert faults_of(write_yaml(tmp_path), assignments) == [
+        "--set: pool.A100.count: must be a whole number (got '1_0')",
+        "--set: pool.T4.usd_per_hour: must be a number (got '1:30')",
+    ]
+
+
 def test_all_unreadable_assignments_are_told_at_once() -> None:
     with pytest.raises(InputError) as raised:
         parse_assignments(["a", "=1", "b=[", "c=!!python/name:os.system", "d=1"])

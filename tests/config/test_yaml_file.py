@@ -25,6 +25,17 @@ def test_exponents_without_a_point_or_sign_are_numbers(text: str, value: float) 
     assert parse_yaml(text, "c.yaml") == value
 
 
+@pytest.mark.parametrize("text", ["1:30", "-1:30", "190:20:30", "1:30.5", "1_0", "1_0.5", "017"])
+def test_what_older_yaml_takes_for_another_number_stays_text(text: str) -> None:
+    # YAML 1.1 reads 90, 685230, 10 and 15, whoever wrote a time, a range, a name or a price.
+    assert parse_yaml(f"a: {text}", "c.yaml") == {"a": text}
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("-0.5", -0.5), ("+1", 1), ("0x1F", 31)])
+def test_numbers_that_all_read_alike_are_numbers(text: str, value: float) -> None:
+    assert parse_yaml(text, "c.yaml") == value
+
+
 def test_names_that_only_look_like_exponents_stay_text() -> None:
     assert parse_yaml("[1e3x, e5, A100, 25-34]", "c.yaml") == ["1e3x", "e5", "A100", "25-34"]
 
