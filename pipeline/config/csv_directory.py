@@ -23,6 +23,8 @@ CONFIG_FILE = "config.csv"
 POOL_FILE = "gpu_pool.csv"
 NETWORK_FILE = "network_bandwidth.csv"
 PERCENTILE = "network_bandwidth_percentile_threshold"
+QUANTIZED = "enable_segment_quantization"
+BATCH_RANGE = ("min_batch_size", "max_batch_size")
 # Parameters and pool are short; a matrix is held as some forty bytes a number.
 MAX_TABLE_BYTES, MAX_ROWS = 1024**2, 1000
 MAX_MATRIX_BYTES, MAX_MATRIX_GPUS = 64 * 1024**2, 1000
@@ -76,7 +78,7 @@ PARAMETERS: Mapping[str, tuple[FieldPath, Callable[[Any], Any]]] = {
     PERCENTILE: (("network", "drop_below_percentile"), _percent),
     "time_limit_seconds": (("solver", "time_limit_s"), _as_is),
     "optimality_gap": (("solver", "mip_gap"), _as_is),
-    "enable_segment_quantization": (("sweep", "granularities"), _sizes),
+    QUANTIZED: (("sweep", "granularities"), _sizes),
     "cost_throughput_weight": (("sweep", "cost_weights"), _listed),
     "max_hourly_cost": (("sweep", "budgets_usd_per_hour"), _listed),
     "max_cost_per_token": (("sweep", "target_usd_per_million_tokens"), _per_million),
@@ -116,20 +118,12 @@ def _read_parameters(directory: Path, document: Document) -> None:
     file = str(directory / CONFIG_FILE)
     document.data |= {"model": {}, "workload": {}}
     document.origins |= {path: (file, name) for name, (path, _) in PARAMETERS.items()}
-    given: dict[str, Any] = {}
-    for line, row in enumerate(_table(directory / CONFIG_FILE)[1:], start=2):
-        name, value = [*row, ""][:2]
-        if name in given:
-            reason = f"stands here twice, again in line {line}"
-            document.faults.append(Fault(file, name, reason, value))
-        elif name in PARAMETERS or name in ("min_batch_size", "max_batch_size"):
-            given[name] = value if name == "model_name" else _parsed(value)
-        else:
-            field = name or f"line {line}"
-            document.faults.append(Fault(file, field, "is not a known parameter", value))
-    share = given.get(PERCENTILE, 0)
+    given = _given(_table(directory / CONFIG_FILE), document, file)
+    share, quantized = given.get(PERCENTILE, 0), given.get(QUANTIZED, True)
     if _is_number(share) and not 0 <= share <= 1:
         document.faults.append(Fault(file, PERCENTILE, "must be a share from 0 to 1", share))
+    if quantized not in (True, False):
+        document.faults.append(Fault(file, QUANTIZED, "must be true or false", quantized))
     for path, value in DEFAULTS.items():
         _put(document, path, value, document.where(path))
     for name, (path, translate) in PARAMETERS.items():
@@ -138,14 +132,50 @@ def _read_parameters(directory: Path, document: Document) -> None:
     _put_batch_sizes(document, given, file)
 
 
+def _given(table: list[list[str]], document: Document, file: str) -> dict[str, Any]:
+    """Return the value of each parameter; rows that are none are noted among the faults."""
+    given: dict[str, Any] = {}
+    header = table[0]
+    has_header = not _is_parameter(header[0])
+    if not has_header:
+        reason = "must be the header, parameter,value"
+        document.faults.append(Fault(file, "line 1", reason, ",".join(header)))
+    for line, row in enumerate(table[has_header:], start=1 + has_header):
+        name, value = [*row, ""][:2]
+        if any(row[max(2, len(header)) :]):
+            reason = f"has {len(row)} values, the header has {len(header)}"
+            document.faults.append(Fault(file, name, reason, ",".join(row)))
+        if name in given:
+            reason = f"stands here twice, again in line {line}"
+            document.faults.append(Fault(file, name, reason, value))
+        elif _is_parameter(name):
+            given[name] = value if name == "model_name" else _parsed(value)
+        else:
+            field = name or f"line {line}"
+            document.faults.append(Fault(file, field, "is not a known parameter", value))
+    return given
+
+
+def _is_parameter(name: str) -> bool:
+    return name in PARAMETERS or name in BATCH_RANGE
+
+
 def _put_batch_sizes(document: Document, given: Mapping[str, Any], file: str) -> None:
     """Translate min_batch_size and max_batch_size, where batch_size itself is not given."""
-    names = [n for n in ("min_batch_size", "max_batch_size") if n in given]
+    names = [name for name in BATCH_RANGE if name in given]
     if "batch_size" in given or not names:
         return
     _put(document, ("workload", "batch_size"), given[names[-1]], (file, names[-1]))
     low, high = given[names[0]], given[names[-1]]
-    if isinstance(low, int) and isinstance(high, int) and 0 < low < high:
+    if len(names) == 1 or type(high) is not int or high < 1:
+        return  # told by the schema
+    if type(low) is not int or low < 1:
+        reason = "must be a whole number of at least 1"
+        document.faults.append(Fault(file, names[0], reason, low))
+    elif low > high:
+        reason = f"must be at most max_batch_size {high}"
+        document.faults.append(Fault(file, names[0], reason, low))
+    elif low < high:
         doublings = [low * 2**i for i in range((high // low).bit_length())]
         batches = sorted({*doublings, high})
         _put(document, ("sweep", "over"), {"workload.batch_size": batches}, (file, names[0]))
@@ -243,7 +273,8 @@ def _parsed(text: str) -> Any:
     """Read a cell as whole number, number, truth value or text, in this order."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    for kind in (int, float) if len(text) <= MAX_DIGITS else ():
+    # Python reads 1_0 as 10; nobody writes a table so.
+    for kind in (int, float) if len(text) <= MAX_DIGITS and "_" not in text else ():
         try:
             return kind(text)
         except ValueError:

@@ -117,6 +117,43 @@ def test_a_bad_batch_size_is_told_by_the_name_it_was_given_under(tmp_path: Path)
     assert faults_of(path) == ["published/config.csv: max_batch_size: must be at least 1 (got 0)"]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "fault"),
+    [
+        (16, 8, "must be at most max_batch_size 8 (got 16)"),
+        (0, 8, "must be a whole number of at least 1 (got 0)"),
+        ("true", 8, "must be a whole number of at least 1 (got True)"),
+        (2.5, 8, "must be a whole number of at least 1 (got 2.5)"),
+    ],
+)
+def test_a_smallest_batch_size_that_begins_no_range_is_a_fault(
+    tmp_path: Path, low: Any, high: Any, fault: str
+) -> None:
+    sizes = {"min_batch_size": low, "max_batch_size": high}
+    path = write_directory(tmp_path, {**without_batch_size(), **sizes})
+    assert faults_of(path) == [f"published/config.csv: min_batch_size: {fault}"]
+
+
+def test_parameters_without_a_header_are_refused_and_the_first_is_not_lost(tmp_path: Path) -> None:
+    path = write_directory(tmp_path)
+    file = path / "config.csv"
+    file.write_text(file.read_text().removeprefix("parameter,value\n"), encoding="utf-8")
+    assert faults_of(path) == [
+        "published/config.csv: line 1: must be the header, parameter,value (got 'model_name,m')"
+    ]
+
+
+def test_a_number_with_a_decimal_comma_is_not_cut_off_at_it(tmp_path: Path) -> None:
+    assert faults_with(tmp_path, max_hourly_cost="0,39") == [
+        "published/config.csv: max_hourly_cost: has 3 values, the header has 2 "
+        "(got 'max_hourly_cost,0,39')"
+    ]
+
+
+def test_empty_cells_after_a_parameter_are_none(tmp_path: Path) -> None:
+    assert load_with(tmp_path, d_model="64,,").model.hidden_size == 64
+
+
 def test_names_that_look_like_numbers_stay_names(tmp_path: Path) -> None:
     assert load_with(tmp_path, model_name=70).model.name == "70"
 
@@ -147,6 +184,11 @@ def test_prices_given_for_some_gpus_only_leave_the_column_missing(tmp_path: Path
         ({"d_model": -64}, "d_model: must be at least 1 (got -64)"),
         ({"d_model": "64.0"}, "d_model: must be a whole number (got 64.0)"),
         ({"d_model": ""}, "d_model: must be a whole number (got '')"),
+        ({"d_model": "6_4"}, "d_model: must be a whole number (got '6_4')"),
+        (
+            {"enable_segment_quantization": "yes"},
+            "enable_segment_quantization: must be true or false (got 'yes')",
+        ),
         (
             {"layer_weight_memory_gb": "nan"},
             "layer_weight_memory_gb: must be a finite number (got nan)",
