@@ -23,6 +23,11 @@ BYTES_OF_METHOD: Mapping[str, float] = {
 # Methods that say how many bits, and how many weights share a scale.
 BITS_METHODS = ("gptq", "awq", "auto-round", "compressed-tensors", "modelopt", "bitsandbytes")
 METHODS = (*BYTES_OF_METHOD, *BITS_METHODS)
+# Algorithms of modelopt. NVFP4: a scale of one byte for each 16 weights, as 2 for each 32.
+BITS_AND_GROUP_OF_ALGORITHM: Mapping[str, tuple[int, int | None]] = {
+    "FP8": (8, None),
+    "NVFP4": (4, 32),
+}
 
 
 class UnknownWeightTypeError(ValueError):
@@ -57,26 +62,29 @@ def _quantized(quantization: Fields) -> float:
         return BYTES_OF_METHOD[method]
     if method not in BITS_METHODS:
         raise UnknownWeightTypeError("quantization_config.quant_method", method, METHODS)
-    bits, group = _bits_and_group(str(method), quantization)
+    field, bits, group = _bits_and_group(str(method), quantization)
     if not isinstance(bits, int | float) or isinstance(bits, bool) or not 1 <= bits <= 16:
-        raise UnknownWeightTypeError("quantization_config.bits", bits, ("2", "3", "4", "8"))
+        raise UnknownWeightTypeError(f"quantization_config.{field}", bits, ("2", "3", "4", "8"))
     shared = group if isinstance(group, int) and group > 0 else 0
     return bits / 8 + (2 / shared if shared else 0)
 
 
-def _bits_and_group(method: str, quantization: Fields) -> tuple[Any, Any]:
-    """Return the bits of a weight and how many weights share a scale, as each method has them."""
+def _bits_and_group(method: str, quantization: Fields) -> tuple[str, Any, Any]:
+    """Return the bits of a weight, after the field that says so, and how many share a scale."""
     if method == "bitsandbytes":  # blocks of 64 weights in 4 bits, rows of them in 8
-        return (4, 64) if quantization.get("load_in_4bit") else (8, None)
+        return "load_in_4bit", *((4, 64) if quantization.get("load_in_4bit") else (8, None))
     groups = quantization.get("config_groups")
     if isinstance(groups, Mapping) and groups:
-        first = next(iter(groups.values()))
+        name, first = next(iter(groups.items()))
         weights = first.get("weights") if isinstance(first, Mapping) else None
-        if not isinstance(weights, Mapping):
-            return None, None
-        return weights.get("num_bits"), weights.get("group_size")
-    if method == "modelopt":  # NVFP4: a scale of one byte for each 16 weights, as 2 for each 32
-        return {"FP8": (8, None), "NVFP4": (4, 32)}.get(
-            str(quantization.get("quant_algo")), (None, None)
-        )
-    return quantization.get("bits"), quantization.get("group_size")
+        stated = weights if isinstance(weights, Mapping) else {}
+        field = f"config_groups.{name}.weights.num_bits"
+        return field, stated.get("num_bits"), stated.get("group_size")
+    if method == "modelopt":
+        algorithm = quantization.get("quant_algo")
+        known = BITS_AND_GROUP_OF_ALGORITHM.get(str(algorithm))
+        if known is None:
+            names = tuple(BITS_AND_GROUP_OF_ALGORITHM)
+            raise UnknownWeightTypeError("quantization_config.quant_algo", algorithm, names)
+        return "quant_algo", *known
+    return "bits", quantization.get("bits"), quantization.get("group_size")

@@ -38,8 +38,9 @@ QUANTIZED = [
 @pytest.mark.parametrize("group", [5, "x", {"weights": "x"}, {"weights": [4]}, {}])
 def test_groups_of_weights_that_say_nothing_are_a_fault(group: object) -> None:
     odd = {"quant_method": "compressed-tensors", "config_groups": {"g": group}}
-    with pytest.raises(UnknownWeightTypeError):
+    with pytest.raises(UnknownWeightTypeError, match="must be one of 2, 3, 4, 8") as caught:
         bytes_per_weight({"quantization_config": odd})
+    assert caught.value.field == "quantization_config.config_groups.g.weights.num_bits"
 
 
 @pytest.mark.parametrize(("quantization", "size"), QUANTIZED)
@@ -62,7 +63,10 @@ def test_a_quantized_weight_takes_its_bits_and_its_share_of_a_scale(
             {"quantization_config": {"quant_method": "awq", "bits": True}},
             "quantization_config.bits",
         ),
-        ({"quantization_config": {"quant_method": "modelopt"}}, "quantization_config.bits"),
+        (
+            {"quantization_config": {"quant_method": "modelopt", "quant_algo": "W4A8"}},
+            "quantization_config.quant_algo",
+        ),
     ],
 )
 def test_a_weight_of_unknown_size_is_a_fault(fields: dict[str, Any], field: str) -> None:
