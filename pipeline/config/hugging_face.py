@@ -39,8 +39,13 @@ def read_hf_config(path: Path) -> dict[str, Any]:
         size = bytes_per_weight(text)
     except UnknownWeightTypeError as error:
         raise InputError([Fault(file, error.field, str(error), error.value)]) from None
-    name = str(found.get("_name_or_path") or path.resolve().parent.name)
+    name = str(found.get("_name_or_path") or _name_of(path))
     return {**_shape_fields(found, text, name, file), "bytes_per_weight": size}
+
+
+def _name_of(path: Path) -> str:
+    """Return the file's own name, or its folder's where it is called as all such files are."""
+    return path.resolve().parent.name if path.name == "config.json" else path.stem
 
 
 def _shape_fields(

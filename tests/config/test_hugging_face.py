@@ -79,6 +79,13 @@ def test_without_a_name_the_model_is_called_as_its_folder(tmp_path: Path) -> Non
     assert load_config(with_hf_config(tmp_path, content)).instance.model.name == "hf"
 
 
+def test_without_a_name_a_file_of_its_own_name_gives_it_to_the_model(tmp_path: Path) -> None:
+    path = with_hf_config(tmp_path, {**LLAMA_70B, "_name_or_path": None})
+    (tmp_path / "hf" / "config.json").rename(tmp_path / "hf" / "llama-2.1.json")
+    assignments = [("hf_config", "hf/llama-2.1.json")]
+    assert load_config(path, assignments).instance.model.name == "llama-2.1"
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
