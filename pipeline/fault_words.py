@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from pydantic_core import ErrorDetails
@@ -32,6 +33,7 @@ _PLAIN: Mapping[str, str] = {
     "too_short": "must not be empty",
     "too_long": "must hold at most {max_length}",
 }
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d*,\d+\s*", re.ASCII)
 
 
 def reason(detail: ErrorDetails) -> str:
@@ -41,7 +43,9 @@ def reason(detail: ErrorDetails) -> str:
     pattern = _PLAIN.get(detail["type"])
     if pattern is None:
         return detail["msg"][:1].lower() + detail["msg"][1:]
-    return pattern.format(**detail.get("ctx", {}))
+    words, given = pattern.format(**detail.get("ctx", {})), detail["input"]
+    is_number = isinstance(given, str) and _DECIMAL_COMMA.fullmatch(given)
+    return f"{words} with a decimal point" if is_number and words == "must be a number" else words
 
 
 def told(file: str, detail: ErrorDetails) -> str:

@@ -28,6 +28,10 @@ def faults(value: Any) -> list[str]:
         ({"count": 1.5}, "count: must be a whole number (got 1.5)"),
         ({"count": 0}, "count: must be at least 1 (got 0)"),
         ({"count": 1, "share": "?"}, "share: must be a number (got '?')"),
+        (
+            {"count": 1, "share": "0,39"},
+            "share: must be a number with a decimal point (got '0,39')",
+        ),
         ({"count": 1, "share": 1}, "share: must be less than 1.0 (got 1)"),
         ({"count": 1, "share": float("nan")}, "share: must be a finite number (got nan)"),
         ({}, "count: is missing"),

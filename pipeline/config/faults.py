@@ -24,7 +24,9 @@ def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
             hint = _hint(path[-1], _known_fields(path[:-1]))
             yield document.fault(path, f"is not a known field{hint}", detail["input"])
         else:
-            yield document.fault(path, reason(detail), detail["input"])
+            is_name = path == ("model",) and isinstance(detail["input"], str)
+            advice = "; a name of the catalogue goes under model.catalogue" if is_name else ""
+            yield document.fault(path, reason(detail) + advice, detail["input"])
 
 
 def _known_fields(path: Path) -> list[str]:

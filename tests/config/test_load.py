@@ -69,6 +69,11 @@ SINGLE_FAULTS: list[tuple[Change, str]] = [
     (put("pool.0.count", 0), "pool[0].count: must be at least 1 (got 0)"),
     (put("name", 7), "name: must be text (got 7)"),
     (put("limits", None), "limits: must hold fields (got None)"),
+    (
+        put("model", "Qwen2.5-14B"),
+        "model: must hold fields; a name of the catalogue goes under model.catalogue "
+        "(got 'Qwen2.5-14B')",
+    ),
     # Networks.
     (
         put("network", {"rows": [[0, 1], [1, 0]]}),
