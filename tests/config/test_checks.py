@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import checks
+from pipeline.config import checks, performance_checks
 from tests.config.builders import faults_after
 
 
@@ -17,8 +17,9 @@ def faulty_fields(folder: Path, change: Callable[[dict[str, Any]], None]) -> lis
 def test_every_check_is_asked() -> None:
     public = {
         function
-        for name, function in inspect.getmembers(checks, inspect.isgeneratorfunction)
-        if function.__module__ == checks.__name__ and not name.startswith("_")
+        for module in (checks, performance_checks)
+        for name, function in inspect.getmembers(module, inspect.isgeneratorfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
     }
     assert {check for check, _ in checks.CHECKS} == public
 

@@ -1,4 +1,4 @@
-"""Faults of configs for the roofline model, told with the field that is wrong."""
+"""Faults of what the performance model that is asked does not know, told with their fields."""
 
 from pathlib import Path
 from typing import Any

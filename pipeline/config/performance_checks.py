@@ -1,0 +1,192 @@
+"""What the other sections of a config must say for the performance model that is asked.
+
+Checks of the same kind as those in `checks`, which asks them all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from pipeline.catalogue import UnknownNameError, find_engine, find_gpu
+from pipeline.config.document import Document
+from pipeline.config.schema import (
+    GpuSection,
+    LimitsSection,
+    NetworkSection,
+    PerformanceSection,
+    SolverSection,
+    WorkloadSection,
+)
+from pipeline.errors import Fault
+from pipeline.performance.flops import GPU_FIGURES
+from pipeline.words import close_names
+
+FLOPS_FIELDS = ("sequence_length", "batch_size")
+SERVING_FIELDS = ("phase", "input_tokens", "output_tokens")
+# They have defaults, which `run.json` states whatever the model is.
+SERVING_CHOICES = (
+    "concurrency",
+    "micro_batches",
+    "compute_type",
+    "kv_bytes",
+    "memory_fraction",
+    "engine",
+)
+
+
+def gpus_known(
+    document: Document, gpu_names: dict[int, str], performance: PerformanceSection
+) -> Iterator[Fault]:
+    """Every GPU of the pool has figures in the performance model."""
+    if performance.model == "roofline":
+        yield from _catalogued(document, gpu_names, performance)
+        return
+    known = sorted({*GPU_FIGURES, *performance.gpus})
+    for index, name in gpu_names.items():
+        if name not in known:
+            near = close_names(name, known, n=3, cutoff=0.4) or known[:20]
+            reason = (
+                f"is not a GPU that the flops model knows; near: {', '.join(near)}; "
+                f"add its figures under performance.gpus.{name}"
+            )
+            yield document.fault(("pool", index, "gpu"), reason, name)
+
+
+def _catalogued(
+    document: Document, gpu_names: dict[int, str], performance: PerformanceSection
+) -> Iterator[Fault]:
+    """Every GPU of the pool is in the catalogue of the roofline model, or the config states it."""
+    for index, name in gpu_names.items():
+        if name in performance.hardware:
+            continue
+        try:
+            find_gpu(name)
+        except UnknownNameError as error:
+            reason = f"{error.reason}; add its figures under performance.hardware.{name}"
+            yield document.fault(("pool", index, "gpu"), reason, name)
+
+
+def workload_suits_model(
+    document: Document, workload: WorkloadSection, performance: PerformanceSection
+) -> Iterator[Fault]:
+    """The workload has the fields of the performance model that is asked, and no others."""
+    is_flops = performance.model == "flops"
+    serving = (*SERVING_FIELDS, *SERVING_CHOICES)
+    own, foreign = (FLOPS_FIELDS, serving) if is_flops else (SERVING_FIELDS, FLOPS_FIELDS)
+    for name in own:
+        optional = name == "output_tokens" and workload.phase == "prefill"
+        if getattr(workload, name) is None and not optional:
+            yield document.lacking(("workload", name), "is missing")
+    for name in foreign:
+        if getattr(workload, name) != WorkloadSection.model_fields[name].default:
+            reason = f"is not known to the {performance.model} model"
+            yield document.fault(("workload", name), reason, getattr(workload, name))
+    if not is_flops:
+        yield from _serving_faults(document, workload)
+
+
+def _serving_faults(document: Document, workload: WorkloadSection) -> Iterator[Fault]:
+    """Outputs are generated where they are counted, loads can be cut, the engine is known."""
+    if workload.phase in ("decode", "mixed") and workload.output_tokens == 0:
+        reason = f"must be at least 1 in phase {workload.phase}"
+        yield document.fault(("workload", "output_tokens"), reason, 0)
+    requests, cuts = workload.concurrency, workload.micro_batches
+    if not isinstance(requests, str) and not isinstance(cuts, str):
+        for n in requests:
+            if all(n % m for m in cuts):
+                reason = f"must be a multiple of one of micro_batches {cuts}"
+                yield document.fault(("workload", "concurrency"), reason, n)
+    try:
+        find_engine(workload.engine)
+    except UnknownNameError as error:
+        yield document.fault(("workload", "engine"), error.reason, workload.engine)
+
+
+def limits_suit_model(
+    document: Document,
+    workload: WorkloadSection,
+    limits: LimitsSection,
+    performance: PerformanceSection,
+) -> Iterator[Fault]:
+    """Limits on latency need a model and a phase that know of it."""
+    for name in ("max_ttft_s", "max_tpot_s"):
+        value = getattr(limits, name)
+        if value is not None and performance.model == "flops":
+            yield document.fault(("limits", name), "is not known to the flops model", value)
+    if limits.max_tpot_s is not None and workload.phase == "prefill":
+        reason = "has no meaning in phase prefill, which generates nothing"
+        yield document.fault(("limits", "max_tpot_s"), reason, limits.max_tpot_s)
+
+
+def hosts_suit_model(
+    document: Document,
+    pool: list[GpuSection],
+    network: NetworkSection,
+    performance: PerformanceSection,
+) -> Iterator[Fault]:
+    """Hosts hold a power of two of GPUs, and their links are no slower than the network."""
+    for index, kind in enumerate(pool):
+        given = [n for n in ("gpus_per_node", "link_gb_per_s") if getattr(kind, n) is not None]
+        if performance.model == "flops":
+            for name in given:
+                reason = "is not known to the flops model"
+                yield document.fault(("pool", index, name), reason, getattr(kind, name))
+        elif kind.gpus_per_node is not None:
+            yield from _host_faults(document, index, kind, network, performance)
+
+
+def _host_faults(
+    document: Document,
+    index: int,
+    kind: GpuSection,
+    network: NetworkSection,
+    performance: PerformanceSection,
+) -> Iterator[Fault]:
+    size = kind.gpus_per_node or 1
+    if size & (size - 1):
+        yield document.fault(("pool", index, "gpus_per_node"), "must be a power of two", size)
+    with contextlib.suppress(UnknownNameError):
+        own = performance.hardware.get(kind.gpu)
+        link = find_gpu(kind.gpu).link.gb_per_s.value if own is None else own.link.gb_per_s
+        inside = kind.link_gb_per_s or link
+        if network.gb_per_s is not None and network.gb_per_s > inside:
+            reason = f"must be at most the link inside hosts of {kind.gpu}, {inside:g} GB/s"
+            yield document.fault(("network", "gb_per_s"), reason, network.gb_per_s)
+
+
+def network_suits_model(
+    document: Document, network: NetworkSection, performance: PerformanceSection
+) -> Iterator[Fault]:
+    """The roofline model knows one bandwidth between hosts, and that there is one."""
+    if performance.model == "flops":
+        return
+    for name in ("overrides", "rows", "drop_below_percentile"):
+        if getattr(network, name):
+            reason = "is not known to the roofline model; give gb_per_s and pool gpus_per_node"
+            yield document.fault(("network", name), reason, "…")
+    if network.gb_per_s == 0:
+        reason = "must be greater than 0 for the roofline model"
+        yield document.fault(("network", "gb_per_s"), reason, 0)
+
+
+def performance_suits_model(document: Document, performance: PerformanceSection) -> Iterator[Fault]:
+    """What stands beside the catalogue of a performance model is for that model."""
+    if performance.model == "flops" and performance.constants is not None:
+        reason = "must be roofline where performance.constants are given"
+        yield document.fault(("performance", "model"), reason, "flops")
+    if performance.model == "flops" and performance.hardware:
+        reason = "is not known to the flops model; give performance.gpus"
+        yield document.fault(("performance", "hardware"), reason, ", ".join(performance.hardware))
+    if performance.model == "roofline" and performance.gpus:
+        reason = "is not known to the roofline model; give performance.hardware"
+        yield document.fault(("performance", "gpus"), reason, ", ".join(performance.gpus))
+
+
+def formulation_suits_model(
+    document: Document, solver: SolverSection, performance: PerformanceSection
+) -> Iterator[Fault]:
+    """The published formulation knows only stages with a throughput of their own."""
+    if performance.model != "flops" and solver.formulation == "pairwise":
+        reason = f"is not known to the {performance.model} model"
+        yield document.fault(("solver", "formulation"), reason, "pairwise")
