@@ -216,6 +216,9 @@ def _resolve_model_file(document: Document, base: Path) -> None:
         return
     named, read = model["hf_config"], {}
     stated = {key: value for key, value in model.items() if key != "hf_config"}
+    path = ("model", "hf_config")
+    if "catalogue" in model:
+        document.faults.append(document.fault(path, "cannot stand beside catalogue", named))
     if isinstance(named, str):
         try:
             read = read_hf_config(base / named)
@@ -224,8 +227,7 @@ def _resolve_model_file(document: Document, base: Path) -> None:
             document.origins["model",] = (str(base / named), "")
         document.origins |= {("model", key): (str(base / named), key) for key in read}
     else:
-        reason = "must be the name of a file"
-        document.faults.append(document.fault(("model", "hf_config"), reason, named))
+        document.faults.append(document.fault(path, "must be the name of a file", named))
     document.origins |= {("model", key): (document.file, f"model.{key}") for key in stated}
     document.data = {**document.data, "model": {**read, **stated}}
 

@@ -173,6 +173,14 @@ def test_fields_beside_the_file_go_before_it(tmp_path: Path) -> None:
     assert model.num_hidden_layers == LLAMA_70B["num_hidden_layers"]
 
 
+def test_a_file_beside_a_model_of_the_catalogue_is_refused(tmp_path: Path) -> None:
+    # What the one leaves out would be taken from the other.
+    path = inside_model(tmp_path, LLAMA_70B, catalogue="Qwen2.5-14B")
+    assert faults_of(path) == [
+        "c.yaml: model.hf_config: cannot stand beside catalogue (got 'hf/config.json')"
+    ]
+
+
 def test_faults_beside_the_file_are_told_by_where_they_stand(tmp_path: Path) -> None:
     content = {**LLAMA_70B, "num_attention_heads": 0}
     assert faults_of(inside_model(tmp_path, content, layer_weight_gb=-1)) == [
