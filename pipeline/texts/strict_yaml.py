@@ -74,6 +74,10 @@ class _StrictLoader(yaml.SafeLoader):
             return self.construct_yaml_int(node)
         return self.construct_yaml_float(node)
 
+    def construct_date(self, node: yaml.ScalarNode) -> Any:
+        """Return the text: no field is a date, and a name may look like one."""
+        return node.value
+
 
 _StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
@@ -82,6 +86,7 @@ _StrictLoader.add_implicit_resolver(
 )
 for _kind in ("int", "float"):
     _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _StrictLoader.construct_number)
+_StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _StrictLoader.construct_date)
 
 
 def parse_yaml(text: str) -> Any:
