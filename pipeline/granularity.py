@@ -38,7 +38,7 @@ def parse_granularity(text: str) -> tuple[int, ...] | None:
     if len(text) > MAX_TEXT_CHARACTERS:
         raise ValueError(f"must have at most {MAX_TEXT_CHARACTERS} characters")
     try:
-        sizes = tuple(sorted({int(part) for part in text.split("+")}))
+        sizes = tuple(sorted({_size(part) for part in text.split("+")}))
     except ValueError:
         names = ", ".join(PRESETS)
         raise ValueError(f"must be one of {names}, or sizes joined by + as 5+10+40") from None
@@ -47,6 +47,13 @@ def parse_granularity(text: str) -> tuple[int, ...] | None:
     if sizes[-1] > MAX_SIZE:
         raise ValueError(f"must have sizes of at most {MAX_SIZE}")
     return sizes
+
+
+def _size(text: str) -> int:
+    """Read a size; Python would take 1_0 for 10."""
+    if "_" in text:
+        raise ValueError(text)
+    return int(text)
 
 
 def granularity(text: str, num_layers: int) -> Granularity:

@@ -30,7 +30,7 @@ def test_sizes_listed_one_by_one_are_kept_as_they_are_but_sorted() -> None:
     assert granularity("40+5+10+5", 12).sizes == (5, 10, 40)
 
 
-@pytest.mark.parametrize("text", ["coarser", "", "5+", "5,10", "2.5", "5++10"])
+@pytest.mark.parametrize("text", ["coarser", "", "5+", "5,10", "2.5", "5++10", "1_0"])
 def test_what_is_neither_a_preset_nor_sizes_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"must be one of coarsest, .*, or sizes joined by \+"):
         parse_granularity(text)

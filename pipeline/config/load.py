@@ -23,7 +23,7 @@ from pipeline.config.document import Path as FieldPath
 from pipeline.config.faults import faults_of
 from pipeline.config.hugging_face import read_hf_config
 from pipeline.config.packaged import located
-from pipeline.config.schema import Config, Section
+from pipeline.config.schema import Config, ModelSection, Section
 from pipeline.config.yaml_file import parse_yaml, read_yaml
 from pipeline.errors import Fault, InputError
 from pipeline.instance import Instance
@@ -43,6 +43,8 @@ NOT_SWEPT = (
     ["performance", "constants"],
     ["performance", "hardware"],
 )
+# A model whose fields are all these is stated as a whole.
+SHAPE = {name for name, field in ModelSection.model_fields.items() if field.is_required()}
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,10 @@ def _resolve_catalogue(document: Document) -> None:
         document.origins["model",] = document.where(path)
         document.data = {key: value for key, value in document.data.items() if key != "model"}
         return
+    if stated.keys() >= SHAPE:
+        whole = f"model={{catalogue: {named}}}"
+        reason = f"is not looked at beside a whole model; for this one alone give {whole}"
+        document.faults.append(document.fault(("model", "catalogue"), reason, named))
     document.data = {**document.data, "model": {**dataclasses.asdict(shape), **stated}}
 
 
@@ -215,7 +221,7 @@ def _resolve_model_file(document: Document, base: Path) -> None:
     if not isinstance(model, dict) or "hf_config" not in model:
         return
     named, read = model["hf_config"], {}
-    stated = {key: value for key, value in model.items() if key != "hf_config"}
+    stated = {key: value for key, value in model.items() if key not in ("hf_config", "catalogue")}
     path = ("model", "hf_config")
     if "catalogue" in model:
         document.faults.append(document.fault(path, "cannot stand beside catalogue", named))

@@ -35,6 +35,14 @@ def test_a_name_that_no_catalogue_has_is_the_one_fault_of_where_it_stands(name: 
     assert told.endswith(f"or give its config.json under hf_config (got {name!r})")
 
 
+def test_a_catalogue_name_beside_a_whole_model_is_refused() -> None:
+    reference = CONFIG.with_name("medium.yaml")
+    with pytest.raises(InputError, match="is not looked at beside a whole model"):
+        load_config(reference, [("model.catalogue", "Qwen2.5-14B")])
+    replaced = load_config(reference, [("model", {"catalogue": "Qwen2.5-14B"})])
+    assert replaced.instance.model.num_hidden_layers == 48
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
