@@ -28,3 +28,9 @@ def robustness_view(found: Robustness) -> Text:
             "average and at worst is over the others."
         )
     return Text("\n".join(["", *lines]))
+
+
+def undecided_view(time_limit_s: float) -> Text:
+    """Say that time did not allow to decide again."""
+    told = f"Not decided again under drawn constants: the limit of {time_limit_s:g} s passed."
+    return Text("\n" + told)

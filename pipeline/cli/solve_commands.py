@@ -103,7 +103,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     from pipeline.cli.explanation import explanation_json, explanation_view
     from pipeline.cli.progress import working
     from pipeline.cli.render import plain
-    from pipeline.cli.serving_views import robustness_view
+    from pipeline.cli.serving_views import robustness_view, undecided_view
     from pipeline.explain import explain_point
     from pipeline.points import make_point
     from pipeline.run import run_point
@@ -121,24 +121,27 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
         many = question.method == "frontier"
         out().print(frontier_view(rows) if many else answer_view(problem, rows))
     explanation, steady = None, None
-    if explained and placed and problem.instance.serving is None:
+    is_served = problem.instance.serving is not None
+    draws = explained and placed and is_served and question.method == "ratio"
+    if explained and placed and not is_served:
         with working(err(), "looking at what binds; the answer above is final"):
             explanation = explain_point(problem, point)
-    elif explained and placed and question.method == "ratio":
+    elif draws:
         with working(err(), "deciding again under drawn constants; the answer above is final"):
             steady = _robustness(problem, name)
     if as_json:
         answers = [answer_json(row, rows.segments) for row in rows.points]
         if explanation is not None:
             answers[0]["explanation"] = explanation_json(explanation)
-        if steady is not None:
-            answers[0]["robustness"] = plain(asdict(steady))
+        if draws:
+            answers[0]["robustness"] = plain(asdict(steady)) if steady else None
         points = [a for a in answers if a["throughput_tokens_per_s"] is not None]
         typer.echo(json.dumps(points if question.method == "frontier" else answers[0], indent=2))
     elif explanation is not None:
         out().print(explanation_view(explanation, by_price=question.method != "enumeration"))
-    elif steady is not None:
-        out().print(robustness_view(steady))
+    elif draws:
+        limit_s = problem.settings.time_limit_s
+        out().print(robustness_view(steady) if steady else undecided_view(limit_s))
     if statuses == {"infeasible"}:
         return NO_PLACEMENT
     return 0 if placed and "error" not in statuses else FAILED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -18,6 +18,10 @@ DRAWS = 20
 CANDIDATES = 12
 
 Groups = tuple[tuple[int, int], ...]
+
+
+class _OutOfTimeError(Exception):
+    """The time limit passed before all was decided again."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,20 @@ def robustness(
     Each draw deals the layers and chooses the load of every candidate anew: the groups are what
     was rented, the rest can follow. Candidates are those of the lowest $/token among the groups
     met and those that differ from the cheapest by one group; others are not looked at. None
-    where no group was met.
+    where no group was met, or the time limit passed before all draws were decided.
     """
-    met = _by_price(search, search.known.dealt_groups)
-    if not met:
+    try:
+        met = _by_price(search, search.known.dealt_groups)
+        if not met:
+            return None
+        around = [] if is_restricted(search.instance.limits) else _neighbours(search, met[0])
+        return _over_draws(search, _by_price(search, {*met, *around})[:most], draws)
+    except _OutOfTimeError:
         return None
-    around = [] if is_restricted(search.instance.limits) else _neighbours(search, met[0])
-    candidates = _by_price(search, {*met, *around})[:most]
+
+
+def _over_draws(search: ServingSearch, candidates: Sequence[Groups], draws: int) -> Robustness:
+    """Decide again among candidates, the winner first, under every draw."""
     wins: Counter[Groups] = Counter()
     regrets: list[float] = []
     unserved = 0
@@ -63,6 +74,7 @@ def robustness(
         drawn = ServingSearch(
             search.instance, search.granularity, SolverSettings(), drawn_table(search.table, seed)
         )
+        drawn.clock = search.clock
         found = {groups: _price(drawn, groups) for groups in candidates}
         priced = {groups: price for groups, price in found.items() if price is not None}
         if not priced:
@@ -126,7 +138,12 @@ def _neighbours(search: ServingSearch, groups: Groups) -> Iterator[Groups]:
 
 
 def _price(search: ServingSearch, groups: Groups) -> float | None:
-    """Return the lowest $/token of some groups over all loads, None where they hold none."""
+    """Return the lowest $/token of some groups over all loads, None where they hold none.
+
+    Raises _OutOfTimeError where no time is left: with thousands of loads each takes a while.
+    """
+    if search.clock.out_of_time:
+        raise _OutOfTimeError
     rate = float(search.known.deal(dict(groups)).tokens_per_s.max(initial=0.0))
     cost = sum(count * float(search.tables.usd_per_hour[c]) for c, count in groups)
     return usd_per_token(cost, rate) if rate > 0 else None

@@ -200,6 +200,17 @@ def test_solve_gives_machines_the_same() -> None:
     assert 0 <= found["robustness"]["winner_share"] <= 1
 
 
+def test_solve_says_that_time_did_not_allow_to_decide_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.serving.uncertainty.solved_robustness", lambda _: None)
+    limited = (*FEW, "--set", "solver.time_limit_s=5")
+    shown = " ".join(run("solve", CONFIG, *limited).stdout.split())
+    assert "Not decided again under drawn constants: the limit of 5 s passed." in shown
+    assert run_json("solve", CONFIG, *limited)["robustness"] is None
+    assert "robustness" not in run_json("solve", CONFIG, *limited, "--brief")
+
+
 def test_the_frontier_of_a_served_instance_falls_in_cost_and_throughput() -> None:
     points = run_json("frontier", CONFIG, *FEW)
     costs = [point["cost_usd_per_hour"] for point in points]

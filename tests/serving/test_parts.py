@@ -17,7 +17,7 @@ from pipeline.serving.answers import why_nothing
 from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.uncertainty import in_words, robustness
-from pipeline.settings import SolverSettings
+from pipeline.settings import Clock, SolverSettings
 from pipeline.solver import Solution, SolveStatus
 from tests.serving.test_against_oracle import random_instance, search_of
 
@@ -173,3 +173,16 @@ def test_draws_in_which_the_winner_serves_nothing_are_told_apart(
     assert found is not None
     assert (found.winner_share, found.unserved_share, found.mean_regret) == (0.0, 1.0, 0.0)
     assert "In 100 % of the draws it can serve no load" in robustness_view(found).plain
+
+
+def test_nothing_is_decided_again_once_the_time_limit_has_passed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search = search_of(random_instance(0, "mixed"), "exact")
+    methods.ratio(search)
+    asked = itertools.count()
+    # The first prices, those of the groups met, are still in time.
+    limit = len(search.known.dealt_groups) + 3
+    monkeypatch.setattr(Clock, "out_of_time", property(lambda _: next(asked) >= limit))
+    assert robustness(search) is None
+    assert next(asked) == limit + 1
