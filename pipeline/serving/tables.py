@@ -6,7 +6,7 @@ one number per (group class, load) holds the times of all sizes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ from pipeline.serving.decisions import Decision, decisions
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 BYTES_PER_GB = 1024.0**3
 
 
@@ -169,18 +170,41 @@ def _sizes(
 
     largest: the most layers that leave room for the KV cache of all requests. smallest: the
     fewest that fill `min_memory_utilization`, never above the largest, then never below
-    `min_layers_per_stage`. Both rise with the size, so that counting sizes finds them.
+    `min_layers_per_stage`. What is taken rises with the size and the requests that fit fall, so
+    that bisection finds both, and no array has an entry for every class, size and load.
     """
     limits, layers = instance.limits, instance.num_layers
-    most = figures.max_requests[:, :, None] * (1 + 1e-12)
-    largest = (most >= requests).sum(axis=1)
-    memory_gb = np.array([instance.pool[c.gpu].memory_gb for c in groups])[:, None, None]
-    taken = figures.kv_gb_per_request[:, :, None] * requests
-    taken += (figures.weight_gb + figures.reserved_gb[:, None])[:, :, None]
-    unfilled = taken * 1e9 / BYTES_PER_GB < limits.min_memory_utilization * memory_gb
-    filling = np.minimum(unfilled.sum(axis=1) + 1, layers)
+    most = figures.max_requests * (1 + 1e-12)
+    beside = figures.weight_gb + figures.reserved_gb[:, None]
+    memory_gb = np.array([instance.pool[c.gpu].memory_gb for c in groups])[:, None]
+    rows, shape = np.arange(len(groups))[:, None], (len(groups), len(requests))
+
+    def fits(size: IntArray) -> BoolArray:
+        return np.asarray(most[rows, size - 1] >= requests)
+
+    def leaves_unfilled(size: IntArray) -> BoolArray:
+        taken = figures.kv_gb_per_request[rows, size - 1] * requests + beside[rows, size - 1]
+        return np.asarray(taken * 1e9 / BYTES_PER_GB < limits.min_memory_utilization * memory_gb)
+
+    largest = _last_size(fits, shape, layers)
+    filling = np.minimum(_last_size(leaves_unfilled, shape, layers) + 1, layers)
     smallest = np.maximum(np.minimum(filling, largest), limits.min_layers_per_stage)
     return np.maximum(smallest, 1), largest
+
+
+def _last_size(
+    holds: Callable[[IntArray], BoolArray], shape: tuple[int, int], layers: int
+) -> IntArray:
+    """Return the last size up to which a condition holds, by class and load; 0 where at none.
+
+    holds: tells for one size of every class and load; true up to some size, false from there on.
+    """
+    low, high = np.zeros(shape, dtype=np.int64), np.full(shape, layers)
+    while (low < high).any():
+        middle = np.maximum((low + high + 1) // 2, 1)  # where both are 0 it is asked again, idly
+        held = holds(middle)
+        low, high = np.where(held, middle, low), np.where(held, high, middle - 1)
+    return low
 
 
 def _hops(instance: Instance, tokens: FloatArray, table: ConstantTable) -> Hops:
