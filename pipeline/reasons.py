@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
 
 from pipeline.curve import CostCurve
 from pipeline.formulation.compact import Goal
-from pipeline.granularity import can_sum_to
+from pipeline.instance import Instance
 from pipeline.methods import REASON_UNKNOWN
 from pipeline.options import size_bounds
 from pipeline.performance import performance_model
-from pipeline.restrictions import RESTRICTIONS, is_restricted, unrestricted
+from pipeline.reason_texts import (
+    NO_COMBINATION,
+    Held,
+    budget_reason,
+    no_option_reason,
+    pool_reason,
+    restrictions_reason,
+    sizes_reason,
+)
+from pipeline.restrictions import is_restricted, unrestricted
 
 
 def why_infeasible(curve: CostCurve, budget_usd_per_hour: float | None) -> str:
@@ -25,35 +31,24 @@ def why_infeasible(curve: CostCurve, budget_usd_per_hour: float | None) -> str:
             return text
     if curve.out_of_time:
         return REASON_UNKNOWN
-    return "no combination of allowed sizes on the pool's groups covers all layers"
+    return NO_COMBINATION
 
 
 def _sizes(curve: CostCurve, _budget: float | None) -> str:
-    layers, fewest = curve.instance.num_layers, curve.instance.limits.min_layers_per_stage
-    if fewest > layers:
-        return f"sizes: min_layers_per_stage is {fewest}, the model has {layers} layers"
-    if can_sum_to(curve.granularity.sizes, layers):
-        return ""
-    return f"sizes: {curve.granularity.name} cannot sum to {layers} layers"
+    return sizes_reason(curve.instance, curve.granularity)
 
 
 def _memory(curve: CostCurve, _budget: float | None) -> str:
-    """Name the most layers that fit per type where no allowed size is an option."""
-    if curve.options:
-        return ""
-    fits = "; ".join(_most_layers(curve))
-    fewest = curve.instance.limits.min_layers_per_stage
-    return f"memory: no allowed size fits any group, at least {fewest} layers a stage: {fits}"
+    return "" if curve.options else no_option_reason(curve.instance, _held(curve.instance))
 
 
-def _most_layers(curve: CostCurve) -> Iterator[str]:
-    """Yield, for every GPU type, how many layers each TP degree holds."""
-    instance = curve.instance
+def _held(instance: Instance) -> Held:
+    """Return the most layers that a group of every type and TP degree holds."""
     model = performance_model(instance)
-    for gpu, kind in enumerate(instance.pool):
-        most = {d: size_bounds(instance, model, gpu, d).largest for d in instance.degrees(gpu)}
-        held = ", ".join(f"{layers} at TP {degree}" for degree, layers in most.items())
-        yield f"{kind.name} holds {held}" if held else f"{kind.name} is excluded"
+    return [
+        {d: size_bounds(instance, model, gpu, d).largest for d in instance.degrees(gpu)}
+        for gpu in range(len(instance.pool))
+    ]
 
 
 def _budget(curve: CostCurve, budget: float | None) -> str:
@@ -64,7 +59,7 @@ def _budget(curve: CostCurve, budget: float | None) -> str:
     cheapest = float(curve.upper[0])
     if not math.isfinite(cheapest):
         return ""
-    return f"budget: ${budget:g}/h is below the cheapest placement, ${cheapest:.4g}/h"
+    return budget_reason(budget, cheapest)
 
 
 def _stages(curve: CostCurve, _budget: float | None) -> str:
@@ -80,16 +75,7 @@ def _stages(curve: CostCurve, _budget: float | None) -> str:
 
 
 def _pool(curve: CostCurve, _budget: float | None) -> str:
-    """Name the layers that the whole pool holds where they are too few."""
-    instance = curve.instance
-    model = performance_model(instance)
-    held = 0.0
-    for gpu, kind in enumerate(instance.pool):
-        per_gpu = [size_bounds(instance, model, gpu, d).largest / d for d in instance.degrees(gpu)]
-        held += float(np.floor(max(per_gpu, default=0.0) * kind.count))
-    if held >= instance.num_layers:
-        return ""
-    return f"memory: the whole pool holds at most {held:.0f} of {instance.num_layers} layers"
+    return pool_reason(curve.instance, _held(curve.instance))
 
 
 def _restrictions(curve: CostCurve, _budget: float | None) -> str:
@@ -101,8 +87,7 @@ def _restrictions(curve: CostCurve, _budget: float | None) -> str:
     free.settle(0)
     if not math.isfinite(free.upper[0]):
         return ""
-    stated = [name for name in RESTRICTIONS if getattr(limits, name)]
-    return f"restrictions: without {', '.join(stated)} there is a placement"
+    return restrictions_reason(limits)
 
 
 def _links(curve: CostCurve, _budget: float | None) -> str:

@@ -27,6 +27,7 @@ from pipeline.reasons import why_infeasible
 from pipeline.results.schema import PointRow, SegmentRow, pareto_id
 from pipeline.search_space import SearchSpace, search_space
 from pipeline.serving import answers as serving
+from pipeline.serving.reasons import why_nothing
 from pipeline.serving.search import ServingSearch
 from pipeline.versions import package_versions
 
@@ -283,7 +284,7 @@ def _why(problem: Problem, point: Point, answer: Answer) -> str:
         return "the time limit passed before a placement was found"
     if problem.instance.serving is not None:
         search = _search(problem, point.granularity)
-        return serving.why_nothing(search, point.budget_usd_per_hour)
+        return why_nothing(search, point.budget_usd_per_hour)
     return why_infeasible(_curve(problem, point.granularity), point.budget_usd_per_hour)
 
 

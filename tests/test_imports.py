@@ -37,6 +37,7 @@ ORDER = [
     "options",
     "runs",
     "restrictions",
+    "reason_texts",
     "search_space",
     "links",
     "placement",

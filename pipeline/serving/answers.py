@@ -1,4 +1,4 @@
-"""From a method's name to its answers under `roofline`, to columns, and to why there is none."""
+"""From a method's name to its answers under `roofline`, and to columns."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from pipeline import methods as common
-from pipeline.granularity import Granularity, can_sum_to
+from pipeline.granularity import Granularity
 from pipeline.instance import Instance
-from pipeline.methods import REASON_UNKNOWN, Answer, AnswerStatus
+from pipeline.methods import Answer
 from pipeline.options import Option, stage_options
 from pipeline.placement import Placement, usd_per_token
 from pipeline.roofline.pipelines import throughput_range
@@ -88,69 +88,6 @@ def _range(instance: Instance, placement: Placement) -> tuple[float, float]:
     used = {stage.gpu for stage in placement.stages}
     gpus = frozenset(kind.hardware for kind in instance.pool if kind.name in used)
     return throughput_range(rate, gpus, serving_of(instance).engine, table)
-
-
-def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str:
-    """Name the first of the problem's demands that cannot be met."""
-    instance, limits = search.instance, search.instance.limits
-    if not can_sum_to(search.granularity.sizes, instance.num_layers):
-        return f"sizes: {search.granularity.name} cannot sum to {instance.num_layers} layers"
-    if not search.options():
-        return "memory: " + "; ".join(_most_layers(search))
-    if budget_usd_per_hour is not None and (cheapest := _cheapest(search, instance)):
-        least = f"${cheapest.usd_per_hour:.4g}/h"
-        return f"budget: ${budget_usd_per_hour:g}/h is below the cheapest placement, {least}"
-    relaxed = {
-        "max_ttft_s": (limits.max_ttft_s, replace(limits, max_ttft_s=None)),
-        "max_tpot_s": (limits.max_tpot_s, replace(limits, max_tpot_s=None)),
-    }
-    for name, (value, free) in relaxed.items():
-        if value is None:
-            continue
-        if found := _cheapest(search, replace(instance, limits=free)):
-            without = getattr(found, name.removeprefix("max_"))
-            return (
-                f"latency: no placement keeps {name} at {value:g} s; without this limit the "
-                f"cheapest placement takes {without:.3g} s"
-            )
-    stages = min(instance.num_layers, instance.num_gpus)
-    unlimited = replace(limits, max_ttft_s=None, max_tpot_s=None, max_stages=stages)
-    widest = _relaxed(search, replace(instance, limits=unlimited))
-    if widest.placement:
-        return f"stages or latency: no placement of at most {limits.max_stages} stages is in time"
-    if widest.status is not AnswerStatus.INFEASIBLE:
-        return REASON_UNKNOWN
-    return "memory: the pool does not hold all layers beside the cache of the fewest requests"
-
-
-def _relaxed(search: ServingSearch, instance: Instance) -> Answer:
-    """Return the cheapest placement of an instance, if one is found in the time that is left."""
-    settings = SolverSettings(time_limit_s=max(search.clock.remaining_seconds, 5.0))
-    relaxed = ServingSearch(instance, search.granularity, settings, search.table)
-    return methods.weighted(relaxed, 1.0)
-
-
-def _cheapest(search: ServingSearch, instance: Instance) -> ServedPlacement | None:
-    """Return the cheapest placement of an instance, met in the time left; None without one."""
-    placement = _relaxed(search, instance).placement
-    return placement if isinstance(placement, ServedPlacement) else None
-
-
-def _most_layers(search: ServingSearch) -> Iterator[str]:
-    """Yield how many layers each type and TP degree holds beside the fewest requests."""
-    fewest = int(np.argmin(search.tables.concurrency))
-    requests = search.tables.decisions[fewest].concurrency
-    for gpu, kind in enumerate(search.instance.pool):
-        held = ", ".join(
-            f"{int(search.tables.largest[index, fewest])} layers at TP {group_class.degree}"
-            for index, group_class in enumerate(search.tables.groups)
-            if group_class.gpu == gpu
-        )
-        yield (
-            f"{kind.name} holds {held} beside {requests} requests"
-            if held
-            else (f"{kind.name} is excluded")
-        )
 
 
 def single_stage(instance: Instance, gpu: int, degree: int) -> tuple[float, float]:

@@ -10,10 +10,8 @@ import pytest
 from pipeline.cli.serving_views import robustness_view
 from pipeline.granularity import granularity
 from pipeline.instance import Serving
-from pipeline.methods import Answer, AnswerStatus
 from pipeline.roofline.constant_files import shipped_table
 from pipeline.serving import methods, uncertainty
-from pipeline.serving.answers import why_nothing
 from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.uncertainty import in_words, robustness
@@ -125,16 +123,6 @@ def test_what_time_left_without_a_finite_bound_has_none() -> None:
     search = ServingSearch(replace(small, pool=pool), name, settings, shipped_table())
     assert methods.ratio(search).bound is None
     assert methods.weighted(search, 0.5).bound is None
-
-
-def test_a_reason_that_time_did_not_allow_to_find_is_not_made_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    late = Answer(AnswerStatus.TIME_LIMIT, None, None, None)
-    monkeypatch.setattr(methods, "weighted", lambda *_: late)
-    search = search_of(random_instance(0, "decode"), "exact")
-    reason = "unknown: the time limit passed before a reason was found"
-    assert why_nothing(search, 0.01) == reason
 
 
 def test_a_lone_candidate_wins_every_draw() -> None:

@@ -1,0 +1,75 @@
+"""Reasons for which there is no placement that both performance models know, in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline.granularity import Granularity, can_sum_to
+from pipeline.instance import Instance, Limits
+from pipeline.restrictions import RESTRICTIONS
+
+NO_COMBINATION = "no combination of allowed sizes on the pool's groups covers all layers"
+# By type of GPU: the most layers that a group of each TP degree holds.
+Held = Sequence[Mapping[int, int]]
+
+
+def sizes_reason(instance: Instance, sizes: Granularity) -> str:
+    """Tell whether the sizes alone are in the way; empty where they are not."""
+    layers, fewest = instance.num_layers, instance.limits.min_layers_per_stage
+    if fewest > layers:
+        return f"sizes: min_layers_per_stage is {fewest}, the model has {layers} layers"
+    if can_sum_to(sizes.sizes, layers):
+        return ""
+    return f"sizes: {sizes.name} cannot sum to {layers} layers"
+
+
+def no_option_reason(instance: Instance, held: Held, beside: str = "") -> str:
+    """Name the most layers that fit per type, where no allowed size is an option.
+
+    beside: what else has to fit, as ` beside 8 requests`.
+    """
+    limits, most = instance.limits, max(max(of.values(), default=0) for of in held)
+    fits = "; ".join(_most_layers(instance, held))
+    fewest = limits.min_layers_per_stage
+    if 0 < most < fewest:
+        told = f"min_layers_per_stage is {fewest}, no group holds so many layers{beside}"
+        return f"sizes: {told}: {fits}"
+    full = ""
+    if most and limits.min_memory_utilization:
+        full = f" and fills {limits.min_memory_utilization:.0%} of its memory"
+    return f"memory: no allowed size fits any group{beside}{full}: {fits}"
+
+
+def _most_layers(instance: Instance, held: Held) -> Iterator[str]:
+    """Yield, for every GPU type, how many layers each TP degree holds."""
+    for kind, of in zip(instance.pool, held, strict=True):
+        at = ", ".join(f"{layers} at TP {degree}" for degree, layers in of.items())
+        if at:
+            yield f"{kind.name} holds {at.replace(' at', ' layers at', 1)}"
+        elif kind.name in instance.limits.exclude:
+            yield f"{kind.name} is excluded"
+        else:
+            degrees = " or ".join(str(d) for d in sorted(set(instance.limits.tp_degrees)))
+            yield f"{kind.name} allows no TP degree of {degrees}"
+
+
+def pool_reason(instance: Instance, held: Held, beside: str = "") -> str:
+    """Name the layers that the whole pool holds where they are too few; else empty."""
+    layers = 0
+    for kind, of in zip(instance.pool, held, strict=True):
+        layers += max((kind.count * most // degree for degree, most in of.items()), default=0)
+    if layers >= instance.num_layers:
+        return ""
+    return f"memory: the whole pool holds at most {layers} of {instance.num_layers} layers{beside}"
+
+
+def budget_reason(budget_usd_per_hour: float, cheapest_usd_per_hour: float) -> str:
+    """Name the cost of the cheapest placement, which is above the budget."""
+    cheapest = f"${cheapest_usd_per_hour:.4g}/h"
+    return f"budget: ${budget_usd_per_hour:g}/h is below the cheapest placement, {cheapest}"
+
+
+def restrictions_reason(limits: Limits) -> str:
+    """Say that there is a placement without what all stages must have in common."""
+    stated = [name for name in RESTRICTIONS if getattr(limits, name)]
+    return f"restrictions: without {', '.join(stated)} there is a placement"

@@ -1,0 +1,133 @@
+"""Says why no placement was found under `roofline`: the first demand that cannot be met.
+
+What sizes and memory allow follows from the tables; for the rest a search is made without each
+demand in turn, in little time: a reason is worth less than an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from pipeline.instance import Instance, Limits
+from pipeline.methods import REASON_UNKNOWN, Answer, AnswerStatus
+from pipeline.reason_texts import (
+    NO_COMBINATION,
+    Held,
+    budget_reason,
+    no_option_reason,
+    pool_reason,
+    restrictions_reason,
+    sizes_reason,
+)
+from pipeline.restrictions import RESTRICTIONS
+from pipeline.serving import methods
+from pipeline.serving.placement import ServedPlacement
+from pipeline.serving.search import ServingSearch
+from pipeline.serving.tables import serving_of
+from pipeline.settings import Clock, SolverSettings
+from pipeline.words import counted, listed
+
+# All searches for a reason together may take so much longer than the time limit.
+ALLOWANCE_S = 1.0
+
+
+def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str:
+    """Name the first of the problem's demands that cannot be met."""
+    instance, held = search.instance, _held(search)
+    fewest = int(search.tables.concurrency.min())
+    beside = f" beside the cache of {counted(fewest, 'request')}"
+    known = sizes_reason(instance, search.granularity)
+    if not (known or search.options()):
+        known = no_option_reason(instance, held, beside)
+    return known or pool_reason(instance, held, beside) or _by_search(search, budget_usd_per_hour)
+
+
+def _held(search: ServingSearch) -> Held:
+    """Return the most layers that a group of every type and TP degree holds, of any load."""
+    held: list[dict[int, int]] = [{} for _ in search.instance.pool]
+    largest = search.tables.largest.max(axis=1, initial=0).tolist()
+    for group_class, layers in zip(search.tables.groups, largest, strict=True):
+        held[group_class.gpu][group_class.degree] = layers
+    return held
+
+
+def _by_search(search: ServingSearch, budget: float | None) -> str:
+    """Name the first demands without which there is a placement."""
+    limits, free, is_proven = search.instance.limits, _free(search.instance), True
+    clock = Clock(SolverSettings(time_limit_s=search.clock.remaining_seconds + ALLOWANCE_S))
+    without_budget: list[list[str]] = [] if budget is None else [[]]
+    for names in [*without_budget, *_demands(limits, free)]:
+        if clock.out_of_time:
+            return REASON_UNKNOWN
+        answer = _cheapest(search, replace(limits, **{n: free[n] for n in names}), clock)
+        if isinstance(answer.placement, ServedPlacement):
+            is_proven = answer.status is AnswerStatus.OPTIMAL
+            if budget is not None and not names:
+                return _over_budget(budget, answer.placement, is_proven)
+            return _in_the_way(limits, names, answer.placement, is_proven)
+        is_proven &= answer.status is AnswerStatus.INFEASIBLE
+    return NO_COMBINATION if is_proven else REASON_UNKNOWN
+
+
+def _free(instance: Instance) -> dict[str, Any]:
+    """Return the limits that may be in the way, and what they are where they leave everything."""
+    stages = max(instance.limits.max_stages, min(instance.num_layers, instance.num_gpus))
+    return {
+        "max_ttft_s": None,
+        "max_tpot_s": None,
+        **dict.fromkeys(RESTRICTIONS, False),
+        "min_layers_per_stage": 1,
+        "min_memory_utilization": 0.0,
+        "max_stages": stages,
+    }
+
+
+def _demands(limits: Limits, free: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield each limit that is set, the restrictions as one, and then all of them together."""
+    stated = [name for name, value in free.items() if getattr(limits, name) != value]
+    parts = [list(names) for _, names in groupby(stated, lambda n: n in RESTRICTIONS or n)]
+    yield from parts
+    if len(parts) > 1:
+        yield stated
+
+
+def _cheapest(search: ServingSearch, limits: Limits, clock: Clock) -> Answer:
+    """Return the cheapest placement under other limits and the same loads, in the time left."""
+    in_flight = tuple(sorted({load.micro_batches for load in search.tables.decisions}))
+    serving = replace(serving_of(search.instance), micro_batches=in_flight)
+    changed = replace(search.instance, limits=limits, serving=serving)
+    relaxed = ServingSearch(changed, search.granularity, clock.settings_now, search.table)
+    return methods.weighted(relaxed, 1.0)
+
+
+def _over_budget(budget: float, found: ServedPlacement, is_proven: bool) -> str:
+    if is_proven:
+        return budget_reason(budget, found.usd_per_hour)
+    least = f"the cheapest found costs ${found.usd_per_hour:.4g}/h"
+    return f"budget: no placement costs ${budget:g}/h or less, {least}"
+
+
+def _in_the_way(
+    limits: Limits, names: Sequence[str], found: ServedPlacement, is_proven: bool
+) -> str:
+    """Say that limits are in the way. found: the cheapest placement without them, if proven."""
+    cheapest = "the cheapest placement" if is_proven else "the cheapest placement found"
+    if set(names) <= set(RESTRICTIONS):
+        return restrictions_reason(limits)
+    if len(names) > 1:
+        told = "is not enough, but without all of them there is a placement"
+        return f"limits: leaving out one of {listed([*names])} {told}"
+    (name,) = names
+    if name == "max_stages":
+        has = f"without this limit {cheapest} has {len(found.stages)}"
+        return f"stages: max_stages is {limits.max_stages}; {has}"
+    if name.startswith("min_"):
+        return f"sizes: without {name} there is a placement"
+    taken_s = getattr(found, name.removeprefix("max_"))
+    return (
+        f"latency: no placement keeps {name} at {getattr(limits, name):g} s; without this limit "
+        f"{cheapest} takes {taken_s:.3g} s"
+    )

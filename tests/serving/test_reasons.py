@@ -1,0 +1,149 @@
+"""What is said where a served instance has no placement: the demand that is in the way."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from pipeline.config import load_config
+from pipeline.granularity import granularity
+from pipeline.methods import REASON_UNKNOWN, Answer, AnswerStatus
+from pipeline.points import make_point
+from pipeline.reason_texts import NO_COMBINATION
+from pipeline.run import run_point
+from pipeline.serving import methods
+from pipeline.serving.answers import serving_search
+from pipeline.serving.reasons import ALLOWANCE_S, why_nothing
+from pipeline.serving.search import ServingSearch
+from pipeline.settings import SolverSettings
+from pipeline.sweep import problem_of
+from tests.builders import CONFIGS
+from tests.serving.test_against_oracle import random_instance, search_of
+
+Change = tuple[str, Any]
+CONFIG = CONFIGS / "llama-3.1-8b-workstation.yaml"
+FEW = [("workload.concurrency", 8), ("workload.micro_batches", [1, 2])]
+TOO_MANY = ("workload.concurrency", 100_000)
+IN_ANY_TIME = [("limits.max_ttft_s", None), ("limits.max_tpot_s", None)]
+# Each card holds 18 of the 32 layers.
+SMALL = [("pool.RTX-4090.memory_gb", 12), ("pool.RTX-3090.memory_gb", 12), *IN_ANY_TIME]
+ONE_EACH = [*SMALL, ("limits.tp_degrees", [1]), *((f"pool.RTX-{n}.count", 1) for n in (3090, 4090))]
+
+
+def asked(changes: Sequence[Change], method: str = "ratio", budget: float | None = None) -> Any:
+    """Return the columns of the first row."""
+    problem = problem_of(load_config(CONFIG, [*FEW, *changes]), {})
+    point = make_point(problem, "exact", method, budget)
+    return run_point(problem, point).points[0].values
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (
+            [("limits.min_layers_per_stage", 50)],
+            "sizes: min_layers_per_stage is 50, the model has 32 layers",
+        ),
+        (
+            [*ONE_EACH, ("limits.min_layers_per_stage", 20)],
+            "sizes: min_layers_per_stage is 20, no group holds so many layers beside the cache of "
+            "8 requests: RTX-4090 holds 18 layers at TP 1; RTX-3090 holds 18 layers at TP 1",
+        ),
+        (
+            [*ONE_EACH, ("limits.min_layers_per_stage", 17)],
+            "sizes: without min_layers_per_stage there is a placement",
+        ),
+        (
+            [TOO_MANY, ("limits.exclude", ["RTX-3090"])],
+            "memory: no allowed size fits any group beside the cache of 100,000 requests: "
+            "RTX-4090 holds 0 layers at TP 1, 0 at TP 2; RTX-3090 is excluded",
+        ),
+        (
+            [*ONE_EACH, ("limits.tp_degrees", [2]), ("pool.RTX-3090.count", 2), TOO_MANY],
+            "memory: no allowed size fits any group beside the cache of 100,000 requests: "
+            "RTX-4090 allows no TP degree of 2; RTX-3090 holds 0 layers at TP 2",
+        ),
+        (
+            [*SMALL, ("limits.exclude", ["RTX-4090"]), ("pool.RTX-3090.count", 1)],
+            "memory: the whole pool holds at most 18 of 32 layers beside the cache of 8 requests",
+        ),
+        (
+            [*ONE_EACH, ("limits.single_gpu_type", True)],
+            "restrictions: without single_gpu_type there is a placement",
+        ),
+        (
+            [*ONE_EACH, ("limits.max_stages", 1)],
+            "stages: max_stages is 1; without this limit the cheapest placement has 2",
+        ),
+        (
+            [*ONE_EACH, ("limits.max_stages", 1), ("limits.single_gpu_type", True)],
+            "limits: leaving out one of single_gpu_type and max_stages is not enough, but without "
+            "all of them there is a placement",
+        ),
+        ([("limits.max_ttft_s", 1e-4)], "latency: no placement keeps max_ttft_s at 0.0001 s"),
+        ([("limits.max_tpot_s", 1e-4)], "latency: no placement keeps max_tpot_s at 0.0001 s"),
+    ],
+)
+def test_a_reason_names_what_is_in_the_way(changes: Sequence[Change], reason: str) -> None:
+    values = asked(changes)
+    assert values["status"] == "infeasible"
+    assert str(values["message"]).startswith(reason)
+
+
+def test_sizes_that_cover_the_layers_on_no_groups_are_told_last() -> None:
+    # One card holds 18 layers, and 24 + 8 are all that the sizes leave.
+    problem = problem_of(load_config(CONFIG, [*FEW, *ONE_EACH]), {})
+    values = run_point(problem, make_point(problem, "8+24", "ratio")).points[0].values
+    assert values["message"] == NO_COMBINATION
+
+
+def test_a_budget_below_every_placement_is_named() -> None:
+    told = asked([], "enumeration", 0.01)["message"]
+    # The frontier finds its cheapest point by another search.
+    problem = problem_of(load_config(CONFIG, FEW), {})
+    frontier = run_point(problem, make_point(problem, "exact", "frontier")).points
+    least = min(row.values["cost_usd_per_hour"] for row in frontier)
+    assert told == f"budget: $0.01/h is below the cheapest placement, ${least:.4g}/h"
+
+
+@pytest.mark.parametrize("name", ["limits.max_ttft_s", "limits.max_tpot_s"])
+def test_a_limit_on_latency_that_is_too_tight_names_one_that_can_be_met(name: str) -> None:
+    told = str(asked([*IN_ANY_TIME, (name, 1e-4)])["message"])
+    _, _, found = told.partition("without this limit the cheapest placement takes ")
+    # Three digits are told; half of the last is less than a hundredth.
+    wide = 1.01 * float(found.removesuffix(" s"))
+    assert asked([*IN_ANY_TIME, (name, wide)])["status"] == "optimal"
+
+
+def test_a_reason_that_time_did_not_allow_to_find_is_not_made_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late = Answer(AnswerStatus.TIME_LIMIT, None, None, None)
+    monkeypatch.setattr(methods, "weighted", lambda *_: late)
+    search = search_of(random_instance(0, "decode"), "exact")
+    assert why_nothing(search, 0.01) == REASON_UNKNOWN
+
+
+def search_without_time() -> ServingSearch:
+    tight = [*FEW, ("limits.max_ttft_s", 1e-4), ("limits.max_tpot_s", 1e-4)]
+    instance = load_config(CONFIG, tight).instance
+    sizes = granularity("exact", instance.num_layers)
+    return serving_search(instance, sizes, SolverSettings(time_limit_s=0.0))
+
+
+def test_searches_for_a_reason_share_what_is_left_and_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search, left, weighted = search_without_time(), [], methods.weighted
+
+    def watched(relaxed: ServingSearch, cost_weight: float) -> Answer:
+        left.append(relaxed.clock.remaining_seconds)
+        return weighted(relaxed, cost_weight)
+
+    monkeypatch.setattr(methods, "weighted", watched)
+    # A reason that is found quickly is told all the same.
+    assert why_nothing(search, None).startswith("limits: leaving out one of max_ttft_s and")
+    assert len(left) > 2
+    assert ALLOWANCE_S >= left[0] > left[1] > left[2]
+    monkeypatch.setattr("pipeline.serving.reasons.ALLOWANCE_S", 0.0)
+    assert why_nothing(search, None) == REASON_UNKNOWN
