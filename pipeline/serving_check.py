@@ -32,11 +32,16 @@ BYTES_PER_GB = 1024.0**3
 
 @dataclass(frozen=True)
 class ServedStage:
-    """What a stage is by the formulas. stage_s: time of what the objective counts, s."""
+    """What a stage is by the formulas.
+
+    stage_s: time of what the objective counts, s. next_max_requests: requests that it would hold
+    with one layer more.
+    """
 
     stage_s: float
     memory_gb: float
     max_requests: float
+    next_max_requests: float
 
 
 def served_stages(
@@ -54,6 +59,7 @@ def served_stages(
                 stage_s=float(times[serving.phase][0, 0]),
                 memory_gb=float(held) * 1e9 / BYTES_PER_GB,
                 max_requests=float(found.max_requests[0]),
+                next_max_requests=float(found.max_requests[1]),
             )
         )
     return stages
@@ -122,12 +128,12 @@ def _kind(instance: Instance, segment: Row) -> GpuType:
 
 
 def _figures(instance: Instance, serving: Serving, point: Row, segment: Row) -> StageFigures:
-    """Return the figures of one stage's size under the point's micro-batch."""
-    kind = _kind(instance, segment)
+    """Return the figures of one stage's size, and one layer more, under the point's micro-batch."""
+    kind, size = _kind(instance, segment), int(segment["size"])
     return stage_figures(
         kind.hardware,
         int(segment["tp_degree"]),
-        [int(segment["size"])],
+        [size, size + 1],
         instance.model,
         _workload(serving),
         serving.engine,

@@ -274,7 +274,7 @@ RULES: tuple[Callable[[Case], Iterator[Mismatch]], ...] = (
 
 
 def requests_fit(case: Case) -> Iterator[Mismatch]:
-    """Under `roofline`: memory is as computed, and every stage holds the cache of all requests."""
+    """Under `roofline`: memory is as computed, holds all requests, and is as full as asked."""
     instance, serving = case.instance, case.instance.serving
     assert serving is not None
     stages = served_stages(instance, serving, case.point, case.segments)
@@ -288,6 +288,12 @@ def requests_fit(case: Case) -> Iterator[Mismatch]:
         if case.point["concurrency"] > stage.max_requests * (1 + TOLERANCE):
             what = f"requests that stage {segment['stage']} holds"
             yield _mismatch(case, what, case.point["concurrency"], stage.max_requests)
+        # A size that leaves memory unused is allowed only where one layer more is too many.
+        wanted = instance.limits.min_memory_utilization * kind.memory_gb
+        one_more = case.point["concurrency"] * (1 + TOLERANCE) <= stage.next_max_requests
+        is_full = stage.memory_gb >= wanted * (1 - TOLERANCE) or not one_more
+        if not is_full and segment["size"] != instance.num_layers:
+            yield _mismatch(case, name, segment["memory_gb"], f"at least {wanted}")
         if segment["size"] < instance.limits.min_layers_per_stage:
             fewest = f"at least {instance.limits.min_layers_per_stage}"
             yield _mismatch(case, f"layers of stage {segment['stage']}", segment["size"], fewest)

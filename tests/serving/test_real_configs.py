@@ -77,3 +77,37 @@ def test_prefill_of_a_real_config_is_proven_too() -> None:
     assert rows.points[0].values["status"] == "optimal"
     segments = [segment.as_dict() for segment in rows.segments]
     assert verify_point(as_row(rows.points[0]), segments, loaded.instance) == []
+
+
+def test_a_stage_that_fills_less_memory_than_asked_is_found() -> None:
+    config = CONFIGS / "llama-3.1-8b-workstation.yaml"
+    rows = answered(load_config(config, FEW), "ratio", "exact", None)
+    segments = [segment.as_dict() for segment in rows.segments]
+    # All 32 layers on one group are as full as can be; in two halves a stage takes three more.
+    whole, row = segments[0], as_row(rows.points[0])
+    assert whole["size"] == 32
+    halves = [{**whole, "stage": stage, "size": 16} for stage in (0, 1)]
+    for share, fault in ((0.1, False), (0.9, True)):
+        asked = load_config(config, [*FEW, ("limits.min_memory_utilization", share)]).instance
+        assert verify_point(row, segments, asked) == []
+        told = [m for m in verify_point(row, halves, asked) if "at least" in str(m.recomputed)]
+        assert [m.what for m in told] == [f"memory of stage {s}" for s in (0, 1) if fault]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.7])
+def test_rows_that_fill_the_memory_asked_hold(share: float) -> None:
+    # Cards of 12 GB hold half of the model, so that the stages' sizes are open.
+    changes = [
+        ("pool.RTX-4090.memory_gb", 12),
+        ("pool.RTX-3090.memory_gb", 12),
+        ("workload.concurrency", [1, 4]),
+        ("workload.micro_batches", [1, 2]),
+        ("limits.tp_degrees", [1]),
+        ("limits.min_memory_utilization", share),
+    ]
+    loaded = load_config(CONFIGS / "llama-3.1-8b-workstation.yaml", changes)
+    rows = answered(loaded, "frontier", "exact", None)
+    assert any(row.values["num_stages"] > 1 for row in rows.points)
+    for row in rows.points:
+        own = [s.as_dict() for s in rows.segments if s.point_id == row.values["point_id"]]
+        assert verify_point(as_row(row), own, loaded.instance) == []
