@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from pipeline.instance import Serving
 
-# Requests of one micro-batch that are tried where the concurrency is left open: two steps to a
-# doubling, so that the best of them is at most a fifth away from any other choice.
+# Requests of one micro-batch that are tried where the concurrency is left open: two to a doubling.
+# One that is not listed is less than half as many again as the listed one below it, or above 512;
+# it can be better, by how much is not bounded (docs/performance-models.md).
 MICRO_BATCHES_OF = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
