@@ -210,6 +210,7 @@ def test_tampering_is_found_and_the_point_named(
     for line in lines:
         word, point_id = line.split(": ")[0].split()
         assert word == "wrong"
+        assert "np." not in line
         assert point_id in known | {"stray"}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -93,5 +94,11 @@ def each_record(frame: pd.DataFrame, at_once: int = 1000) -> Iterator[dict[str, 
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a frame by column name."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    """Return the rows of a frame by column name, lists in them as lists of plain numbers."""
+    return [
+        {
+            str(name): value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in row.items()
+        }
+        for row in frame.to_dict("records")
+    ]
