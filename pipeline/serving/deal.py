@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from pipeline.serving.bounds import largest_within
 from pipeline.serving.rates import Rates
 from pipeline.serving.tables import FloatArray, IntArray, ServingTables
+
+# Loads are dealt in parts, so that no array has many more entries than this: they stay in caches.
+MOST_ENTRIES = 200_000
+# Throughputs by load, and what the groups of each class hold, shape (classes, loads).
+_Held = tuple[FloatArray, IntArray]
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,21 @@ def best_dealt(
     """
     classes = np.array(sorted(counts))
     order = np.argsort(tables.pass_s[classes], axis=0, kind="stable")
-    ordered, load = classes[order], np.arange(len(tables.decisions))
-    number = np.array([counts[int(c)] for c in classes])[order][:, :, None]
-    least = np.maximum(tables.smallest[ordered, load], sizes[0])[:, :, None]
-    deal = partial(_fastest, tables, rates, ordered, number, sizes[1], layers)
+    ordered, loads = classes[order], np.arange(len(tables.decisions))
+    number = np.array([counts[int(c)] for c in classes])[order]
+    least = np.maximum(tables.smallest[ordered, loads], sizes[0])
+    wide = max(MOST_ENTRIES // (len(classes) ** 2 * sizes[1]), 1)
+
+    def deal(smallest: IntArray, hops_s: tuple[FloatArray, FloatArray]) -> _Held:
+        parts = [
+            _fastest(
+                *(tables, rates, part, ordered[:, part], number[:, part]),
+                *(sizes[1], layers, smallest[:, part], (hops_s[0][part], hops_s[1][part])),
+            )
+            for part in np.split(loads, range(wide, len(loads), wide))
+        ]
+        return np.concatenate([s for s, _ in parts]), np.hstack([h for _, h in parts])
+
     speed, held = deal(least, hops_s)
     # A part of the groups leaves some without layers, and makes no more hops.
     most, _ = deal(np.zeros_like(least), (0 * hops_s[0], 0 * hops_s[1]))
@@ -99,19 +114,21 @@ def best_dealt(
 def _fastest(
     tables: ServingTables,
     rates: Rates,
+    load: IntArray,
     ordered: IntArray,
     number: IntArray,
     most: int,
     layers: int,
     smallest: IntArray,
     hops_s: tuple[FloatArray, FloatArray],
-) -> tuple[FloatArray, IntArray]:
+) -> _Held:
     """Return the highest throughput and what the groups of each class hold, by load.
 
-    ordered: classes, the fastest first, shape (classes, loads). number: groups of each. most,
-    smallest: layers that a group may hold.
+    load: the loads that are looked at. ordered: classes, the fastest first, shape (classes,
+    loads), and so number, groups of each, and smallest. most, smallest: layers that a group may
+    hold.
     """
-    load = np.arange(len(tables.decisions))
+    number, smallest = number[:, :, None], smallest[:, :, None]
     layer_s = tables.pass_s[ordered, load][:, :, None]
     largest = np.minimum(tables.largest[ordered, load], most)[:, :, None]
     # Shape (loads, candidates): every time that a stage of some size may take.
@@ -126,7 +143,8 @@ def _fastest(
     first_s = prefill_s + hops_s[1][:, None]
     speed = np.where(holds, _speed(rates, load[:, None], pass_s, longest_s, first_s), 0.0)
     best = speed.argmax(axis=1)
-    return speed[load, best], held[:, load, best]
+    row = np.arange(len(load))
+    return speed[row, best], held[:, row, best]
 
 
 def under_every_load(

@@ -70,6 +70,17 @@ def test_layers_are_dealt_as_well_as_any_other_way(phase: str) -> None:
             assert best[decision] == pytest.approx(max(rates), rel=1e-12)
 
 
+def test_loads_that_are_dealt_in_parts_are_dealt_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    search = search_of(random_instance(0, "mixed"), "exact")
+    counts = {0: 1, len(search.tables.groups) - 1: 1}
+    whole = search.known.deal(counts)
+    monkeypatch.setattr("pipeline.serving.deal.MOST_ENTRIES", 1)
+    parts = search.fresh(SolverSettings()).known.deal(counts)
+    assert len(whole.tokens_per_s) > 1
+    for name in ("tokens_per_s", "most_tokens_per_s", "classes", "layers"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name))
+
+
 def test_without_time_there_is_no_claim() -> None:
     instance = random_instance(0, "decode")
     search = ServingSearch(
