@@ -32,8 +32,8 @@ def no_option_reason(instance: Instance, held: Held, beside: str = "") -> str:
     fits = "; ".join(_most_layers(instance, held))
     fewest = limits.min_layers_per_stage
     if 0 < most < fewest:
-        told = f"min_layers_per_stage is {fewest}, no group holds so many layers{beside}"
-        return f"sizes: {told}: {fits}"
+        told = f"no group holds the {fewest} layers of min_layers_per_stage{beside}"
+        return f"memory: {told}: {fits}"
     full = ""
     if most and limits.min_memory_utilization:
         full = f" and fills {limits.min_memory_utilization:.0%} of its memory"

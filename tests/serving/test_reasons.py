@@ -46,7 +46,7 @@ def asked(changes: Sequence[Change], method: str = "ratio", budget: float | None
         ),
         (
             [*ONE_EACH, ("limits.min_layers_per_stage", 20)],
-            "sizes: min_layers_per_stage is 20, no group holds so many layers beside the cache of "
+            "memory: no group holds the 20 layers of min_layers_per_stage beside the cache of "
             "8 requests: RTX-4090 holds 18 layers at TP 1; RTX-3090 holds 18 layers at TP 1",
         ),
         (
