@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -149,16 +150,20 @@ def _optima(results: Results) -> dict[str, tuple[float, bool]]:
 
 
 def _searches(rows: Sequence[MethodRow], optima: dict[str, float]) -> list[Search]:
-    """Gather the searches that found a placement wherever any search did, none failing."""
+    """Gather the searches that found a placement wherever any search did, none failing.
+
+    One that was not asked somewhere, as in a run that was interrupted, is not among them.
+    """
+    answerable = {key for key, price in optima.items() if not math.isnan(price)}
     gathered: dict[tuple[str, str], list[MethodRow]] = defaultdict(list)
     for row in rows:
-        if optima[_key(row.swept)] == optima[_key(row.swept)]:
+        if _key(row.swept) in answerable:
             gathered[row.granularity, row.method].append(row)
     searches = []
     for (granularity, method), own in gathered.items():
         distances = [percent_above(row.usd_per_token, optima[_key(row.swept)]) for row in own]
         known = [max(distance, 0.0) for distance in distances if distance is not None]
-        if len(known) == len(distances) and not any(row.failed for row in own):
+        if len(known) == len(answerable) and not any(row.failed for row in own):
             spent = sum(row.solve_seconds for row in own)
             searches.append(Search(granularity, method, max(known), spent))
     return searches

@@ -10,6 +10,12 @@ from tests.result_builders import point, write_run
 
 SLOW: dict[str, Any] = {"build_seconds": 0.0, "solve_seconds": 9.0}
 FAST: dict[str, Any] = {"build_seconds": 0.0, "solve_seconds": 0.5}
+BATCH_SIZE = "workload.batch_size"
+
+
+def swept(batch_size: int) -> dict[str, Any]:
+    """Return what a row of a swept batch size has beside the others."""
+    return {BATCH_SIZE: batch_size}
 
 
 def advice_of(directory: Path, rows: list[PointRow], tolerance: float = 1.0) -> Advice:
@@ -50,6 +56,23 @@ def test_a_search_that_failed_somewhere_is_not_advised(tmp_path: Path) -> None:
     advice = advice_of(tmp_path, [point("e", **SLOW), broken])
     assert advice.search is not None
     assert advice.search.granularity == "exact"
+
+
+def test_a_search_that_answered_for_only_some_of_the_swept_values_is_not_advised(
+    tmp_path: Path,
+) -> None:
+    """Coarse by ratio finds the optimum fast, but was never asked at the second batch size."""
+    rows = [
+        point("e1", **SLOW, **swept(16)),
+        point("e2", **SLOW, **swept(32)),
+        point("c1", "coarse", **FAST, **swept(16)),
+    ]
+    results = write_run(tmp_path, rows, fields={"sweep.over": {BATCH_SIZE: [16, 32]}})
+    advice = advise(Comparison(results))
+    assert advice is not None
+    assert advice.search is not None
+    assert advice.search.granularity == "exact"
+    assert advice.others == ()
 
 
 def test_without_a_proof_the_best_found_is_not_called_proven(tmp_path: Path) -> None:
