@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # Nobody mistypes a longer name, and comparing two of them takes the product of their lengths.
 MAX_COMPARED_CHARACTERS = 100
@@ -38,6 +38,13 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def listed(words: list[str]) -> str:
     """Join words with commas and a final `and`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def short_name(name: str, among: Sequence[str]) -> str:
+    """Return the last part of a field's dotted name, or all of it where another ends alike."""
+    last = name.rpartition(".")[2]
+    alike = [other for other in among if other.rpartition(".")[2] == last]
+    return last if len(alike) == 1 else name
 
 
 def close_names(name: str, known: Iterable[str], n: int, cutoff: float = 0.6) -> list[str]:

@@ -1,6 +1,14 @@
 import pytest
 
-from pipeline.words import close_names, counted, duration, listed, per_million, signed_percent
+from pipeline.words import (
+    close_names,
+    counted,
+    duration,
+    listed,
+    per_million,
+    short_name,
+    signed_percent,
+)
 
 
 def test_prices_are_per_million_tokens() -> None:
@@ -41,6 +49,12 @@ def test_lists_end_in_and() -> None:
         "a and b",
         "a, b and c",
     ]
+
+
+def test_a_field_goes_by_the_end_of_its_name_unless_another_ends_alike() -> None:
+    prices = ["pool.A100.usd_per_hour", "pool.T4.usd_per_hour"]
+    names = [*prices, "workload.batch_size"]
+    assert [short_name(name, names) for name in names] == [*prices, "batch_size"]
 
 
 def test_names_too_long_to_be_mistyped_are_compared_with_nothing() -> None:

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.cli.render import per_million, short_name, signed_percent
+from pipeline.cli.render import per_million, signed_percent
 from pipeline.compare import ClaimRow, GranularityRow, MethodRow, RunComparison, band
 from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
 from pipeline.grids import Column, Grid, figures, names, texts
+from pipeline.words import short_name
 
 Row = TypeVar("Row", GranularityRow, MethodRow)
 # Where there are more rows, or several of a name, the page of the report says it of each.
@@ -145,10 +146,11 @@ def runs_view(comparison: RunComparison) -> RenderableType:
     fields = Grid(f"Config: {before} → {after}", [names("field"), texts("before"), texts("after")])
     for change in comparison.fields:
         fields.add_row(change.field, *(_short(value) for value in (change.before, change.after)))
+    swept = _swept_names(comparison)
     answers = Grid(
         "Lowest cost per token, $/M tokens",
         [
-            *map(names, _swept_names(comparison)),
+            *(names(short_name(name, swept)) for name in swept),
             names("granularity"),
             figures("before"),
             figures("after"),
@@ -160,7 +162,7 @@ def runs_view(comparison: RunComparison) -> RenderableType:
             "–" if row is None else per_million(row.usd_per_token)
             for row in (answer.before, answer.after)
         )
-        values = (_short(answer.swept.get(name)) for name in _swept_names(comparison))
+        values = (_short(answer.swept.get(name)) for name in names)
         answers.add_row(*values, answer.granularity, *prices, signed_percent(answer.percent))
     parts: list[RenderableType] = [fields if comparison.fields else Text("Same config."), Text()]
     parts += [answers, Text(f"{comparison.shared_points} points are in both runs.")]

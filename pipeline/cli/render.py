@@ -53,13 +53,6 @@ def baseline_view(tries: Iterable[BaselineTry]) -> RenderableType:
     return table
 
 
-def short_name(name: str, among: Sequence[str]) -> str:
-    """Return the last part of a field's dotted name, or all of it where another ends alike."""
-    last = name.rpartition(".")[2]
-    alike = [other for other in among if other.rpartition(".")[2] == last]
-    return last if len(alike) == 1 else name
-
-
 def space_view(spaces: Sequence[tuple[str, SearchSpace]]) -> RenderableType:
     """Show the size of the search space of every granularity."""
     table = Grid(

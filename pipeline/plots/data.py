@@ -14,14 +14,17 @@ from pipeline.compare import GranularityRow, MethodRow
 from pipeline.compare.pareto import pareto_points
 from pipeline.compare.tables import asked, by_swept, in_order
 from pipeline.results.frames import Results
+from pipeline.words import short_name
 
 Record = dict[str, Any]
 BINS_PER_DECADE = 5
 
 
-def swept_text(swept: Mapping[str, Any]) -> str:
-    """Write a set of swept values as one line."""
-    return ", ".join(f"{name.rpartition('.')[2]} {value}" for name, value in swept.items())
+def swept_text(swept: Mapping[str, Any], without: str = "") -> str:
+    """Write a set of swept values as one line. without: a field that is left out."""
+    names = list(swept)
+    shown = {name: value for name, value in swept.items() if name != without}
+    return ", ".join(f"{short_name(name, names)} {value}" for name, value in shown.items())
 
 
 def swept_rows(points: pd.DataFrame, swept: Mapping[str, Any]) -> pd.DataFrame:
@@ -130,7 +133,7 @@ def swept_records(rows: Sequence[GranularityRow], field: str) -> list[Record]:
             "granularity": row.granularity,
             "value": _plain(row.swept[field]),
             "price": row.usd_per_token * 1e6,
-            "panel": swept_text({k: v for k, v in row.swept.items() if k != field}),
+            "panel": swept_text(row.swept, without=field),
             "point_id": row.point_id,
         }
         for row in rows

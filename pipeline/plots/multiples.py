@@ -19,6 +19,7 @@ from pipeline.plots.parts import (
     page_spec,
     shape,
 )
+from pipeline.words import short_name
 
 MAX_PANELS = 12
 
@@ -32,7 +33,7 @@ def swept_plots(focus: Focus) -> Iterator[Plot]:
         shown = [record for record in records if record["panel"] in panels]
         if len({str(record["value"]) for record in shown}) < 2:
             continue
-        short = field.rpartition(".")[2]
+        short = short_name(field, results.run["swept_fields"])
         numeric = all(isinstance(record["value"], float) for record in shown)
         line = (
             alt.Chart()

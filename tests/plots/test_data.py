@@ -66,3 +66,13 @@ def test_a_swept_value_that_is_no_number_is_shown_as_text(tmp_path: Path) -> Non
         granularity_rows(write_run(tmp_path, rows, fields=fields)), "limits.tp_degrees"
     )
     assert [r["value"] for r in found] == ["[1]"]
+
+
+def test_panels_name_swept_fields_in_full_where_two_end_alike(tmp_path: Path) -> None:
+    """Also where the other of the two is the field that the plot is over."""
+    swept = {"pool.A100.usd_per_hour": 1.5, "pool.T4.usd_per_hour": 0.1, "workload.batch_size": 8}
+    fields = {"sweep.over": {name: [value] for name, value in swept.items()}}
+    rows: dict[str, Any] = dict(swept)
+    results = write_run(tmp_path, [point("a", **rows)], fields=fields)
+    (found,) = data.swept_records(granularity_rows(results), "pool.A100.usd_per_hour")
+    assert found["panel"] == "pool.T4.usd_per_hour 0.1, batch_size 8"
