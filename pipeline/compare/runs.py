@@ -14,6 +14,7 @@ from pipeline.compare.granularities import GranularityRow, granularity_rows
 from pipeline.compare.tables import percent_above
 from pipeline.results.config_changes import FieldChange, changed_fields
 from pipeline.results.frames import Results
+from pipeline.results.schema import base_id
 
 TOLERANCE = 1e-9
 # What each method promises to find; equal optima may come in many placements.
@@ -44,7 +45,11 @@ class AnswerChange:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Two runs side by side. contradictions: points both proved optimal, with other values."""
+    """Two runs side by side.
+
+    shared_points: in both; a frontier is one. contradictions: points both proved optimal, with
+    other values.
+    """
 
     before: Results
     after: Results
@@ -56,13 +61,13 @@ class RunComparison:
 
 def compare_runs(before: Results, after: Results) -> RunComparison:
     """Compare two runs."""
-    shared = set(before.points.point_id) & set(after.points.point_id)
+    asked = ({base_id(i) for i in results.points.point_id} for results in (before, after))
     return RunComparison(
         before=before,
         after=after,
         fields=tuple(changed_fields(before.run["config"], after.run["config"])),
         answers=tuple(_answer_changes(before, after)),
-        shared_points=len(shared),
+        shared_points=len(set.intersection(*asked)),
         contradictions=tuple(sorted(_contradictions(before.points, after.points))),
     )
 

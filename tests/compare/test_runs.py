@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.compare import compare_runs
 from pipeline.results.config_changes import changed_fields
+from pipeline.results.schema import pareto_id
 from tests.result_builders import point, write_run
 
 
@@ -45,3 +46,9 @@ def test_equal_optima_in_other_placements_do_not_contradict(tmp_path: Path) -> N
     before = write_run(tmp_path / "1", [point("a")])
     after = write_run(tmp_path / "2", [point("a", tokens_per_s=2000.0)])
     assert compare_runs(before, after).contradictions == ()
+
+
+def test_a_frontier_in_both_runs_is_one_point_however_many_rows_it_has(tmp_path: Path) -> None:
+    rows = [point(pareto_id("f", i), method="frontier") for i in range(3)]
+    runs = [write_run(tmp_path / name, [point("a"), *rows]) for name in "12"]
+    assert compare_runs(*runs).shared_points == 2
