@@ -21,7 +21,7 @@ from pipeline.config.load import stored_config
 from pipeline.errors import Fault, InputError, ResultsError, missing
 from pipeline.instance import Instance
 from pipeline.results.frames import Results, records
-from pipeline.words import per_million, signed_percent
+from pipeline.words import counted, per_million, signed_percent
 
 RAY_IMAGE = "rayproject/ray-llm:latest"
 
@@ -211,7 +211,9 @@ TARGETS: dict[str, Callable[[Launch], str]] = {
 def _notes(launch: Launch) -> list[str]:
     """Say what runs where, and what the reader must see to."""
     parts = zip(launch.gpus, launch.layers, strict=True)
-    stages = ", ".join(f"{gpu} × {launch.tp_degree}: {layers} layers" for gpu, layers in parts)
+    stages = ", ".join(
+        f"{gpu} × {launch.tp_degree}: {counted(layers, 'layer')}" for gpu, layers in parts
+    )
     notes = [
         _one_line(f"# Placement of point {launch.point_id}; stages: {stages}."),
         _one_line(f"# Model: {launch.model}; --model names another, as a path or on the hub."),
@@ -318,7 +320,7 @@ def summary(results: Results, launch: Launch) -> str:
     """Say in one line what a launch runs and what it costs."""
     row = results.points[results.points.point_id == launch.point_id].iloc[0]
     return (
-        f"{len(launch.layers)} stages at TP {launch.tp_degree}: "
+        f"{counted(len(launch.layers), 'stage')} at TP {launch.tp_degree}: "
         f"{row.throughput_tokens_per_s:,.0f} tokens/s for ${row.cost_usd_per_hour:.2f}/h, "
         f"{per_million(float(row.cost_usd_per_token))} per million tokens"
     )

@@ -15,6 +15,7 @@ from pipeline.grids import Grid, figures, names
 from pipeline.points import Problem
 from pipeline.results.schema import POINT_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
+from pipeline.words import counted
 
 _BOUNDS = [c.name for c in POINT_COLUMNS if c.name.startswith("bound_")]
 _SHOWN = (
@@ -137,11 +138,13 @@ def frontier_view(rows: PointRows) -> RenderableType:
         )
     seconds = placed[0]["total_seconds"]
     solves = placed[0]["num_solves"]
-    return Group(table, Text(f"{len(placed)} points, {_programs(solves)}, {seconds:.2f} s"))
+    return Group(
+        table, Text(f"{counted(len(placed), 'point')}, {_programs(solves)}, {seconds:.2f} s")
+    )
 
 
 def _programs(count: int) -> str:
-    return f"{count} integer program{'' if count == 1 else 's'}"
+    return counted(count, "integer program")
 
 
 def _sentence(values: Any) -> str:

@@ -25,6 +25,7 @@ from pipeline.compare import (
 from pipeline.compare.advice import Advice, against_baseline
 from pipeline.compare.loads import load_sentences
 from pipeline.results.frames import Results
+from pipeline.words import counted
 
 
 def comparison_view(
@@ -44,7 +45,7 @@ def comparison_view(
     if comparison.claims:
         parts += [claims_view(comparison.claims), Text()]
     for name, points, reason in unplaced(results):
-        parts.append(Text(f"{name}: none of {points} points has a placement; {reason}"))
+        parts.append(Text(f"{name}: none of {counted(points, 'point')} has a placement; {reason}"))
     if advice is not None:
         parts += [Text("Recommendation", style="bold"), Text(advice.run_this)]
         parts += [Text(s) for s in load_sentences(results.point(advice.best.point_id))]
@@ -97,7 +98,7 @@ def run_to_run_json(runs: Sequence[Results]) -> list[dict[str, Any]]:
 def headline(results: Results, best: GranularityRow | None) -> str:
     """Say in one sentence what the run found; best: the row that is recommended."""
     if best is None:
-        return f"none of {len(results.points)} points has a placement"
+        return f"none of {counted(len(results.points), 'point')} has a placement"
     return (
         f"lowest cost {per_million(best.usd_per_token)} per million tokens at "
         f"{best.granularity}{against_baseline(best.percent_to_baseline)} "

@@ -14,7 +14,7 @@ from pipeline.compare import ClaimRow, GranularityRow, MethodRow, RunComparison,
 from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
 from pipeline.grids import Column, Grid, figures, names, texts
-from pipeline.words import short_name
+from pipeline.words import counted, short_name
 
 Row = TypeVar("Row", GranularityRow, MethodRow)
 # Where there are more rows, or several of a name, the page of the report says it of each.
@@ -165,7 +165,7 @@ def runs_view(comparison: RunComparison) -> RenderableType:
         values = (_short(answer.swept.get(name)) for name in names)
         answers.add_row(*values, answer.granularity, *prices, signed_percent(answer.percent))
     parts: list[RenderableType] = [fields if comparison.fields else Text("Same config."), Text()]
-    parts += [answers, Text(f"{comparison.shared_points} points are in both runs.")]
+    parts += [answers, Text(f"In both runs: {counted(comparison.shared_points, 'point')}.")]
     if comparison.contradictions:
         ids = ", ".join(comparison.contradictions)
         parts.append(Text(f"Proved differently in the two runs: {ids}", style="red"))

@@ -12,6 +12,7 @@ from rich.text import Text
 from pipeline.cli.app import FAILED, command, examples, out
 from pipeline.cli.inputs import listed_granularities, read_config
 from pipeline.cli.options import AsJson, Assignments, ConfigPath, ResultsPath, Tolerance
+from pipeline.words import counted
 
 
 @command()
@@ -107,7 +108,8 @@ def verify(directory: ResultsPath, as_json: AsJson = False) -> int:
         for mismatch in found.mismatches:
             out().print(Text.assemble(("wrong ", "red"), str(mismatch)), soft_wrap=True)
         verdict = f"{len(found.mismatches)} wrong" if found.mismatches else "all hold"
-        out().print(f"{found.points} points, {found.placements} placements: {verdict}")
+        points = counted(found.points, "point")
+        out().print(f"{points}, {counted(found.placements, 'placement')}: {verdict}")
     return FAILED if found.mismatches else 0
 
 

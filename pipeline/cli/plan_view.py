@@ -26,13 +26,13 @@ def _crossed(plan: Plan) -> str:
     factors = " × ".join(
         f"{counted(count, 'value')} of {name}" for name, count in plan.swept.items()
     )
-    return f"{plan.points:,} points" + (f", over {factors}" if factors else "")
+    return counted(plan.points, "point") + (f", over {factors}" if factors else "")
 
 
 def _time(plan: Plan) -> str:
     """Say how long the points may take, and on what that rests."""
     least = "at least " if plan.is_lower_bound else "about "
-    cpus = f"{plan.cpus} CPU{'s' if plan.cpus > 1 else ''}"
+    cpus = counted(plan.cpus, "CPU")
     return f"{least}{duration(plan.seconds)} on {cpus}, by one point of each kind; nothing was run"
 
 

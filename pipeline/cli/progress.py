@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.words import duration
+from pipeline.words import counted, duration
 
 if TYPE_CHECKING:
     from pipeline.driver import Tally
@@ -132,7 +132,8 @@ def tally_values(tally: Tally) -> dict[str, Any]:
 def line(tally: Tally) -> str:
     """Say in one line how far a sweep is."""
     left = "" if tally.seconds_left is None else f", {duration(tally.seconds_left)} left"
-    return f"{tally.reached}/{tally.total} points: {describe(tally)}{left}"
+    total = counted(tally.total or 0, "point")
+    return f"{tally.reached:,}/{total}: {describe(tally)}{left}"
 
 
 def describe(tally: Tally) -> str:

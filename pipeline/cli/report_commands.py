@@ -10,6 +10,7 @@ import typer
 
 from pipeline.cli.app import NO_PLACEMENT, command, err, examples, out
 from pipeline.cli.options import AsJson, ResultsPath, Tolerance
+from pipeline.words import counted
 
 
 class Target(StrEnum):
@@ -55,7 +56,7 @@ def report(
         out().print(f"Report: {written.page}")
         if written.plots:
             beside = written.plots[0].rpartition("/")[0]
-            out().print(f"Plots: {beside}, {len(written.plots)} files")
+            out().print(f"Plots: {beside}, {counted(len(written.plots), 'file')}")
     return 0
 
 

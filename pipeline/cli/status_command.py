@@ -11,7 +11,7 @@ import typer
 
 from pipeline.cli.app import command, out
 from pipeline.cli.options import AsJson, ResultsPath
-from pipeline.words import duration
+from pipeline.words import counted, duration
 
 if TYPE_CHECKING:
     from pipeline.results.status import RunStatus
@@ -40,8 +40,10 @@ def status_lines(found: RunStatus) -> list[str]:
         "running": f"running: {found.held_by}",
     }.get(found.state, found.state)
     counts = ", ".join(f"{count} {name}" for name, count in sorted(found.by_status.items()))
-    planned = f" of {found.planned}" if found.planned and found.planned >= found.done else ""
-    lines = [f"{found.name}: {state}", f"{found.done}{planned} points: {counts or 'none yet'}"]
+    points = counted(found.done, "point")
+    if found.planned and found.planned >= found.done:
+        points = f"{found.done:,} of {counted(found.planned, 'point')}"
+    lines = [f"{found.name}: {state}", f"{points}: {counts or 'none yet'}"]
     if found.points_per_s:
         lines.append(f"{found.points_per_s:.1f} points/s{_left(found)}{_last(found)}")
     if found.best_usd_per_token is not None:

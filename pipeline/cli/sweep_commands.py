@@ -15,6 +15,7 @@ from pipeline.cli.inputs import read_config
 from pipeline.cli.options import AsJson, Assignments, ConfigPath
 from pipeline.config import LoadedConfig
 from pipeline.errors import Fault, InputError
+from pipeline.words import counted
 
 if TYPE_CHECKING:
     from pipeline.driver import FlushRule, Tally
@@ -143,7 +144,8 @@ def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_j
         tally, stopped = _run(loaded, store, how)
         store.finish(stopped=stopped is not None, failed=tally.failed)
     if stopped:
-        text = f"Stopped by {stopped} after {tally.done} points; run it again to resume."
+        done = counted(tally.done, "point")
+        text = f"Stopped by {stopped} after {done}; run it again to resume."
         how.say(text, "stopped", signal=stopped, done=tally.done)
         return INTERRUPTED
     wrong = _verify(directory, how)
@@ -199,10 +201,11 @@ def _verify(directory: Folder, how: _How) -> int:
 
 def _print_outcome(tally: Tally, directory: Folder, wrong: int) -> None:
     counts = ", ".join(f"{n} {status}" for status, n in sorted(tally.by_status.items()))
-    parts = [f"{tally.done} points run in {tally.seconds:.1f} s ({counts})" if counts else ""]
+    done = counted(tally.done, "point")
+    parts = [f"{done} run in {tally.seconds:.1f} s ({counts})" if counts else ""]
     if tally.skipped:
-        parts.append(f"{tally.skipped} were there before")
-    parts.append(f"{wrong} rows are wrong" if wrong else "every placement verified")
+        parts.append(f"{tally.skipped:,} {'was' if tally.skipped == 1 else 'were'} there before")
+    parts.append(f"{counted(wrong, 'figure')} wrong" if wrong else "every placement verified")
     out().print("; ".join(part for part in parts if part))
     out().print(f"Tables: {directory}/points/*.parquet, {directory}/segments/*.parquet")
 

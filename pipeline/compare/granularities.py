@@ -21,6 +21,7 @@ from pipeline.compare.tables import (
     percent_above,
 )
 from pipeline.results.frames import Results, records
+from pipeline.words import counted
 
 REFERENCE_GRANULARITY = "exact"
 Stages = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -38,7 +39,8 @@ class SegmentUse:
     tp_degree: int
 
     def __str__(self) -> str:
-        return f"{self.count} × {self.size} layers on {self.gpu} TP {self.tp_degree}"
+        layers = counted(self.size, "layer")
+        return f"{self.count} × {layers} on {self.gpu} TP {self.tp_degree}"
 
 
 @dataclass(frozen=True)

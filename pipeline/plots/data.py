@@ -14,7 +14,7 @@ from pipeline.compare import GranularityRow, MethodRow
 from pipeline.compare.pareto import pareto_points
 from pipeline.compare.tables import asked, by_swept, in_order
 from pipeline.results.frames import Results
-from pipeline.words import short_name
+from pipeline.words import counted, short_name
 
 Record = dict[str, Any]
 BINS_PER_DECADE = 5
@@ -116,7 +116,7 @@ def stage_records(placement: pd.DataFrame) -> list[Record]:
             "middle": (int(row.start_layer) + int(row.end_layer)) / 2,
             "gpu": str(row.gpu),
             "label": f"{row.gpu} × {row.tp_degree}",
-            "layers": f"{row['size']} layers",
+            "layers": counted(int(row["size"]), "layer"),
             "memory": 100 * float(row.memory_utilization),
             "memory_gb": float(row.memory_gb),
             "tokens_per_s": float(row.throughput_tokens_per_s),

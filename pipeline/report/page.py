@@ -70,7 +70,12 @@ def render(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"per_million": per_million, "signed": signed_percent, "band": band}
+    environment.filters |= {
+        "per_million": per_million,
+        "signed": signed_percent,
+        "band": band,
+        "counted": counted,
+    }
     template = environment.from_string(_asset("page.html.j2"))
     keep = {row.point_id for row in comparison.granularities}
     table = point_table(results, keep)

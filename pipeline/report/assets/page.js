@@ -84,7 +84,8 @@
       row.hidden = !fits || (text && !row.textContent.toLowerCase().includes(text));
       shown += !row.hidden;
     }
-    document.getElementById("shown").textContent = `${shown} of ${rows.length} rows`;
+    const noun = rows.length === 1 ? "row" : "rows";
+    document.getElementById("shown").textContent = `${shown} of ${rows.length} ${noun}`;
   }
   for (const event of ["input", "change"]) filters.addEventListener(event, filter);
   filters.addEventListener("submit", (event) => event.preventDefault());
