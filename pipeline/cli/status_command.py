@@ -41,8 +41,11 @@ def status_lines(found: RunStatus) -> list[str]:
     }.get(found.state, found.state)
     counts = ", ".join(f"{count} {name}" for name, count in sorted(found.by_status.items()))
     points = counted(found.done, "point")
-    if found.planned and found.planned >= found.done:
+    if found.planned and found.planned_done == found.done:
         points = f"{found.done:,} of {counted(found.planned, 'point')}"
+    elif found.planned:
+        planned = f"{found.planned_done:,} of {counted(found.planned, 'point')} planned"
+        points = f"{planned}; with those of other plans {points}"
     lines = [f"{found.name}: {state}", f"{points}: {counts or 'none yet'}"]
     if found.points_per_s:
         lines.append(f"{found.points_per_s:.1f} points/s{_left(found)}{_last(found)}")

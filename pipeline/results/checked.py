@@ -79,10 +79,21 @@ class _Solver(_Part):
 
 
 class _Sweep(_Part):
+    granularities: list[Text] | None = None
+    methods: list[Text] | None = None
+    budgets_usd_per_hour: str | list[float] | None = None
+    cost_weights: list[float] | None = None
+    over: dict[str, list[Any]] | None = None
     target_usd_per_million_tokens: float | None = None
 
 
-class _Config(_Part):
+class _PlanConfig(_Part):
+    """What telling the points of the plan from those of others takes of the config."""
+
+    sweep: _Sweep | None = None
+
+
+class _Config(_PlanConfig):
     """What comparisons and the report read of the config; `stored_config` reads all of it."""
 
     model: dict[str, Any]
@@ -106,6 +117,7 @@ class _Progress(_Part):
     status: Text
     started_at: Time
     planned_points: Annotated[int, Field(ge=0)] | None = None
+    config: _PlanConfig
 
 
 class _Run(_Progress, _Columns):

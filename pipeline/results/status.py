@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import pyarrow as pa
 
 from pipeline.errors import ResultsError
 from pipeline.results.checked import check_progress
 from pipeline.results.folder import Folder, Place, folder_at
 from pipeline.results.lock import Holder, holder, is_held
 from pipeline.results.parts import MAX_ATTEMPTS, POINTS, order, part_files, read_part
+from pipeline.results.planned import is_planned, plan_columns
 from pipeline.results.schema import base_id
 from pipeline.results.store import RUN_FILE, read_run
 
@@ -23,8 +27,9 @@ class RunStatus:
     """What a folder says of its run.
 
     state: running, finished, stopped, died (killed before it could note its end), or unknown
-    (its lock is held on another host). by_status: points by status, those of earlier runs of the
-    folder too. points_per_s: of the last run. planned: points of the last run's plan.
+    (its lock is held on another host). planned: points of the last run's plan. planned_done: those
+    of them that have a row. by_status: points by status, those of other plans in the folder too.
+    points_per_s: of the last run.
     """
 
     name: str
@@ -32,6 +37,7 @@ class RunStatus:
     held_by: Holder | None
     started_at: datetime
     planned: int | None
+    planned_done: int
     by_status: dict[str, int]
     points_per_s: float
     best_usd_per_token: float | None
@@ -47,7 +53,7 @@ class RunStatus:
         """Time that the rest takes at the rate so far; None where that is not known."""
         if self.state not in ("running", "unknown") or not (self.planned and self.points_per_s):
             return None
-        return max(self.planned - self.done, 0) / self.points_per_s
+        return max(self.planned - self.planned_done, 0) / self.points_per_s
 
 
 def read_status(place: Place) -> RunStatus:
@@ -56,7 +62,7 @@ def read_status(place: Place) -> RunStatus:
     run = read_run(folder)
     check_progress(run, folder / RUN_FILE)
     held = is_held(folder)
-    rows = _latest_rows(folder)
+    rows = _latest_rows(folder, run)
     started_at = datetime.fromisoformat(run["started_at"])
     new = [row["finished_at"] for row in rows if row["finished_at"] >= started_at]
     prices = [p for row in rows if (p := row["cost_usd_per_token"]) is not None]
@@ -66,6 +72,7 @@ def read_status(place: Place) -> RunStatus:
         held_by=holder(folder) if held is not False else None,
         started_at=started_at,
         planned=run.get("planned_points"),
+        planned_done=sum(row["planned"] for row in rows),
         by_status=dict(Counter(row["status"] for row in rows)),
         points_per_s=_rate(new, started_at, running=bool(held)),
         best_usd_per_token=min(prices, default=None),
@@ -90,10 +97,10 @@ def _rate(finished: list[datetime], started_at: datetime, running: bool) -> floa
     return len(finished) / max((until - started_at).total_seconds(), 1.0)
 
 
-def _latest_rows(folder: Folder) -> list[dict[str, Any]]:
+def _latest_rows(folder: Folder, run: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the row of every point as it was finished last; of a frontier, its cheapest tokens."""
     latest: dict[str, dict[str, Any]] = {}
-    for row in _rows(folder):
+    for row in _rows(folder, run):
         known = latest.setdefault(base_id(row["point_id"]), row)
         price, other = known["cost_usd_per_token"], row["cost_usd_per_token"]
         newer = max(known, row, key=lambda r: order(r["status"], r["finished_at"]))
@@ -102,13 +109,21 @@ def _latest_rows(folder: Folder) -> list[dict[str, Any]]:
     return list(latest.values())
 
 
-def _rows(folder: Folder) -> list[dict[str, Any]]:
-    """Read the rows of all parts. Raises ResultsError where merges never leave time for it."""
+def _rows(folder: Folder, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read the rows of all parts. Raises ResultsError where merges never leave time for it.
+
+    planned: tells whether the row is one of the last run's plan.
+    """
+    columns = list(dict.fromkeys([*COLUMNS, *plan_columns(run)]))
     for _ in range(MAX_ATTEMPTS):
         try:
             parts = part_files(folder, POINTS)
-            tables = [read_part(folder, POINTS, part, COLUMNS) for part in parts]
-            return [row for table in tables for row in table.to_pylist()]
+            tables = [read_part(folder, POINTS, part, columns) for part in parts]
+            return [row for table in tables for row in _with_plan(table, run).to_pylist()]
         except FileNotFoundError:
             continue  # merged meanwhile
     raise ResultsError(f"{folder}: is being rewritten; try again")
+
+
+def _with_plan(table: pa.Table, run: Mapping[str, Any]) -> pa.Table:
+    return table.select(COLUMNS).append_column("planned", is_planned(table, run))

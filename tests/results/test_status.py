@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pipeline.cli.status_command import status_lines
 from pipeline.errors import ResultsError
 from pipeline.results.lock import locked
-from pipeline.results.schema import pareto_id
+from pipeline.results.schema import pareto_id, swept_column
 from pipeline.results.status import read_status
 from pipeline.results.store import Store
 from tests.results.builders import error_row, point_row
@@ -62,6 +63,35 @@ def test_a_run_that_was_killed_is_told_from_one_that_runs_and_one_that_ended(sto
     store.finish(stopped=True, failed=0)
     stopped = read_status(store.directory)
     assert (stopped.state, stopped.seconds_left) == ("stopped", None)
+
+
+def test_points_of_another_plan_are_no_share_of_this_one(place: str) -> None:
+    """Four points at exact were there, two budgets each of two limits; one is asked again."""
+    sweep = {
+        "granularities": ["coarse", "exact"],
+        "methods": ["enumeration"],
+        "budgets_usd_per_hour": [0.5, 1],
+        "over": {"limits.max_stages": [2, 4]},
+    }
+    store = Store(place, [swept_column("limits.max_stages", [2, 4])])
+    store.prepare({**RUN, "swept_fields": ["limits.max_stages"], "config": {"sweep": sweep}})
+    before = [
+        point_row(
+            f"{budget:g}/{stages}",
+            method="enumeration",
+            budget_usd_per_hour=budget,
+            finished_at=START.replace(year=2025),
+            **{"limits.max_stages": stages},
+        )
+        for budget in (1.0, 2.0)
+        for stages in (4, 8)
+    ]
+    store.append(before, [])
+    with locked(store.directory):
+        found = read_status(store.directory)
+    assert (found.done, found.planned_done) == (4, 1)
+    said = "1 of 20 points planned; with those of other plans 4 points: 4 optimal"
+    assert status_lines(found)[1] == said
 
 
 def test_a_run_without_points_yet_has_a_status(store: Store) -> None:
