@@ -167,7 +167,8 @@ def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | No
     from pipeline.sweep import count_points, missing_tasks
 
     done = store.done_ids()
-    tally = Tally(total=count_points(loaded))
+    before = store.lowest_usd_per_token()
+    tally = Tally(total=count_points(loaded), best_usd_per_token=before)
     tasks = missing_tasks(loaded, done, tally.skip, ballpark_usd_per_hour)
     first = next(tasks, None)
     if first is None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.errors import ResultsError
 from pipeline.results.checked import check_folders
@@ -93,16 +94,25 @@ class Store:
 
     def done_ids(self) -> set[str]:
         """Return the ids of the points that need not be run again; failed ones are."""
-        columns = ["point_id", "status"]
-        parts = part_files(self.directory, POINTS)
         pairs = [
             (point_id, status)
-            for table in (read_part(self.directory, POINTS, part, columns) for part in parts)
+            for table in self._columns("point_id", "status")
             for point_id, status in zip(
                 table["point_id"].to_pylist(), table["status"].to_pylist(), strict=True
             )
         ]
         return {base_id(point_id) for point_id, status in pairs if status != "error"}
+
+    def lowest_usd_per_token(self) -> float | None:
+        """Return the lowest $/token of the rows that are there, None without a placement."""
+        name = "cost_usd_per_token"
+        lowest = (pc.min(table[name]).as_py() for table in self._columns(name))
+        return min((price for price in lowest if price is not None), default=None)
+
+    def _columns(self, *names: str) -> Iterator[pa.Table]:
+        """Yield columns of every part of points."""
+        for part in part_files(self.directory, POINTS):
+            yield read_part(self.directory, POINTS, part, list(names))
 
     def append(self, points: Sequence[PointRow], segments: Iterable[SegmentRow]) -> None:
         """Write one part file of each table. Raises ResultsError where that cannot be."""

@@ -294,6 +294,18 @@ def test_machines_can_follow_a_sweep_and_ask_for_its_status(config: Path, tmp_pa
 
 
 @pytest.mark.usefixtures("shared_ray")
+def test_the_progress_of_a_resumed_sweep_knows_the_best_price_from_before(
+    config: Path, tmp_path: Path
+) -> None:
+    """$0.50/h for 300 tokens/s was there; $0.25/h for 100 tokens/s is dearer."""
+    flags = ("--out", tmp_path / "run", "--method", "enumeration", "--log-json")
+    run("sweep", config, *flags, "--budget", "0.5")
+    again = run("sweep", config, *flags, "--budget", "0.25")
+    last = json.loads(again.stderr.splitlines()[-1])
+    assert last["best_usd_per_token"] == pytest.approx(0.5 / (300 * 3600))
+
+
+@pytest.mark.usefixtures("shared_ray")
 def test_an_error_is_a_line_of_json_too_where_that_was_asked_for(
     config: Path, tmp_path: Path
 ) -> None:

@@ -181,6 +181,17 @@ def test_a_failed_point_is_not_done_and_one_without_placement_is(store: Store) -
     assert store.done_ids() == {"a", "c"}
 
 
+def test_the_best_price_of_the_rows_that_are_there_is_known_before_a_sweep_goes_on(
+    store: Store,
+) -> None:
+    assert store.lowest_usd_per_token() is None
+    store.append([error_row("a")], [])
+    assert store.lowest_usd_per_token() is None
+    for name, price in (("b", 3e-7), ("c", 2e-7)):
+        store.append([point_row(name, cost_usd_per_token=price), error_row(f"{name}2")], [])
+    assert store.lowest_usd_per_token() == 2e-7
+
+
 def test_a_point_that_was_run_again_counts_once_as_it_came_out_last(store: Store) -> None:
     store.append([error_row("a")], [])
     store.append([point_row("a", finished_at=LATER)], [segment_row("a")])
