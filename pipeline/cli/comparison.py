@@ -20,6 +20,7 @@ from pipeline.compare import (
     RunComparison,
     advise,
     compare_runs,
+    unfinished,
     unplaced,
 )
 from pipeline.compare.advice import Advice, against_baseline
@@ -36,7 +37,9 @@ def comparison_view(
     rows = comparison.granularities
     advice = advise(comparison, tolerance_percent)
     said = headline(results, None if advice is None else advice.best)
-    parts: list[RenderableType] = [Text(f"{results.directory}: {said}"), Text()]
+    parts: list[RenderableType] = [Text(f"{results.directory}: {said}")]
+    parts += [Text(text) for text in [unfinished(results)] if text]
+    parts.append(Text())
     tries = _baseline(results)
     if tries:
         parts += [baseline_view(tries), Text()]

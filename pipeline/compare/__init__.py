@@ -12,6 +12,7 @@ from pipeline.compare.granularities import (
 )
 from pipeline.compare.methods import MethodRow, method_rows
 from pipeline.compare.runs import RunComparison, compare_runs
+from pipeline.compare.unfinished import unfinished
 
 __all__ = [
     "DEFAULT_TOLERANCE_PERCENT",
@@ -29,5 +30,6 @@ __all__ = [
     "granularity_rows",
     "method_rows",
     "segment_usage",
+    "unfinished",
     "unplaced",
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.baseline import BaselineTry, best_baseline
-from pipeline.compare import Advice, Comparison
+from pipeline.compare import Advice, Comparison, unfinished
 from pipeline.compare.advice import against_baseline
 from pipeline.compare.granularities import REFERENCE_GRANULARITY
 from pipeline.compare.loads import load_sentences
@@ -59,10 +59,7 @@ def headline(results: Results, advice: Advice | None) -> str:
 
 def warnings(results: Results) -> list[str]:
     """List what a reader must know before believing the page."""
-    found = []
-    status = results.run.get("status")
-    if status != "finished":
-        found.append(f"This run is {status}: the page shows the points that were done so far.")
+    found = [text] if (text := unfinished(results)) else []
     questions = asked(results.points)
     failed = questions[questions.status == "error"]
     if len(failed):
@@ -81,7 +78,7 @@ def provenance(results: Results) -> list[tuple[str, str]]:
     shown = listed(nodes[:5]) + (f" and {len(nodes) - 5} more" if len(nodes) > 5 else "")
     return [
         ("run", str(run["name"])),
-        ("status", str(run.get("status"))),
+        ("status", "not finished" if run["status"] == "running" else str(run["status"])),
         ("started", str(run.get("started_at", "–"))),
         ("finished", str(run.get("finished_at", "–"))),
         ("started on", str(run.get("host", "–"))),

@@ -63,10 +63,11 @@ def test_failures_and_time_limits_are_warned_of(tmp_path: Path) -> None:
     assert late.startswith("1 point hit the time limit")
 
 
-def test_a_run_that_goes_on_is_called_so(tmp_path: Path) -> None:
+def test_a_run_that_was_killed_is_not_called_running(tmp_path: Path) -> None:
     results = write_run(tmp_path, [point("e")])
     results.run["status"] = "running"
-    assert warnings(results)[0].startswith("This run is running")
+    assert warnings(results)[0].startswith("This run has not finished: 1 of 45 points are there")
+    assert dict(provenance(results))["status"] == "not finished"
 
 
 def test_provenance_names_hosts_and_versions(tmp_path: Path) -> None:
