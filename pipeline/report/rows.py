@@ -45,12 +45,21 @@ class PointLine:
 
 @dataclass(frozen=True)
 class PointTable:
-    """The rows shown of all, and the placements of those shown."""
+    """The rows shown of all, and the placements of those shown. total, failed: rows of the run."""
 
     columns: tuple[Column, ...]
     lines: tuple[PointLine, ...]
     total: int
+    failed: int
     placements: Mapping[str, Sequence[Mapping[str, Any]]]
+
+    @property
+    def chosen(self) -> str:
+        """Say which rows are shown, where not all are."""
+        failed = "those that failed, then " if self.failed else ""
+        if self.failed > _FAILED_ROWS:
+            failed = f"the first {_FAILED_ROWS} of {self.failed:,} that failed, then "
+        return f"{failed}those of the lowest cost per token"
 
 
 # Title, column, format, and factor of each figure.
@@ -100,6 +109,7 @@ def point_table(
         columns=tuple(Column(*header) for header in headers),
         lines=tuple(_line(row, names, headers, figures, placements) for row in records(points)),
         total=len(results.points),
+        failed=int((results.points.status == "error").sum()),
         placements=placements,
     )
 

@@ -9,6 +9,7 @@ import pytest
 from pipeline.compare import Comparison
 from pipeline.errors import ResultsError
 from pipeline.export import Launch, launch_of
+from pipeline.plots import all_plots
 from pipeline.report import page as report_page
 from pipeline.report import write_report
 from pipeline.report.page import ToRun, render, script_json, to_run, verification
@@ -87,6 +88,16 @@ def test_every_link_within_the_page_has_its_target(html: str) -> None:
     for link in inner:
         if link.startswith("#") and not link.startswith("#point-"):
             assert link[1:] in ids, link
+
+
+def test_a_page_without_plot_files_does_not_speak_of_them(solved: Results) -> None:
+    comparison = Comparison(solved)
+    best = comparison.granularities[0]
+    plots = all_plots(comparison, best)
+    beside = "files beside this page"
+    assert beside in render(comparison, None, plots)
+    assert beside not in render(comparison, None, plots, plot_files=False)
+    assert beside not in render(comparison, None, [])
 
 
 def test_json_cannot_end_its_script_element() -> None:

@@ -25,6 +25,16 @@ def test_where_not_all_fit_the_wanted_and_the_failed_stay(tmp_path: Path) -> Non
     assert set(table.placements) == {"p0", "p4"}
 
 
+def test_of_many_failed_rows_the_first_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+    bad: dict[str, Any] = {"usd_per_million": None, "status": "error", "message": "crash"}
+    rows = [point("p"), *(point(f"bad{i}", **bad) for i in range(201))]
+    table = point_table(write_run(tmp_path, rows), most_rows=201)
+    assert table.chosen == (
+        "the first 200 of 201 that failed, then those of the lowest cost per token"
+    )
+    assert [line.status for line in table.lines].count("error") == 200
+
+
 def test_a_cell_sorts_by_its_number_and_shows_its_unit(tmp_path: Path) -> None:
     table = point_table(write_run(tmp_path, [point("a", usd_per_million=1.25)]))
     cells = dict(zip((column.title for column in table.columns), table.lines[0].cells, strict=True))
