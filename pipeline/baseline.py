@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.instance import GpuType, Instance
 from pipeline.performance import PerformanceModel, performance_model
 from pipeline.placement import usd_per_token
+from pipeline.words import listed
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,17 @@ def baseline_tries(instance: Instance) -> tuple[BaselineTry, ...]:
 def best_baseline(tries: tuple[BaselineTry, ...]) -> BaselineTry | None:
     """Return the try of the lowest $/token among those that fit, None where none does."""
     return min((t for t in tries if t.fits), key=lambda t: t.usd_per_token, default=None)
+
+
+def why_none(tries: tuple[BaselineTry, ...]) -> str:
+    """Say why there is no baseline, where none of its tries fits."""
+    if not tries:
+        return "No baseline was asked for."
+    degrees = listed([str(tried.tp_degree) for tried in tries])
+    return (
+        f"There is no baseline to compare with: {tries[0].gpu} cannot run the whole model as a "
+        f"single segment, tried at TP {degrees}."
+    )
 
 
 def _try(instance: Instance, model: PerformanceModel, kind: GpuType, degree: int) -> BaselineTry:

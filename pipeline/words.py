@@ -14,6 +14,12 @@ def per_million(usd_per_token: float) -> str:
     return f"${usd_per_token * 1e6:.6f}"
 
 
+def target_sentence(usd_per_million_tokens: float, met: bool) -> str:
+    """Say whether a price to beat is met."""
+    verb = "met" if met else "missed"
+    return f"The target of ${usd_per_million_tokens:g} per million tokens is {verb}."
+
+
 def signed_percent(value: float | None) -> str:
     """Write a difference in percent with its sign; a dash where there is none."""
     return "–" if value is None else f"{value:+.1f} %"

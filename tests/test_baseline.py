@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
+from pipeline.baseline import BaselineTry, baseline_tries, best_baseline, why_none
 from pipeline.config import load_config
-from tests.sweeps import REFERENCE, small_config
+from tests.sweeps import REFERENCE, SMALL, small_config
 
 # The flops formula for 40 layers on one V100 (125 TFLOP/s, .55 of it reached), b = 32, s = 4096,
 # D = 8192, then 8 GPUs at an efficiency of .7.
@@ -62,6 +62,15 @@ def test_a_pool_without_v100_has_no_baseline_unless_one_is_named(tmp_path: Path)
     loaded = small_config(tmp_path, {"baseline": None})
     assert baseline_tries(loaded.instance) == ()
     assert best_baseline(()) is None
+
+
+def test_without_a_baseline_the_reason_is_told(tmp_path: Path) -> None:
+    """4 layers of 1 GB do not fit a GPU of 2 GB, and there are no two."""
+    assert why_none(()) == "No baseline was asked for."
+    changes = {"pool": [{**SMALL["pool"][1], "memory_gb": 2.0}], "limits.tp_degrees": [1, 2]}
+    tries = baseline_tries(small_config(tmp_path, changes).instance)
+    assert "Slow cannot run the whole model" in why_none(tries)
+    assert why_none(tries).endswith("tried at TP 1 and 2.")
 
 
 def test_a_stage_that_fits_but_is_too_slow_is_not_told_to_lack_memory() -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.baseline import baseline_tries, best_baseline
+from pipeline.baseline import baseline_tries, best_baseline, why_none
 from pipeline.cli.render import bar, id_range, per_million, signed_percent
 from pipeline.compare.loads import load_sentences
 from pipeline.grids import Grid, figures, names
 from pipeline.points import Problem
 from pipeline.results.schema import POINT_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
-from pipeline.words import counted
+from pipeline.words import counted, target_sentence
 
 _BOUNDS = [c.name for c in POINT_COLUMNS if c.name.startswith("bound_")]
 _SHOWN = (
@@ -38,6 +38,7 @@ _SHOWN = (
     "num_gpus",
     "links",
     "ratio_to_baseline",
+    "target_met",
     "num_solves",
     "build_seconds",
     "solve_seconds",
@@ -63,6 +64,7 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
         Text(_sentence(values), style="bold"),
         Text(_proof(values)),
         Text(_against_baseline(problem, values)),
+        *(Text(sentence) for sentence in _target(problem, values)),
         *(Text(sentence) for sentence in load_sentences(values)),
         Text(),
         segments_view(rows.segments, problem),
@@ -169,11 +171,21 @@ def _proof(values: Any) -> str:
     return f"Not proven ({values['status']}): within {100 * gap:.2f} % of the bound ({took})."
 
 
+def _target(problem: Problem, values: Any) -> Iterator[str]:
+    """Say whether the price to beat is met, where there is one."""
+    target = problem.scales.target_usd_per_token
+    if target is not None:
+        yield target_sentence(1e6 * target, values["target_met"])
+
+
 def _against_baseline(problem: Problem, values: Any) -> str:
-    baseline = best_baseline(baseline_tries(problem.instance))
+    tries = baseline_tries(problem.instance)
+    baseline = best_baseline(tries)
+    if baseline is None:
+        return why_none(tries)
     ratio = values.get("ratio_to_baseline")
-    if baseline is None or ratio is None:
-        return "No baseline to compare with."
+    if ratio is None:
+        return f"The baseline, {baseline.gpu} TP {baseline.tp_degree}, costs nothing."
     return (
         f"{signed_percent(100 * (ratio - 1))} against the baseline, {baseline.gpu} TP "
         f"{baseline.tp_degree}: {baseline.tokens_per_s:,.0f} tokens/s for "

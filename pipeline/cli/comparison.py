@@ -23,7 +23,7 @@ from pipeline.compare import (
     unfinished,
     unplaced,
 )
-from pipeline.compare.advice import Advice, against_baseline
+from pipeline.compare.advice import Advice, about_target, against_baseline
 from pipeline.compare.loads import load_sentences
 from pipeline.results.frames import Results
 from pipeline.words import counted
@@ -42,7 +42,7 @@ def comparison_view(
     parts.append(Text())
     tries = _baseline(results)
     if tries:
-        parts += [baseline_view(tries), Text()]
+        parts += [baseline_view(tries, bool(results.run["swept_fields"])), Text()]
     if rows:
         parts += [granularity_view(rows), Text(), method_view(comparison.methods), Text()]
     if comparison.claims:
@@ -51,6 +51,7 @@ def comparison_view(
         parts.append(Text(f"{name}: none of {counted(points, 'point')} has a placement; {reason}"))
     if advice is not None:
         parts += [Text("Recommendation", style="bold"), Text(advice.run_this)]
+        parts += [Text(s) for s in about_target(results, advice.best)]
         parts += [Text(s) for s in load_sentences(results.point(advice.best.point_id))]
         parts += [Text(proof_of(advice)), Text(advice.search_this)]
     return Group(*parts)

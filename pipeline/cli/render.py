@@ -28,10 +28,14 @@ def id_range(ids: Sequence[int]) -> str:
     return str(ids[0]) if len(ids) == 1 else f"{ids[0]}–{ids[-1]}"
 
 
-def baseline_view(tries: Iterable[BaselineTry]) -> RenderableType:
-    """Show the baseline at every TP degree, with the reason where it does not fit."""
+def baseline_view(tries: Iterable[BaselineTry], swept: bool) -> RenderableType:
+    """Show the baseline at every TP degree, with the reason where it does not fit.
+
+    swept: whether other rows of the run have other baselines, of their own swept values.
+    """
+    before = ", before anything is swept" if swept else ""
     table = Grid(
-        "Baseline: the whole model as a single segment",
+        f"Baseline: the whole model as a single segment{before}",
         [
             names("GPU"),
             figures("TP"),

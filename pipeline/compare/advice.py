@@ -13,7 +13,7 @@ from pipeline.compare.granularities import REFERENCE_GRANULARITY, GranularityRow
 from pipeline.compare.methods import MethodRow
 from pipeline.compare.tables import SAME_PRICE, by_swept, percent_above, proven_usd_per_token
 from pipeline.results.frames import Results
-from pipeline.words import duration, listed, per_million
+from pipeline.words import duration, listed, per_million, target_sentence
 
 DEFAULT_TOLERANCE_PERCENT = 1.0
 TARGET_BAND_PERCENT = (5.0, 10.0)
@@ -113,6 +113,12 @@ def against_baseline(percent: float | None) -> str:
     if abs(percent) < 0.05:
         return ", the same as the baseline"
     return f", {abs(percent):.1f} % {'below' if percent < 0 else 'above'} the baseline"
+
+
+def about_target(results: Results, best: GranularityRow) -> list[str]:
+    """Say whether a placement meets the run's price to beat; empty where it has none."""
+    target = results.run["config"]["sweep"].get("target_usd_per_million_tokens")
+    return [] if target is None else [target_sentence(target, best.usd_per_token <= target / 1e6)]
 
 
 def band(percent_to_baseline: float | None) -> str:

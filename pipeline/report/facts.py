@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.baseline import BaselineTry, best_baseline
+from pipeline.baseline import BaselineTry, best_baseline, why_none
 from pipeline.compare import Advice, Comparison, unfinished
-from pipeline.compare.advice import against_baseline
+from pipeline.compare.advice import about_target, against_baseline
 from pipeline.compare.granularities import REFERENCE_GRANULARITY
 from pipeline.compare.loads import load_sentences
 from pipeline.compare.tables import asked
@@ -136,18 +136,15 @@ def _what_it_costs(results: Results, advice: Advice) -> Fact:
         "What does a token cost?",
         f"{per_million(best.usd_per_token)} per million tokens"
         f"{against_baseline(best.percent_to_baseline)}.",
-        (*_baseline_sentences(tries, bool(best.swept)), *_target(results, advice)),
+        (*_baseline_sentences(tries, bool(best.swept)), *about_target(results, advice.best)),
     )
 
 
 def _baseline_sentences(tries: list[BaselineTry], swept: bool) -> Iterator[str]:
     """Say what the baseline is, and at which TP degrees it does not fit."""
-    if not tries:
-        yield "No baseline was asked for."
-        return
     best = best_baseline(tuple(tries))
     if best is None:
-        yield f"The baseline, the whole model on one group of {tries[0].gpu}, fits at no TP degree."
+        yield why_none(tuple(tries))
         return
     before = "Before anything is swept, the" if swept else "The"
     yield (
@@ -158,13 +155,6 @@ def _baseline_sentences(tries: list[BaselineTry], swept: bool) -> Iterator[str]:
     misfits = [str(tried.tp_degree) for tried in tries if not tried.fits]
     if misfits:
         yield f"At TP {listed(misfits)} it does not fit."
-
-
-def _target(results: Results, advice: Advice) -> Iterator[str]:
-    target = results.run["config"]["sweep"].get("target_usd_per_million_tokens")
-    if target is not None:
-        met = advice.best.usd_per_token * 1e6 <= target
-        yield f"The target of ${target:g} per million tokens is {'met' if met else 'missed'}."
 
 
 def _which_granularity(comparison: Comparison, advice: Advice) -> Fact:

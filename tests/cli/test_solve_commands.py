@@ -53,6 +53,17 @@ def test_solve_that_ran_out_of_time_is_no_success(config: Path) -> None:
     assert "time_limit" in result.stdout
 
 
+@pytest.mark.parametrize(("target", "said"), [(0.5, "met"), (0.4, "missed")])
+def test_solve_says_whether_the_price_to_beat_is_met(
+    config: Path, target: float, said: str
+) -> None:
+    """The lowest is $0.5/h for 300 tokens/s, $0.463 per million tokens."""
+    given = f"sweep.target_usd_per_million_tokens={target}"
+    shown = run("solve", config, "--brief", "--set", given).stdout
+    assert f"The target of ${target} per million tokens is {said}." in shown
+    assert "target" not in run("solve", config, "--brief").stdout
+
+
 @pytest.mark.parametrize("budget", ["inf", "nan", "-1", "much"])
 def test_a_budget_that_is_no_amount_is_refused(config: Path, budget: str) -> None:
     result = run("solve", config, f"--budget={budget}")

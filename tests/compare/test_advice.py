@@ -2,7 +2,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from pipeline.cli.comparison import comparison_view
 from pipeline.compare import Advice, Comparison, advise, band
 from pipeline.compare.advice import against_baseline
 from pipeline.results.schema import PointRow
@@ -83,6 +85,17 @@ def test_without_a_proof_the_best_found_is_not_called_proven(tmp_path: Path) -> 
 def test_an_answer_above_the_proven_optimum_is_not_called_proven(tmp_path: Path) -> None:
     late = point("e", status="time_limit", bound_cost_usd_per_token=0.9e-6, mip_gap=0.1)
     assert not advice_of(tmp_path, [late]).proven
+
+
+@pytest.mark.parametrize(("target", "said"), [(1.0, "met"), (0.99, "missed")])
+def test_the_comparison_says_whether_the_price_to_beat_is_met(
+    tmp_path: Path, target: float, said: str
+) -> None:
+    fields = {"sweep.target_usd_per_million_tokens": target}
+    results = write_run(tmp_path, [point("e", usd_per_million=1.0)], fields=fields)
+    console = Console(width=200, record=True)
+    console.print(comparison_view(results))
+    assert f"The target of ${target:g} per million tokens is {said}." in console.export_text()
 
 
 def test_a_run_without_placement_gives_no_advice(tmp_path: Path) -> None:
