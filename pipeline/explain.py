@@ -1,6 +1,7 @@
 """Explains an answer: what holds it back, what lies next to it, what coarser choices would cost.
 
-Every statement is an optimum of its own: a limit binds when relaxing it gives a better optimum.
+Every statement is an optimum of its own: a limit binds when relaxing it by one step gives a better
+optimum. One that only helps by more than a step, or together with another, is not found.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ Solve = Callable[[CostCurve], Answer]
 
 @dataclass(frozen=True)
 class Binding:
-    """A limit that holds the answer back. gain_percent: how much better it would be without."""
+    """A limit that holds the answer back.
+
+    relaxed: the step that was tried. gain_percent: how much better the answer is with it; a smaller
+    step may give as much, a larger one more.
+    """
 
     limit: str
     relaxed: str

@@ -118,7 +118,7 @@ def test_what_time_did_not_allow_to_find_out_is_not_stated() -> None:
     assert not explanation.complete
     assert explanation.regrets == ()
     text = "\n".join(map(str, explanation_view(explanation, by_price=True).renderables))
-    assert "no limit" not in text
+    assert "prices alone" not in text
     assert "Nothing is" not in text
     assert "The time limit passed" in text
     assert explained(reference_instance()).complete

@@ -48,6 +48,7 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
 
 
 def _binding_line(explanation: Explanation, better: str, held_by_budget: bool) -> str:
+    """Say what each step that was tried gives; what a smaller or larger one gives is not known."""
     gains = [
         f"{b.limit} ({b.relaxed}: {b.gain_percent:.1f} % {better})" for b in explanation.bindings
     ]
@@ -56,8 +57,8 @@ def _binding_line(explanation: Explanation, better: str, held_by_budget: bool) -
     if not gains and not explanation.complete:
         return ""
     if not gains:
-        return "What binds: prices alone; no limit, memory or count would help if relaxed."
-    return f"What binds: {', '.join(gains)}."
+        return "What binds: prices alone, as far as one step of each limit, memory and count tells."
+    return f"What binds, one step of each tried by itself: {', '.join(gains)}."
 
 
 def _regret_list(explanation: Explanation) -> str:
