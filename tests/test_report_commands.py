@@ -38,7 +38,7 @@ def test_export_writes_a_file_and_sums_it_up(tmp_path: Path) -> None:
     file = tmp_path / "start.sh"
     code, printed = run("export", tmp_path / "run", "--to", "vllm", "--out", file)
     assert code == 0
-    assert "1 stages at TP 2" in printed
+    assert "1 stage at TP 2" in printed
     assert "vllm serve" in file.read_text(encoding="utf-8")
 
 
