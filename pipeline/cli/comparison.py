@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -27,6 +27,12 @@ from pipeline.compare.advice import Advice, about_target, against_baseline
 from pipeline.compare.loads import load_sentences
 from pipeline.results.frames import Results
 from pipeline.words import counted
+
+_TABLE_NAMES = {
+    "tokens_per_s": "throughput_tokens_per_s",
+    "usd_per_hour": "cost_usd_per_hour",
+    "usd_per_token": "cost_usd_per_token",
+}
 
 
 def comparison_view(
@@ -72,11 +78,12 @@ def comparison_json(
     return {
         "directory": str(results.directory),
         "baseline": [
-            {**asdict(tried), "usd_per_token": tried.usd_per_token if tried.fits else None}
+            _row({**asdict(tried), "usd_per_token": tried.usd_per_token if tried.fits else None})
             for tried in _baseline(results)
         ],
-        "granularities": [asdict(row) for row in comparison.granularities],
-        "methods": [asdict(row) for row in comparison.methods],
+        "unfinished": unfinished(results) or None,
+        "granularities": [_row(asdict(row)) for row in comparison.granularities],
+        "methods": [_row(asdict(row)) for row in comparison.methods],
         "claims": [asdict(row) for row in comparison.claims],
         "recommendation": None if advice is None else _advice_json(advice),
     }
@@ -90,7 +97,13 @@ def run_to_run_json(runs: Sequence[Results]) -> list[dict[str, Any]]:
             "after": str(comparison.after.directory),
             "fields": [asdict(change) for change in comparison.fields],
             "answers": [
-                {**asdict(answer), "percent": answer.percent} for answer in comparison.answers
+                {
+                    **asdict(answer),
+                    "before": answer.before and _row(asdict(answer.before)),
+                    "after": answer.after and _row(asdict(answer.after)),
+                    "percent": answer.percent,
+                }
+                for answer in comparison.answers
             ],
             "shared_points": comparison.shared_points,
             "contradictions": list(comparison.contradictions),
@@ -127,6 +140,12 @@ def _advice_json(advice: Advice) -> dict[str, Any]:
         "method": advice.search.method if advice.search else None,
         "tolerance_percent": advice.tolerance_percent,
     }
+
+
+def _row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with its figures also under the names that they have in the tables."""
+    named = {name: values[short] for short, name in _TABLE_NAMES.items() if short in values}
+    return {**values, **named}
 
 
 def _each_to_next(runs: Sequence[Results]) -> Iterator[RunComparison]:

@@ -49,10 +49,11 @@ def space(
         rows = [
             {
                 "granularity": name,
-                **dataclasses.asdict(counted),
-                "binary_variables": counted.binary_variables,
+                **dataclasses.asdict(space),
+                "binary_variables": space.binary_variables,
+                "binaries": space.binary_variables,
             }
-            for name, counted in spaces
+            for name, space in spaces
         ]
         typer.echo(json.dumps(rows, indent=2))
     else:

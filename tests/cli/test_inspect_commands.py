@@ -42,6 +42,18 @@ def test_compare_as_data_has_the_baseline_and_every_granularity(folder: Path) ->
     assert found["baseline"][0]["usd_per_token"] == pytest.approx(0.25 / (100 * 3600))
 
 
+def test_figures_as_data_have_the_names_of_the_tables_too(folder: Path) -> None:
+    first, second = run_json("compare", folder, folder)
+    exact = first["granularities"][0]
+    prices = [row["cost_usd_per_token"] for row in (exact, first["methods"][0])]
+    assert prices == pytest.approx([0.5 / (300 * 3600)] * 2)
+    assert exact["throughput_tokens_per_s"] == pytest.approx(300)
+    assert first["baseline"][0]["cost_usd_per_hour"] == pytest.approx(0.25)
+    assert second["changes"]["answers"][0]["after"] == exact
+    (space,) = run_json("space", REFERENCE, "--granularity", "coarse")
+    assert space["binaries"] == space["segments"] + space["connections"]
+
+
 def test_compare_shows_all_of_it_within_100_columns(folder: Path) -> None:
     result = run("compare", folder, columns=100)
     assert result.exit_code == 0
