@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from pipeline.words import counted
+
 if TYPE_CHECKING:
     from pipeline.serving.uncertainty import Robustness
 
 
 def robustness_view(found: Robustness) -> Text:
     """Say whether the groups of the lowest $/token stay that under drawn constants."""
+    candidates = counted(found.candidates, "candidate")
     lines = [
         f"{found.winner} stays the cheapest per token in {100 * found.winner_share:.0f} % of "
-        f"{found.draws} draws of the fitted constants, among {found.candidates} candidates "
+        f"{found.draws} draws of the fitted constants, among {candidates} "
         f"(on average {100 * found.mean_regret:.1f} % dearer than the draw's best, at worst "
         f"{100 * found.worst_regret:.1f} %)."
     ]

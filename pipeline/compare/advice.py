@@ -13,7 +13,7 @@ from pipeline.compare.granularities import REFERENCE_GRANULARITY, GranularityRow
 from pipeline.compare.methods import MethodRow
 from pipeline.compare.tables import SAME_PRICE, by_swept, percent_above, proven_usd_per_token
 from pipeline.results.frames import Results
-from pipeline.words import duration, listed, per_million, target_sentence
+from pipeline.words import counted, duration, listed, per_million, target_sentence
 
 DEFAULT_TOLERANCE_PERCENT = 1.0
 TARGET_BAND_PERCENT = (5.0, 10.0)
@@ -75,7 +75,9 @@ class Advice:
             )
         missed = [o for o in self.others if o.percent_to_optimum > self.tolerance_percent]
         if missed:
-            reason += f"; {len(missed)} of {len(self.others)} others are further than {within} off"
+            are = "is" if len(missed) == 1 else "are"
+            others = counted(len(self.others), "other")
+            reason += f"; {len(missed)} of {others} {are} further than {within} off"
         return f"Search at {s.granularity} by {s.method}: {reason}."
 
 

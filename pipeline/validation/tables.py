@@ -11,6 +11,7 @@ from pipeline.grids import Grid, apart, figures, names
 from pipeline.scores import ErrorScores, GroupScores
 from pipeline.validation.given import GivenReport
 from pipeline.validation.report import Report, SplitScores
+from pipeline.words import counted
 
 TARGETS = {
     "median error, halves": 0.09,
@@ -130,7 +131,7 @@ def _errors(entry: ErrorScores) -> tuple[str, ...]:
 
 def given_tables(report: GivenReport) -> Group:
     """Lay out the scores of given constants, with what must be kept in mind beside them."""
-    title = f"{report.rows} rows under given constants"
+    title = f"{counted(report.rows, 'row')} under given constants"
     table = Grid(title, [names("figure"), figures("reached")])
     for name, read in FIGURES.items():
         table.add_row(name, _shown(name, read(report.scores)))
