@@ -60,5 +60,6 @@ class Tally:
         self.by_status[status] = self.by_status.get(status, 0) + 1
         for row in rows.points:
             price = row.values.get("cost_usd_per_token")
-            if price is not None:
-                self.best_usd_per_token = min(price, self.best_usd_per_token or price)
+            best = self.best_usd_per_token
+            if price is not None and (best is None or price < best):
+                self.best_usd_per_token = price

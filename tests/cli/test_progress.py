@@ -8,6 +8,8 @@ from rich.console import Console
 
 from pipeline.cli.progress import counting, describe, line, watching, working
 from pipeline.driver import Tally
+from pipeline.run import PointRows
+from tests.results.builders import point_row
 
 TALLY = Tally(
     total=50,
@@ -24,6 +26,13 @@ def test_a_line_says_done_failed_infeasible_rate_time_left_and_best_price() -> N
         "30/50 points: 2.0 points/s, 3 infeasible, 2 error, best $0.1000/M tokens, 10 s left"
     )
     assert describe(Tally()) == "0.0 points/s"
+
+
+def test_a_price_of_nothing_stays_the_best() -> None:
+    tally = Tally()
+    for price in (1e-7, 0.0, 2e-7):
+        tally.add(PointRows((point_row(cost_usd_per_token=price),), ()))
+    assert tally.best_usd_per_token == 0.0
 
 
 @pytest.mark.parametrize(
