@@ -109,7 +109,7 @@ def segments_view(segments: Iterable[SegmentRow], problem: Problem) -> Renderabl
 
 def frontier_view(rows: PointRows) -> RenderableType:
     """List the Pareto points, fastest first, the lowest $/token marked."""
-    placed = [row.values for row in rows.points if row.values.get("cost_usd_per_token")]
+    placed = [row.values for row in rows.points if row.values.get("cost_usd_per_token") is not None]
     if not placed:
         values = rows.points[0].values
         return Text(f"{values['status']}: {values['message']}")

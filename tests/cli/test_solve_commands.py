@@ -87,6 +87,13 @@ def test_solve_draws_the_pipeline_within_100_columns() -> None:
     assert max(map(len, result.stdout.splitlines())) <= 100
 
 
+def test_a_frontier_of_free_gpus_is_listed(config: Path) -> None:
+    free = [f"--set=pool.{name}.usd_per_hour=0" for name in ("Fast", "Slow")]
+    shown = run("frontier", config, *free).stdout
+    assert "Pareto frontier at exact" in shown
+    assert "1 point," in shown
+
+
 def test_frontier_lists_every_pareto_point_fastest_first(config: Path) -> None:
     found = [
         (answer["throughput_tokens_per_s"], answer["cost_usd_per_hour"])
