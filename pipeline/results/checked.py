@@ -40,6 +40,12 @@ def _time(text: str) -> str:
     return text
 
 
+def _of_config(names: list[str]) -> list[str]:
+    if len(set(names)) != len(names) or {column.name for column in POINT_COLUMNS} & set(names):
+        raise ValueError("must name fields of the config, each once")
+    return names
+
+
 Text = Annotated[str, AfterValidator(_printable)]
 Time = Annotated[str, AfterValidator(_time)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -107,10 +113,10 @@ class _Config(_PlanConfig):
 class _Columns(_Part):
     """What reading the tables takes."""
 
-    swept_fields: list[Text]
+    swept_fields: Annotated[list[Text], AfterValidator(_of_config)]
 
 
-class _Progress(_Part):
+class _Progress(_Columns):
     """What a run notes of its course."""
 
     name: Text
@@ -120,7 +126,7 @@ class _Progress(_Part):
     config: _PlanConfig
 
 
-class _Run(_Progress, _Columns):
+class _Run(_Progress):
     """What every run notes."""
 
     finished_at: Time | None = None

@@ -35,9 +35,9 @@ def _planned_values(run: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
         "method": sweep.get("methods"),
         "budget_usd_per_hour": _budgets(sweep.get("budgets_usd_per_hour")),
         "cost_weight": [None, *(sweep.get("cost_weights") or [])],
-        **(sweep.get("over") or {}),
     }
-    return {name: known for name, known in values.items() if known is not None}
+    swept = {name: (sweep.get("over") or {}).get(name) for name in run["swept_fields"]}
+    return {name: known for name, known in (swept | values).items() if known is not None}
 
 
 def _budgets(planned: str | Sequence[float] | None) -> list[float | None] | None:

@@ -172,6 +172,17 @@ def test_what_is_no_file_is_refused_where_a_part_belongs(folder: Path, kind: str
 RUNS: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
     "swept fields": ({"swept_fields": [1]}, load, "swept_fields.0: must be text"),
     "a field without a column": ({"swept_fields": ["x"]}, load, "lacks the columns x"),
+    "a field that is a column": (
+        {"swept_fields": ["sizes"]},
+        read_status,
+        "swept_fields: must name fields of the config, each once",
+    ),
+    "a field twice": (
+        {"swept_fields": ["limits.max_stages"] * 2},
+        load,
+        "swept_fields: must name fields of the config, each once",
+    ),
+    "a plan of other fields": ({"config": {"sweep": {"over": [1]}}}, read_status, "sweep.over"),
     "a time without a zone": (
         {"started_at": "2026-01-01T00:00:00"},
         read_status,
