@@ -213,7 +213,7 @@ def test_a_point_comes_out_the_same_whatever_was_asked_before_it(problem: Proble
         ({"network.gb_per_s": 0}, "network: no groups that hold all layers are linked"),
         ({"limits.single_gpu_type": True}, "restrictions: without single_gpu_type there is"),
         ({"limits.min_layers_per_stage": 50}, "sizes: min_layers_per_stage is 50, the model has 4"),
-        ({"limits.min_layers_per_stage": 4}, "sizes: min_layers_per_stage is 4, no group holds so"),
+        ({"limits.min_layers_per_stage": 4}, "memory: no group holds the 4 layers of min_layers"),
     ],
 )
 def test_restrictions_links_and_smallest_segments_are_named_too(

@@ -162,7 +162,7 @@ def runs_view(comparison: RunComparison) -> RenderableType:
             "–" if row is None else per_million(row.usd_per_token)
             for row in (answer.before, answer.after)
         )
-        values = (_short(answer.swept.get(name)) for name in names)
+        values = (_short(answer.swept.get(name)) for name in swept)
         answers.add_row(*values, answer.granularity, *prices, signed_percent(answer.percent))
     parts: list[RenderableType] = [fields if comparison.fields else Text("Same config."), Text()]
     parts += [answers, Text(f"In both runs: {counted(comparison.shared_points, 'point')}.")]
