@@ -185,6 +185,38 @@ def test_an_address_without_ray_is_told_at_once(address: str) -> None:
     assert address in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("noted", "reason"),
+    [("127.0.0.1:9", r"127\.0\.0\.1:9: .*refused"), ("local", "leave it out to start a Ray")],
+)
+def test_a_cluster_that_was_noted_and_is_gone_is_told_at_once(
+    noted: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", noted)
+    with pytest.raises(InputError, match=f"--address: no Ray there: {reason}"):
+        start_ray("auto")
+
+
+@pytest.mark.parametrize("address", ["local", "", "nowhere"])
+def test_an_address_that_names_no_cluster_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="--address: no Ray there: "):
+        start_ray(address)
+
+
+@pytest.mark.parametrize(
+    "error", [Exception("The node timed out.\nLogs: none"), FileNotFoundError("The node timed out")]
+)
+def test_a_ray_that_does_not_start_is_told_with_its_reason(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(sys.modules["ray"], "init", refuse)
+    with pytest.raises(InputError, match="Ray: did not start: The node timed out; see that"):
+        start_ray()
+
+
 def test_ray_listens_on_this_machine_alone_and_reports_nothing() -> None:
     ray = sys.modules["ray"]
     assert [node["NodeManagerAddress"] for node in ray.nodes()] == ["127.0.0.1"]

@@ -10,9 +10,10 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private.services import canonicalize_bootstrap_address
 from ray.exceptions import RayError
 
-from pipeline.errors import Fault, InputError
+from pipeline.errors import Fault, InputError, missing
 
 # Ray tries so often, a second apart, before it gives a cluster up; by itself it tries 20 times.
 TRIES_TO_CONNECT = 4
@@ -23,7 +24,7 @@ def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
 
     A cluster's workers get this package as it is here; what it needs must be installed there.
     Raises InputError where there is no cluster at the address, or one that asks for a token that
-    this process does not have.
+    this process does not have, and where Ray does not start.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -40,13 +41,16 @@ def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
     _stay_on_this_machine()
     # Without a token Ray makes one and writes it to the home folder, for every later Ray to find.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    ray.init(
-        address="local",  # never a cluster that someone else has started on this machine
-        num_cpus=num_cpus or os.cpu_count(),
-        include_dashboard=False,
-        _node_ip_address="127.0.0.1",
-        **common,
-    )
+    try:
+        ray.init(
+            address="local",  # never a cluster that someone else has started on this machine
+            num_cpus=num_cpus or os.cpu_count(),
+            include_dashboard=False,
+            _node_ip_address="127.0.0.1",
+            **common,
+        )
+    except Exception as error:  # Ray raises no class of its own where its processes do not start
+        raise _not_started(error) from error
 
 
 def _this_package() -> dict[str, Any]:
@@ -78,8 +82,9 @@ def _stay_on_this_machine() -> None:
 
 
 def _look_for(address: str) -> None:
-    """Raise InputError where nothing listens at host:port; Ray would look for minutes."""
-    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    """Raise InputError where nothing listens at an address; Ray would look for minutes."""
+    place = address.partition("://")[2] or _place_of(address)
+    host, colon, port = place.rpartition(":")
     if not colon:
         return
     if not (port.isascii() and port.isdecimal() and len(port) <= 5):
@@ -87,7 +92,22 @@ def _look_for(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
     except (OSError, OverflowError, UnicodeError) as error:
-        raise _unreachable(address, str(error)) from None
+        asked = "" if place == address else f"{place}: "
+        raise _unreachable(address, f"{asked}{error}") from None
+
+
+def _place_of(address: str) -> str:
+    """Return the host:port at which Ray looks: that of `auto`, and this machine's for a loopback.
+
+    Raises InputError where it knows of none.
+    """
+    try:
+        place: str | None = canonicalize_bootstrap_address(address)
+    except (ConnectionError, ValueError) as error:
+        raise _unreachable(address, _first_line(error)) from None
+    if place is None:
+        raise _unreachable(address, "leave it out to start a Ray on this machine alone")
+    return place
 
 
 def _about_tokens() -> str:
@@ -101,11 +121,19 @@ def _about_tokens() -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")
+    return str(error).strip().partition("\n")[0].rstrip(".:")
 
 
 def _unreachable(address: str, reason: str) -> InputError:
     return InputError([Fault("command line", "--address", f"no Ray there: {reason}", address)])
+
+
+def _not_started(error: Exception) -> InputError:
+    reason = (
+        f"did not start: {_first_line(error)}; see that the working folder exists and that "
+        "memory, processes and the folder for temporary files are not at their limit"
+    )
+    return InputError([missing("this machine", "Ray", reason)])
 
 
 def stop_ray() -> None:
