@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 done, but something failed; 2 bad input; 3 no placement ex
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import traceback
@@ -18,6 +17,7 @@ import typer
 from rich.console import Console
 
 from pipeline import __version__
+from pipeline.cli.streams import OutputError, give_up_output, take_over
 from pipeline.errors import InputError, PlacementError, ResultsError, SourceError, printable
 
 app = typer.Typer(
@@ -117,7 +117,7 @@ def guarded(run: Callable[[], int], tell: Callable[[PlacementError], None] | Non
         code = FAILED
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except (typer.Exit, typer.Abort, typer.BadParameter):
+    except (typer.Exit, typer.Abort, typer.BadParameter, OutputError):
         raise
     except Exception as error:
         if os.environ.get(TRACEBACK):
@@ -161,11 +161,10 @@ def main(arguments: list[str] | None = None) -> Any:
     # on a busy machine for minutes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     register()
-    # Python has no stream where the caller has closed one; libraries take it for granted.
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # What a terminal's encoding lacks is escaped; it is no reason to fail.
-            stream.reconfigure(errors="backslashreplace")
-    app(arguments)
+    take_over()
+    try:
+        app(arguments)
+    except OutputError as error:
+        give_up_output()
+        err().print(str(error), style="red")
+        sys.exit(FAILED)

@@ -146,6 +146,32 @@ def test_characters_that_a_terminal_lacks_are_escaped(tmp_path: Path) -> None:
     assert done.stdout.isascii()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no file here that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["configs", "--json"]])
+def test_an_output_that_cannot_be_written_is_told_on_one_line(
+    arguments: list[str], unbuffered: str
+) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    reason = "standard output: cannot be written to (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (1, reason)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no file here that is always full")
+def test_messages_that_cannot_be_written_change_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline", "solve", str(tmp_path / "none.yaml")]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
 def test_results_go_to_stdout_and_errors_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     out().print("result")
     err().print("error")

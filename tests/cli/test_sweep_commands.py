@@ -331,3 +331,16 @@ def test_nothing_outside_the_folder_of_results_is_written(
     assert {file.relative_to(home).parts[:2] for file in new} == {("results", "-..-escaped")}
     written = {file.relative_to(home / "results" / "-..-escaped").parts[0] for file in new}
     assert written == {"run.json", "points", "segments"}
+
+
+def test_a_sweep_whose_messages_nobody_reads_any_more_goes_on(tmp_path: Path) -> None:
+    config = write_config(tmp_path / "small.yaml")
+    command = [sys.executable, "-m", "pipeline", "sweep", str(config), "--cpus", "1"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "run")], stdout=subprocess.PIPE, stderr=writer
+    )
+    os.close(writer)
+    assert done.returncode == 0
+    assert b"10 points run" in done.stdout
