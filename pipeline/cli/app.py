@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 done, but something failed; 2 bad input; 3 no placement ex
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -149,6 +150,13 @@ def _log_error(error: PlacementError) -> None:
     log("error", message=str(error))
 
 
+def _forget_impossible_width() -> None:
+    """Take a COLUMNS that is no width for unset; at 0 nothing at all would be printed."""
+    columns = os.environ.get("COLUMNS", "")
+    if not re.fullmatch("0*[1-9][0-9]{0,5}", columns):
+        os.environ.pop("COLUMNS", None)
+
+
 def register() -> None:
     """Let every command register itself; each imports its heavy parts only when it runs."""
     for module in COMMANDS:
@@ -160,6 +168,7 @@ def main(arguments: list[str] | None = None) -> Any:
     # Matrices here are small: threads of the linear algebra would only wait for each other, and
     # on a busy machine for minutes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _forget_impossible_width()
     register()
     take_over()
     try:

@@ -172,6 +172,18 @@ def test_messages_that_cannot_be_written_change_nothing_else(tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (2, b"")
 
 
+@pytest.mark.parametrize("columns", ["0", "00", "-5", "many", "٣", "9" * 5000])
+def test_a_width_that_is_none_counts_as_unset(columns: str) -> None:
+    def printed(environment: dict[str, str], *arguments: str) -> str:
+        command = [sys.executable, "-m", "pipeline", *arguments]
+        return subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True).stdout
+
+    plain = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    for arguments in (["configs"], ["configs", "--help"]):
+        unset = printed(plain, *arguments)
+        assert printed({**plain, "COLUMNS": columns}, *arguments) == unset != ""
+
+
 def test_results_go_to_stdout_and_errors_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     out().print("result")
     err().print("error")
