@@ -182,12 +182,18 @@ def _s3_endpoint() -> dict[str, Any]:
 
 
 def _arrow(address: str) -> tuple[FileSystem, str]:
-    """Open what pyarrow knows; Google's retries last 15 minutes unless they are told to end."""
+    """Open what pyarrow knows; Google's retries last 15 minutes unless they are told to end.
+
+    Azure's is asked for a file first: other questions end this process where it has no credentials.
+    """
     parts = urlsplit(address)
     if parts.scheme in ("gs", "gcs") and "retry_limit_seconds" not in parts.query:
         sign = "&" if parts.query else "?"
         address = f"{address}{sign}retry_limit_seconds={GCS_RETRY_SECONDS}"
     files, path = FileSystem.from_uri(address)
+    if files.type_name == "abfs":
+        path = path.lstrip("/")  # pyarrow leaves one where the address holds the key
+        files.get_file_info(f"{path}/any")
     return files, path
 
 

@@ -1,5 +1,7 @@
 """Stores: what an address opens, and what becomes of a file whose writing breaks off."""
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -267,3 +269,10 @@ def test_reading_from_a_store_that_nobody_answers_for_is_an_error_too(
             read(UNREACHABLE)
     with pytest.raises(ResultsError, match="s3://bucket/run/points: cannot be read: "):
         read_tables(UNREACHABLE)
+
+
+def test_azure_without_credentials_is_an_error_and_not_the_end_of_the_process() -> None:
+    command = [sys.executable, "-m", "pipeline", "compare", "abfs://container@127.0.0.1:9/run"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "abfs://container@127.0.0.1:9/run: cannot be opened: " in done.stderr
