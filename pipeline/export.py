@@ -279,10 +279,10 @@ def _row(results: Results, point: str | None) -> dict[str, Any]:
         if advice is None:
             raise InputError([missing(str(results.directory), "points", "none has a placement")])
         point = advice.best.point_id
-    ids = results.points.point_id
-    found = results.points[ids == point]
+    ids = [str(i) for i in results.points.point_id]  # Arrow compares no text that is not UTF-8
+    found = results.points[[i == point for i in ids]]
     if found.empty:
-        found = results.points[[str(i).startswith(point) for i in ids]]
+        found = results.points[[i.startswith(point) for i in ids]]
     if len(found) != 1:
         reason = (
             f"must name one point of {results.directory}; {len(found)} begin so; leave it out for "

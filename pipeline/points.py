@@ -59,10 +59,11 @@ def make_point(
     The granularity's name is part of it: two names may stand for the same sizes of a shallow
     model, and each is to have its rows.
     """
+    budget = None if budget_usd_per_hour is None else budget_usd_per_hour + 0.0  # never -0.0
     sizes = granularity(granularity_name, problem.instance.num_layers).sizes
-    question = [granularity_name, sizes, method, budget_usd_per_hour, cost_weight]
+    question = [granularity_name, sizes, method, budget, cost_weight]
     point_id = digest([problem.problem_id, *question])
-    return Point(point_id, granularity_name, method, budget_usd_per_hour, cost_weight)
+    return Point(point_id, granularity_name, method, budget, cost_weight)
 
 
 def digest(value: Any) -> str:

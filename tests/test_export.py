@@ -131,7 +131,13 @@ def test_a_single_stage_needs_no_partition(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("zzz", "0 begin so"), ("", "2 begin so"), ("none", "has no placement")]
+    ("name", "reason"),
+    [
+        ("zzz", "0 begin so"),
+        ("\udcff", "0 begin so"),
+        ("", "2 begin so"),
+        ("none", "has no placement"),
+    ],
 )
 def test_a_point_that_cannot_be_meant_is_an_input_error(
     tmp_path: Path, name: str, reason: str

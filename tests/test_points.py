@@ -42,3 +42,9 @@ def test_two_granularities_of_equal_sizes_have_rows_of_their_own(problem: Proble
 
 def test_a_digest_does_not_depend_on_the_order_of_fields() -> None:
     assert digest({"a": 1, "b": [2, 3]}) == digest({"b": (2, 3), "a": 1})
+
+
+def test_a_budget_of_minus_nothing_is_one_of_nothing(problem: Problem) -> None:
+    point = make_point(problem, "exact", "enumeration", -0.0)
+    assert point == make_point(problem, "exact", "enumeration", 0.0)
+    assert str(point.budget_usd_per_hour) == "0.0"

@@ -47,7 +47,7 @@ def report(
     from pipeline.results import load
 
     results = load(directory)
-    target = page or results.directory / PAGE
+    target = results.directory / PAGE if page is None else page
     written = write_report(results, target, tolerance, plot_files)
     if as_json:
         files = list(written.plots)

@@ -91,7 +91,9 @@ def sweep(
     check_combinations(loaded)
     if only_plan:
         return _plan(loaded, cpus, as_json)
-    directory = folder_at(out_directory or f"{RESULTS}/{_folder_name(loaded.config.name)}")
+    if out_directory is None:
+        out_directory = f"{RESULTS}/{_folder_name(loaded.config.name)}"
+    directory = folder_at(out_directory)
     how = _How(address, cpus, FlushRule(flush_points, flush_seconds), log_json)
     return _sweep(loaded, directory, how, fresh, as_json)
 

@@ -161,6 +161,8 @@ def folder_at(place: Place) -> Folder:
     if isinstance(place, Folder):
         return place
     text = str(place)
+    if not text:
+        raise ResultsError("folder: must be named; . is the one that we are in (got '')")
     if SQUEEZED.match(text):
         reason = "must have two slashes behind its scheme; give an address as text, not as a Path"
         raise ResultsError(f"{text}: address: {reason} (got {text!r})")

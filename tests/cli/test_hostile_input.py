@@ -295,3 +295,20 @@ def test_a_file_that_an_export_cannot_replace_stays_as_it_was(tmp_path: Path) ->
         "export", tmp_path / "run", "--model", "x\udcff", "--out", kept
     )
     assert kept.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("solve", ""), "CONFIG"),
+        (("sweep", "medium", "--out", ""), "folder: must be named"),
+        (("compare", ""), "folder: must be named"),
+        (("verify", ""), "folder: must be named"),
+        (("report", "", "--out", "page.html"), "folder: must be named"),
+        (("status", ""), "folder: must be named"),
+    ],
+)
+def test_a_path_of_nothing_is_not_taken_for_the_working_folder(
+    arguments: tuple[str, ...], field: str
+) -> None:
+    assert field in told(*arguments)

@@ -110,6 +110,11 @@ def test_an_address_that_is_none_is_refused_with_the_reason(
         folder_at(address)
 
 
+def test_a_folder_without_a_name_is_not_the_one_that_we_are_in() -> None:
+    with pytest.raises(ResultsError, match=r"folder: must be named; \. is the one .*\(got ''\)"):
+        folder_at("")
+
+
 def test_a_local_file_that_cannot_be_written_whole_is_not_there_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
