@@ -24,6 +24,8 @@ from pipeline.results.frames import Results, records
 from pipeline.words import counted, per_million, signed_percent
 
 RAY_IMAGE = "rayproject/ray-llm:latest"
+# How the notes begin that stand above whatever is written.
+SIGN = "# Placement of point "
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ def _notes(launch: Launch) -> list[str]:
         f"{gpu} × {launch.tp_degree}: {counted(layers, 'layer')}" for gpu, layers in parts
     )
     notes = [
-        _one_line(f"# Placement of point {launch.point_id}; stages: {stages}."),
+        _one_line(f"{SIGN}{launch.point_id}; stages: {stages}."),
         _one_line(f"# Model: {launch.model}; --model names another, as a path or on the hub."),
     ]
     if len(set(launch.gpus)) > 1:
@@ -314,6 +316,30 @@ def _refusal(results: Results, row: dict[str, Any], reason: str) -> Refusal:
             dearer = percent_above(other["cost_usd_per_token"], row["cost_usd_per_token"])
             return Refusal(reason, str(other["point_id"]), dearer)
     return Refusal(reason, None, None)
+
+
+def nothing_placed(results: Results) -> str:
+    """Say that no point of a run has a placement, with a reason; empty where one has."""
+    if results.points.cost_usd_per_token.notna().any():
+        return ""
+    reason = results.points.message.iloc[0]
+    return f"{results.directory}: no point has a placement; one says: {reason}"
+
+
+def launch_json(results: Results, launch: Launch) -> dict[str, Any]:
+    """Return a launch as plain data, with what it brings and costs."""
+    row = results.point(launch.point_id)
+    figures = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
+    return {
+        "point_id": launch.point_id,
+        "model": launch.model,
+        "tp_degree": launch.tp_degree,
+        "layers": launch.layers,
+        "gpus": launch.gpus,
+        "environment": launch.environment,
+        "engine_arguments": launch.engine_arguments,
+        **{name: float(row[name]) for name in figures},
+    }
 
 
 def summary(results: Results, launch: Launch) -> str:

@@ -50,6 +50,53 @@ def test_export_exits_3_where_vllm_cannot_run_the_placement(tmp_path: Path) -> N
     assert "vLLM cannot run this placement" in printed
 
 
+def test_export_as_data_says_what_is_run_and_holds_the_text(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", [point("a")])
+    file = tmp_path / "start.sh"
+    for wanted, written in (((), None), (("--out", file), str(file))):
+        code, printed = run("export", tmp_path / "run", "--json", *wanted)
+        data = json.loads(printed)
+        assert code == 0
+        assert (data["point_id"], data["to"], data["file"]) == ("a", "vllm", written)
+        assert (data["tp_degree"], data["layers"]) == (2, [40])
+        assert data["engine_arguments"]["tensor_parallel_size"] == 2
+        assert data["throughput_tokens_per_s"] == 1000
+    assert data["text"] == file.read_text(encoding="utf-8")
+
+
+def test_export_as_data_names_what_vllm_can_run_instead(tmp_path: Path) -> None:
+    stages = [segment("a", 0, size=20), segment("a", 1, size=20, tp_degree=1, gpu_ids=(2,))]
+    write_run(tmp_path, [point("a"), point("b", usd_per_million=1.5)], [*stages, segment("b")])
+    result = CliRunner().invoke(app, ["export", str(tmp_path), "--json"])
+    assert result.exit_code == 3
+    refused = json.loads(result.stdout)
+    assert refused["reason"].startswith("its stages have the TP degrees 1, 2")
+    assert (refused["alternative"], refused["percent_dearer"]) == ("b", pytest.approx(50))
+
+
+def test_export_of_a_run_without_any_placement_exits_3_with_a_reason(tmp_path: Path) -> None:
+    write_run(tmp_path, [point("a", usd_per_million=None)])
+    code, printed = run("export", tmp_path)
+    assert code == 3
+    assert printed == f"{tmp_path}: no point has a placement; one says: budget: too small\n"
+
+
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_a_file_that_the_command_has_not_written_is_not_overwritten(
+    tmp_path: Path, command: str
+) -> None:
+    write_run(tmp_path / "run", [point("a")])
+    file = tmp_path / "notes"
+    file.write_text("<!doctype html> my own\n")
+    code, printed = run(command, tmp_path / "run", "--out", file)
+    assert code == 2
+    assert "--out: is a file that this command has not written" in printed
+    assert file.read_text() == "<!doctype html> my own\n"
+    file.write_text("")
+    for _ in range(2):
+        assert run(command, tmp_path / "run", "--out", file)[0] == 0
+
+
 def test_every_target_of_the_command_has_its_writer() -> None:
     assert {target.value for target in Target} == set(TARGETS)
 

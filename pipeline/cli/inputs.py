@@ -7,13 +7,26 @@ from pathlib import Path
 
 from pipeline.config import LoadedConfig, load_config, parse_assignments
 from pipeline.config.schema import MAX_GRANULARITIES
-from pipeline.errors import Fault, InputError
+from pipeline.errors import Fault, InputError, ResultsError
 from pipeline.granularity import can_sum_to, granularity
+from pipeline.results.folder import Place, file_at, one_line
 
 
 def read_config(path: Path, assignments: Sequence[str] | None) -> LoadedConfig:
     """Load a config with the `--set` assignments applied. Raises InputError."""
     return load_config(path, parse_assignments(assignments or []))
+
+
+def check_replaceable(place: Place, sign: bytes) -> None:
+    """Raise InputError where a file stands that is not of ours: it holds text, but not the sign."""
+    folder, name = file_at(place)
+    try:
+        content = folder.read(name) if folder.exists(name) else b""
+    except OSError as error:
+        raise ResultsError(f"{place}: cannot be read: {one_line(error)}") from error
+    if content and sign not in content:
+        reason = "is a file that this command has not written; remove it or name another"
+        raise InputError([Fault("command line", "--out", reason, str(place))])
 
 
 def listed_granularities(text: str, num_layers: int) -> list[str]:

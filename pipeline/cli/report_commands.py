@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.app import NO_PLACEMENT, command, err, examples, out
+from pipeline.cli.inputs import check_replaceable
 from pipeline.cli.options import AsJson, ResultsPath, Tolerance
 from pipeline.words import counted
 
@@ -47,6 +48,8 @@ def report(
     from pipeline.results import load
 
     results = load(directory)
+    if page is not None:
+        check_replaceable(page, b": placement report</title>")
     target = results.directory / PAGE if page is None else page
     written = write_report(results, target, tolerance, plot_files)
     if as_json:
@@ -79,39 +82,55 @@ def export(
     file: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Else it is printed.")
     ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Write what starts a placement: a vLLM command, a Ray Serve or a Kubernetes file.
 
-    Exits 3 where vLLM cannot run it, naming the cheapest of the run that it can.
+    Exits 3 where there is no placement, and where vLLM cannot run it, naming the cheapest of the
+    run that it can.
     """
-    from pipeline.errors import ResultsError
-    from pipeline.export import TARGETS, Refusal, launch_of, summary
+    import json
+    from dataclasses import asdict
+
+    from pipeline.export import TARGETS, Refusal, launch_json, launch_of, nothing_placed, summary
     from pipeline.results import load
-    from pipeline.results.folder import one_line
 
     results = load(directory)
+    if point is None and (nothing := nothing_placed(results)):
+        err().print(nothing, style="red")
+        return NO_PLACEMENT
     launch = launch_of(results, point, model)
     if isinstance(launch, Refusal):
         err().print(str(launch), style="red")
+        if as_json:
+            typer.echo(json.dumps(asdict(launch), indent=2))
         return NO_PLACEMENT
     text = TARGETS[to.value](launch)
-    if file is None:
+    if file is not None:
+        _write(file, text)
+    if as_json:
+        where = None if file is None else str(file)
+        data = {**launch_json(results, launch), "to": to.value, "file": where, "text": text}
+        typer.echo(json.dumps(data, indent=2))
+    elif file is not None:
+        out().print(f"{file}: {summary(results, launch)}")
+    else:
         typer.echo(text, nl=False)
-        return 0
-    try:
-        _write(file, text.encode())
-    except (OSError, UnicodeError) as error:
-        raise ResultsError(f"{file}: cannot be written: {one_line(error)}") from error
-    out().print(f"{file}: {summary(results, launch)}")
     return 0
 
 
-def _write(file: Path, content: bytes) -> None:
+def _write(file: Path, text: str) -> None:
     """Write a file as a whole or not at all; a pipe or a terminal takes it as it comes."""
-    from pipeline.results.folder import LocalFolder
+    from pipeline.errors import ResultsError
+    from pipeline.export import SIGN
+    from pipeline.results.folder import LocalFolder, one_line
 
-    if file.exists() and not file.is_file():
-        file.write_bytes(content)
-        return
-    target = file.resolve()  # what a link leads to is replaced, not the link
-    LocalFolder(target.parent).write(target.name, content)
+    try:
+        if file.exists() and not file.is_file():
+            file.write_text(text, encoding="utf-8")
+            return
+        target = file.resolve()  # what a link leads to is replaced, not the link
+        check_replaceable(target, SIGN.encode())
+        LocalFolder(target.parent).write(target.name, text.encode())
+    except (OSError, UnicodeError) as error:
+        raise ResultsError(f"{file}: cannot be written: {one_line(error)}") from error
