@@ -110,7 +110,7 @@ def stage_records(placement: pd.DataFrame) -> list[Record]:
     """Return the stages of a placement, with what a plot writes on them."""
     return [
         {
-            "stage": int(row.stage) + 1,
+            "stage": int(row.stage),
             "from": int(row.start_layer) - 0.5,
             "to": int(row.end_layer) + 0.5,
             "middle": (int(row.start_layer) + int(row.end_layer)) / 2,

@@ -118,7 +118,7 @@ def stage(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the page shows of a stage."""
     ids = [int(i) for i in row["gpu_ids"]]
     return {
-        "stage": int(row["stage"]) + 1,
+        "stage": int(row["stage"]),
         "layers": f"{row['start_layer']}–{row['end_layer']}",
         "size": int(row["size"]),
         "gpu": str(row["gpu"]),

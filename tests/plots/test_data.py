@@ -56,6 +56,7 @@ def test_a_stage_covers_its_layers_on_the_axis(tmp_path: Path) -> None:
     results = write_run(tmp_path, [point("a")], [segment("a", start_layer=1, end_layer=40)])
     (stage,) = data.stage_records(results.placement("a"))
     assert (stage["from"], stage["to"], stage["memory"]) == (0.5, 40.5, 50.0)
+    assert stage["stage"] == 0, "as in the column of the table"
 
 
 def test_a_swept_value_that_is_no_number_is_shown_as_text(tmp_path: Path) -> None:

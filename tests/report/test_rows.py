@@ -68,3 +68,4 @@ def test_a_stage_names_its_gpus_and_layers(tmp_path: Path) -> None:
     table = point_table(write_run(tmp_path, [point("a")], [segment("a")]))
     (stage,) = table.placements["a"]
     assert (stage["layers"], stage["ids"], stage["tp"]) == ("1–40", "0–1", 2)
+    assert stage["stage"] == 0, "as in the column of the table, and on the command line"
