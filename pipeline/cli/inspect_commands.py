@@ -109,8 +109,8 @@ def verify(directory: ResultsPath, as_json: AsJson = False) -> int:
         for mismatch in found.mismatches:
             out().print(Text.assemble(("wrong ", "red"), str(mismatch)), soft_wrap=True)
         verdict = f"{len(found.mismatches)} wrong" if found.mismatches else "all hold"
-        points = counted(found.points, "point")
-        out().print(f"{points}, {counted(found.placements, 'placement')}: {verdict}")
+        rows = counted(found.points, "row")
+        out().print(f"{rows}, {counted(found.placements, 'placement')}: {verdict}")
     return FAILED if found.mismatches else 0
 
 

@@ -36,14 +36,25 @@ class Results:
 
     def point(self, point_id: str) -> dict[str, Any]:
         """Return the row of a point by column name. Raises KeyError where there is none."""
-        found = records(self.points[self.points.point_id == point_id])
-        if not found:
-            raise KeyError(point_id)
-        return found[0]
+        return records(self.points[self._is(point_id)])[0]
 
     def placement(self, point_id: str) -> pd.DataFrame:
-        """Return the segments of a point in pipeline order; empty where it has none."""
+        """Return the segments of a point in pipeline order; empty where it has none.
+
+        Raises KeyError where there is no such point.
+        """
+        self._is(point_id)
         return self.segments[self.segments.point_id == point_id].sort_values("stage")
+
+    def _is(self, point_id: str) -> pd.Series[bool]:
+        """Tell which row is a point's. Raises KeyError, naming those that begin as it does."""
+        ids = self.points.point_id
+        found = ids == point_id
+        if not found.any():
+            begun = [i for i in ids if point_id and str(i).startswith(point_id)]
+            near = f"; of this run begins so: {', '.join(begun[:3])}" if begun else ""
+            raise KeyError(f"{point_id}: no point of {self.directory}{near}")
+        return found
 
     def stages(self) -> dict[str, list[dict[str, Any]]]:
         """Return the rows of every placement in pipeline order, by point."""

@@ -78,5 +78,5 @@ def test_the_columns_of_the_figures_are_the_same_for_every_reader(folder: Path) 
 
 def test_verify_says_how_much_it_looked_at(folder: Path) -> None:
     result = run("verify", folder)
-    assert (result.exit_code, result.stdout) == (0, "10 points, 6 placements: all hold\n")
+    assert (result.exit_code, result.stdout) == (0, "10 rows, 6 placements: all hold\n")
     assert run_json("verify", folder) == {"points": 10, "placements": 6, "mismatches": []}

@@ -49,6 +49,18 @@ def test_a_placement_comes_stage_by_stage(folder: Path) -> None:
         assert frame["size"].sum() == 4
 
 
+def test_a_point_that_is_not_there_is_an_error_and_no_empty_placement(folder: Path) -> None:
+    results = load(folder)
+    (first, *_) = results.points.point_id
+    for ask in (results.point, results.placement):
+        with pytest.raises(KeyError, match="zzz"):
+            ask("zzz")
+        with pytest.raises(KeyError, match=f"begins so: {first}"):
+            ask(first[:12])
+    unplaced = results.points[results.points.status == "infeasible"].point_id
+    assert results.placement(unplaced.iloc[0]).empty
+
+
 def test_the_tables_can_be_read_by_pandas_alone(folder: Path) -> None:
     assert len(pd.read_parquet(folder / "points")) == len(ANSWERS)
 
