@@ -62,12 +62,19 @@ class PublishedSearch:
     def weighted(
         self, cost_weight: float, throughput_scale: float = 10000.0, cost_scale: float = 1.0
     ) -> Answer:
-        """Find the highest t/t_norm − w/(1−w)·cost/cost_norm; −cost/cost_norm for w = 1."""
+        """Find the highest t/t_norm − w/(1−w)·cost/cost_norm; −cost/cost_norm for w = 1.
+
+        Where only one of the two counts, the better of the other is taken among equal scores.
+        """
         cost = 1.0 if cost_weight == 1 else cost_weight / (1 - cost_weight)
         rate = 0.0 if cost_weight == 1 else self._fastest() / throughput_scale
         solution, placement = self._best(Weights(throughput=rate, cost=cost / cost_scale))
         if placement is None:
             return _unanswered(solution)
+        if cost_weight in (0, 1):
+            equal = self.enumeration(placement.usd_per_hour if cost_weight == 1 else math.inf)
+            if equal.status is AnswerStatus.OPTIMAL and equal.placement is not None:
+                placement = equal.placement
         score, bound = -_value(solution), -solution.bound
         return _answer(solution, placement, bound, (bound - score) / abs(score) if score else 0.0)
 

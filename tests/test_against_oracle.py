@@ -104,6 +104,19 @@ def test_weighted_finds_the_highest_score(weight: float) -> None:
         assert math.isclose(rate / 1000.0 - trade * cost / 2.0, best, rel_tol=1e-7, abs_tol=1e-9)
 
 
+@pytest.mark.parametrize(("weight", "seed"), [(0.0, 5056), (0.0, 5079), (1.0, 5080), (1.0, 5081)])
+def test_the_published_formulation_breaks_ties_at_the_ends_of_the_weights(
+    weight: float, seed: int
+) -> None:
+    instance, sizes = random_case(seed, Shape(max_types=2, max_gpus=4, max_layers=4))
+    found = PublishedSearch(instance, sizes, SolverSettings()).weighted(weight).placement
+    frontier = oracle.frontier(instance, sizes.sizes)
+    assert found is not None
+    expected = max(frontier) if weight == 0 else min(frontier, key=lambda point: point[1])
+    assert found.tokens_per_s == pytest.approx(expected[0])
+    assert found.usd_per_hour == pytest.approx(expected[1])
+
+
 @pytest.mark.parametrize("first", range(5000, 5240, BATCH))
 def test_the_published_formulation_agrees_on_small_instances(first: int) -> None:
     shape = Shape(max_types=2, max_gpus=4, max_layers=4)
