@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.catalogue import UnknownNameError, find_model
 from pipeline.compare import Comparison, advise
 from pipeline.compare.comparable import check_comparable
 from pipeline.compare.tables import percent_above
@@ -26,6 +27,18 @@ from pipeline.words import counted, per_million, signed_percent
 RAY_IMAGE = "rayproject/ray-llm:latest"
 # How the notes begin that stand above whatever is written.
 SIGN = "# Placement of point "
+
+# vLLM gives the first stages to the node that it is started on, the others to nodes by address.
+ORDER_BY_START = (
+    "# vLLM gives the first stages to the node that it is started on and the others to",
+    "# nodes by their address: start it on a node of the first stage, and see that the",
+    "# addresses follow the order of the stages.",
+)
+ORDER_BY_CHANCE = (
+    "# vLLM gives stages to nodes by where it starts and by their addresses, which nothing in",
+    "# this file decides: a stage may come to GPUs that it was not meant for. See where they are,",
+    "# or search for placements of one type: limits.single_gpu_type=true.",
+)
 
 
 @dataclass(frozen=True)
@@ -95,8 +108,8 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
     """Return how to launch a point's placement, or why vLLM cannot run it.
 
     point: its id or the beginning of it; None: the recommended placement. model: path or name
-    for vLLM; None: the model's name in the config. Raises InputError for a point that is not
-    there or has no placement.
+    for vLLM; None: that of the config, or of the hub for a model of the catalogue. Raises
+    InputError for a point that is not there or has no placement.
     """
     row = _row(results, point)
     check_comparable(results)
@@ -109,7 +122,7 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
         return _refusal(results, row, reason)
     return Launch(
         point_id=str(row["point_id"]),
-        model=model or instance.model.name,
+        model=model or _served_name(instance.model.name),
         tp_degree=int(stages[0]["tp_degree"]),
         layers=tuple(int(stage["size"]) for stage in stages),
         gpus=tuple(str(stage["gpu"]) for stage in stages),
@@ -117,6 +130,14 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
         requests=_requests(row, instance),
         engine_limits=_engine_limits(instance),
     )
+
+
+def _served_name(model: str) -> str:
+    """Return the name that vLLM finds a model of the catalogue under; else the name as it is."""
+    try:
+        return find_model(model).hub_name
+    except UnknownNameError:
+        return model
 
 
 def _requests(row: dict[str, Any], instance: Instance) -> int:
@@ -155,12 +176,12 @@ def vllm_command(launch: Launch) -> str:
     ]
     exports = [f"export {name}={shlex.quote(v)}" for name, v in launch.environment.items()]
     command = " \\\n  ".join([f"vllm serve {shlex.quote(launch.model)}", *flags])
-    return "\n".join(["#!/bin/sh", *_notes(launch), *exports, command, ""])
+    return "\n".join(["#!/bin/sh", *_notes(launch, ORDER_BY_START), *exports, command, ""])
 
 
 def ray_serve_file(launch: Launch) -> str:
     """Return a config file for `serve deploy`."""
-    return "\n".join([*_notes(launch), _yaml(_serve_config(launch))])
+    return "\n".join([*_notes(launch, ORDER_BY_CHANCE), _yaml(_serve_config(launch))])
 
 
 def kubernetes_file(launch: Launch) -> str:
@@ -200,7 +221,7 @@ def kubernetes_file(launch: Launch) -> str:
         },
     }
     note = "# Nodes must carry the label gpu-type with the name of their GPUs."
-    return "\n".join([*_notes(launch), note, _yaml(manifest)])
+    return "\n".join([*_notes(launch, ORDER_BY_CHANCE), note, _yaml(manifest)])
 
 
 TARGETS: dict[str, Callable[[Launch], str]] = {
@@ -210,8 +231,11 @@ TARGETS: dict[str, Callable[[Launch], str]] = {
 }
 
 
-def _notes(launch: Launch) -> list[str]:
-    """Say what runs where, and what the reader must see to."""
+def _notes(launch: Launch, order: Sequence[str]) -> list[str]:
+    """Say what runs where, and what the reader must see to.
+
+    order: what decides on which node a stage comes, for placements of several GPU types.
+    """
     parts = zip(launch.gpus, launch.layers, strict=True)
     stages = ", ".join(
         f"{gpu} × {launch.tp_degree}: {counted(layers, 'layer')}" for gpu, layers in parts
@@ -220,13 +244,7 @@ def _notes(launch: Launch) -> list[str]:
         _one_line(f"{SIGN}{launch.point_id}; stages: {stages}."),
         _one_line(f"# Model: {launch.model}; --model names another, as a path or on the hub."),
     ]
-    if len(set(launch.gpus)) > 1:
-        notes += [
-            "# vLLM gives the first stages to the node that it is started on and the others to",
-            "# nodes by their address: start it on a node of the first stage, and see that the",
-            "# addresses follow the order of the stages.",
-        ]
-    return notes
+    return [*notes, *order] if len(set(launch.gpus)) > 1 else notes
 
 
 def _serve_config(launch: Launch) -> dict[str, Any]:

@@ -151,3 +151,8 @@ def test_an_engine_label_belongs_to_the_family_it_names(
 
 def test_every_engine_has_a_source() -> None:
     assert all(find_engine(name).source.url.startswith("https://") for name in engine_names())
+
+
+def test_a_model_is_found_by_its_name_on_the_hub_too() -> None:
+    assert find_model("qwen/Qwen2.5-14B") is find_model("Qwen2.5-14B")
+    assert all(find_model(name).hub_name.count("/") == 1 for name in model_names())

@@ -1,4 +1,6 @@
 import shlex
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +182,22 @@ def test_a_name_with_a_line_break_stays_within_its_comment() -> None:
 
 def test_a_launch_is_summed_up_in_a_line(tmp_path: Path) -> None:
     assert "$1.100000 per million tokens" in summary(run_of(tmp_path), launch(tmp_path / "again"))
+
+
+@pytest.mark.parametrize("write", [kubernetes_file, ray_serve_file])
+def test_a_file_that_cannot_order_the_nodes_says_so(
+    tmp_path: Path, write: Callable[[Launch], str]
+) -> None:
+    started = launch(tmp_path)
+    assert "which nothing in\n# this file decides" in write(started)
+    alike = replace(started, gpus=("A100", "A100"))
+    assert "decides" not in write(alike)
+    assert "start it on a node of the first stage" in vllm_command(started)
+
+
+def test_a_model_of_the_catalogue_is_served_under_its_name_on_the_hub(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    run.run["config"]["model"]["name"] = "Qwen2.5-14B"
+    found = launch_of(run, "even")
+    assert isinstance(found, Launch)
+    assert found.model == "Qwen/Qwen2.5-14B"

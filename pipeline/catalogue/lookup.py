@@ -191,9 +191,12 @@ def _gpu_of_name(name: str) -> Gpu:
 
 
 def find_model(name: str) -> ModelEntry:
-    """Model of that name, case aside; raises CatalogueError with the near names."""
+    """Model of that name, or name on the hub, case aside.
+
+    Raises CatalogueError with the near names.
+    """
     for key, entry in _models().items():
-        if key.casefold() == name.casefold():
+        if name.casefold() in (key.casefold(), entry.hub_name.casefold()):
             return entry
     raise unknown("model", name, _models(), "models.yaml")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from pipeline.model_shape import ModelShape
 
@@ -58,6 +59,11 @@ class ModelEntry:
 
     shape: ModelShape
     source: Source
+
+    @property
+    def hub_name(self) -> str:
+        """Its name on the Hugging Face hub, which is where its config was read."""
+        return "/".join(urlsplit(self.source.url).path.split("/")[1:3])
 
 
 @dataclass(frozen=True)

@@ -289,12 +289,12 @@ def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_an_export_cannot_replace_stays_as_it_was(tmp_path: Path) -> None:
     kept = tmp_path / "kept.txt"
-    kept.write_text("precious")
     run_without_ray(small_config(tmp_path), tmp_path / "run")
-    assert "cannot be written" in told(
-        "export", tmp_path / "run", "--model", "x\udcff", "--out", kept
-    )
-    assert kept.read_text() == "precious"
+    export = ("export", tmp_path / "run", "--out", kept)
+    assert run(*export).exit_code == 0
+    precious = kept.read_text()
+    assert "cannot be written" in told(*export, "--model", "x\udcff")
+    assert kept.read_text() == precious
 
 
 @pytest.mark.parametrize(
