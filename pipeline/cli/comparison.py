@@ -118,7 +118,7 @@ def headline(results: Results, best: GranularityRow | None) -> str:
         return f"none of {counted(len(results.points), 'point')} has a placement"
     return (
         f"lowest cost {per_million(best.usd_per_token)} per million tokens at "
-        f"{best.granularity}{against_baseline(best.percent_to_baseline)} "
+        f"{best.granularity}{against_baseline(best.percent_to_baseline, bool(best.swept))} "
         f"({best.tokens_per_s:,.0f} tokens/s for ${best.usd_per_hour:.2f}/h)"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -28,12 +29,12 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
         rows,
         [
             figures("$/M tokens"),
-            figures("tokens/s"),
+            figures("tokens/s", spare=1),
             figures("$/h"),
             figures("against\nbaseline"),
             figures("against\nexact"),
-            names("status", spare=1),
-            names("by", spare=2),
+            names("status", spare=2),
+            names("by", spare=3),
         ],
         lambda row: (
             per_million(row.usd_per_token),
@@ -60,14 +61,14 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
         rows,
         [
             figures("options"),
-            figures("segments", spare=2),
-            figures("connections", spare=2),
-            figures("binaries"),
+            figures("segments", spare=4),
+            figures("connections", spare=4),
+            figures("binaries", spare=2),
             figures("points"),
-            figures("failed"),
-            figures("models", spare=3),
+            figures("failed", spare=1),
+            figures("models", spare=5),
             figures("build +\nsolve s"),
-            figures("speed-up\nto exact", spare=1),
+            figures("speed-up\nto exact", spare=3),
         ],
         lambda row: (
             *(f"{n:,}" for n in (row.options, row.segments, row.connections, row.binaries)),
@@ -89,11 +90,11 @@ def method_view(rows: Sequence[MethodRow]) -> RenderableType:
             names("method"),
             figures("$/M tokens"),
             figures("to\noptimum"),
-            figures("points", spare=1),
-            figures("placed", spare=2),
-            figures("failed"),
-            figures("models", spare=3),
-            figures("build +\nsolve s"),
+            figures("points", spare=3),
+            figures("placed", spare=4),
+            figures("failed", spare=2),
+            figures("models", spare=5),
+            figures("build +\nsolve s", spare=1),
         ],
         lambda row: (
             row.method,
@@ -113,8 +114,7 @@ def _by_granularity(
 ) -> Grid:
     """Return a table with a line for every granularity and set of swept values."""
     swept: list[str] = list(rows[0].swept) if rows else []
-    heads: list[Column] = [names(short_name(field, swept)) for field in swept]
-    table = Grid(title, [*heads, names("granularity"), *columns])
+    table = Grid(title, [*_swept_heads(swept), names("granularity"), *columns])
     for row in rows:
         table.add_row(*(str(row.swept[name]) for name in swept), row.granularity, *cells(row))
     return table
@@ -150,7 +150,7 @@ def runs_view(comparison: RunComparison) -> RenderableType:
     answers = Grid(
         "Lowest cost per token, $/M tokens",
         [
-            *(names(short_name(name, swept)) for name in swept),
+            *_swept_heads(swept),
             names("granularity"),
             figures("before"),
             figures("after"),
@@ -170,6 +170,15 @@ def runs_view(comparison: RunComparison) -> RenderableType:
         ids = ", ".join(comparison.contradictions)
         parts.append(Text(f"Proved differently in the two runs: {ids}", style="red"))
     return Group(*parts)
+
+
+def _swept_heads(swept: Sequence[str]) -> list[Column]:
+    """Return the columns of swept fields; the parts of a name stand below each other.
+
+    So do its words where many columns need the room.
+    """
+    ends = "[.]" if len(swept) < 3 else "[._]"
+    return [names(re.sub(f"({ends})", r"\1\n", short_name(field, swept))) for field in swept]
 
 
 def _swept_names(comparison: RunComparison) -> list[str]:

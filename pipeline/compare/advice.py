@@ -53,7 +53,7 @@ class Advice:
         return (
             f"Run {used} (granularity {best.granularity}{where}): {best.tokens_per_s:,.0f} "
             f"tokens/s for ${best.usd_per_hour:.2f}/h, {per_million(best.usd_per_token)} per "
-            f"million tokens{against_baseline(best.percent_to_baseline)}."
+            f"million tokens{against_baseline(best.percent_to_baseline, bool(best.swept))}."
         )
 
     @property
@@ -108,13 +108,17 @@ def advise(
     return Advice(best, chosen, others, tolerance_percent, proven)
 
 
-def against_baseline(percent: float | None) -> str:
-    """Say how a price stands to the baseline, as the end of a sentence; empty without one."""
+def against_baseline(percent: float | None, swept: bool = False) -> str:
+    """Say how a price stands to the baseline, as the end of a sentence; empty without one.
+
+    swept: whether it has swept values: then it is compared with the baseline under these.
+    """
     if percent is None:
         return ""
+    of_these = " of the same values" if swept else ""
     if abs(percent) < 0.05:
-        return ", the same as the baseline"
-    return f", {abs(percent):.1f} % {'below' if percent < 0 else 'above'} the baseline"
+        return f", the same as the baseline{of_these}"
+    return f", {abs(percent):.1f} % {'below' if percent < 0 else 'above'} the baseline{of_these}"
 
 
 def about_target(results: Results, best: GranularityRow) -> list[str]:

@@ -53,7 +53,7 @@ def headline(results: Results, advice: Advice | None) -> str:
         return f"None of {counted(len(asked(results.points)), 'point')} has a placement."
     best = advice.best
     proven = ", and no placement costs less per token" if advice.proven else ""
-    distance = against_baseline(best.percent_to_baseline)
+    distance = against_baseline(best.percent_to_baseline, bool(best.swept))
     return f"{per_million(best.usd_per_token)} per million tokens{distance}{proven}."
 
 
@@ -135,7 +135,7 @@ def _what_it_costs(results: Results, advice: Advice) -> Fact:
     return Fact(
         "What does a token cost?",
         f"{per_million(best.usd_per_token)} per million tokens"
-        f"{against_baseline(best.percent_to_baseline)}.",
+        f"{against_baseline(best.percent_to_baseline, bool(best.swept))}.",
         (*_baseline_sentences(tries, bool(best.swept)), *about_target(results, advice.best)),
     )
 

@@ -125,3 +125,8 @@ def test_a_price_equal_to_the_baseline_is_neither_above_nor_below(
     percent: float | None, said: str
 ) -> None:
     assert against_baseline(percent).removeprefix(", ") == said
+
+
+def test_under_swept_values_the_baseline_is_that_of_the_same_values() -> None:
+    told = against_baseline(-5.9, swept=True)
+    assert told == ", 5.9 % below the baseline of the same values"
