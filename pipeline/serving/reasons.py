@@ -6,6 +6,7 @@ demand in turn, in little time: a reason is worth less than an answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -32,6 +33,7 @@ from pipeline.words import counted, listed
 
 # All searches for a reason together may take so much longer than the time limit.
 ALLOWANCE_S = 1.0
+LATENCIES = ("max_ttft_s", "max_tpot_s")
 
 
 def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str:
@@ -67,7 +69,8 @@ def _by_search(search: ServingSearch, budget: float | None) -> str:
             is_proven = answer.status is AnswerStatus.OPTIMAL
             if budget is not None and not names:
                 return _over_budget(budget, answer.placement, is_proven)
-            return _in_the_way(limits, names, answer.placement, is_proven)
+            shortest = _shortest(search, names[0], clock) if names[0] in LATENCIES else None
+            return _in_the_way(limits, names, answer.placement, is_proven, shortest)
         is_proven &= answer.status is AnswerStatus.INFEASIBLE
     return NO_COMBINATION if is_proven else REASON_UNKNOWN
 
@@ -103,6 +106,33 @@ def _cheapest(search: ServingSearch, limits: Limits, clock: Clock) -> Answer:
     return methods.weighted(relaxed, 1.0)
 
 
+def _shortest(search: ServingSearch, name: str, clock: Clock) -> tuple[float, bool] | None:
+    """Return a short time that a limit on latency can be set to, and if it is the shortest.
+
+    Under one micro-batch the fastest placement is the one of the shortest time: of prompts for
+    the first token, of whole requests for those after it; and no load has less to do or to hold
+    than that of the smallest micro-batch.
+    """
+    load = min(
+        search.tables.decisions, key=lambda d: (d.concurrency / d.micro_batches, d.concurrency)
+    )
+    serving = serving_of(search.instance)
+    serving = replace(
+        serving,
+        phase="prefill" if name == "max_ttft_s" else serving.phase,
+        concurrency=(load.concurrency,),
+        micro_batches=(load.micro_batches,),
+    )
+    limits = replace(search.instance.limits, max_ttft_s=None, max_tpot_s=None)
+    changed = replace(search.instance, limits=limits, serving=serving)
+    alone = ServingSearch(changed, search.granularity, clock.settings_now, search.table)
+    fastest = methods.enumeration(alone)
+    if fastest.status is not AnswerStatus.OPTIMAL:
+        return None
+    taken_s = float(getattr(fastest.placement, name.removeprefix("max_")))
+    return taken_s, load.micro_batches == 1
+
+
 def _over_budget(budget: float, found: ServedPlacement, is_proven: bool) -> str:
     if is_proven:
         return budget_reason(budget, found.usd_per_hour)
@@ -111,9 +141,16 @@ def _over_budget(budget: float, found: ServedPlacement, is_proven: bool) -> str:
 
 
 def _in_the_way(
-    limits: Limits, names: Sequence[str], found: ServedPlacement, is_proven: bool
+    limits: Limits,
+    names: Sequence[str],
+    found: ServedPlacement,
+    is_proven: bool,
+    shortest: tuple[float, bool] | None,
 ) -> str:
-    """Say that limits are in the way. found: the cheapest placement without them, if proven."""
+    """Say that limits are in the way. found: the cheapest placement without them, if proven.
+
+    shortest: what the one limit on latency could be set to, and if it is the shortest of all.
+    """
     cheapest = "the cheapest placement" if is_proven else "the cheapest placement found"
     if set(names) <= set(RESTRICTIONS):
         return restrictions_reason(limits)
@@ -126,8 +163,15 @@ def _in_the_way(
         return f"stages: max_stages is {limits.max_stages}; {has}"
     if name.startswith("min_"):
         return f"sizes: without {name} there is a placement"
-    taken_s = getattr(found, name.removeprefix("max_"))
-    return (
-        f"latency: no placement keeps {name} at {getattr(limits, name):g} s; without this limit "
-        f"{cheapest} takes {taken_s:.3g} s"
-    )
+    limit_s, taken_s = getattr(limits, name), getattr(found, name.removeprefix("max_"))
+    told = f"latency: no placement keeps {name} at {limit_s:g} s; "
+    if shortest is not None and shortest[0] > limit_s:
+        known = "that can be had" if shortest[1] else "found"
+        return f"{told}the shortest {known} is {_rounded_up(shortest[0]):g} s"
+    return f"{told}without this limit {cheapest} takes {taken_s:.3g} s"
+
+
+def _rounded_up(seconds: float) -> float:
+    """Return a time in three digits that is no shorter, so that it can be a limit."""
+    unit = 10.0 ** (math.floor(math.log10(seconds)) - 2)
+    return math.ceil(seconds / unit) * unit

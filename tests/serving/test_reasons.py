@@ -107,12 +107,21 @@ def test_a_budget_below_every_placement_is_named() -> None:
 
 
 @pytest.mark.parametrize("name", ["limits.max_ttft_s", "limits.max_tpot_s"])
-def test_a_limit_on_latency_that_is_too_tight_names_one_that_can_be_met(name: str) -> None:
+def test_a_limit_on_latency_that_is_too_tight_names_the_tightest_there_can_be(name: str) -> None:
+    one = [*IN_ANY_TIME, ("workload.micro_batches", 1)]
+    told = str(asked([*one, (name, 1e-4)])["message"])
+    _, _, found = told.partition("the shortest that can be had is ")
+    shortest_s = float(found.removesuffix(" s"))
+    assert asked([*one, (name, shortest_s)])["status"] == "optimal"
+    # It is rounded up to three digits, by less than a hundredth.
+    assert asked([*one, (name, 0.99 * shortest_s)])["status"] == "infeasible"
+
+
+@pytest.mark.parametrize("name", ["limits.max_ttft_s", "limits.max_tpot_s"])
+def test_under_several_micro_batches_a_time_is_named_that_can_be_met(name: str) -> None:
     told = str(asked([*IN_ANY_TIME, (name, 1e-4)])["message"])
-    _, _, found = told.partition("without this limit the cheapest placement takes ")
-    # Three digits are told; half of the last is less than a hundredth.
-    wide = 1.01 * float(found.removesuffix(" s"))
-    assert asked([*IN_ANY_TIME, (name, wide)])["status"] == "optimal"
+    _, _, found = told.partition("the shortest found is ")
+    assert asked([*IN_ANY_TIME, (name, float(found.removesuffix(" s")))])["status"] == "optimal"
 
 
 def test_a_reason_that_time_did_not_allow_to_find_is_not_made_up(
