@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.constant_fit import fit_constants
+from pipeline.errors import printable
 from pipeline.grids import Grid, figures, names, texts
 from pipeline.held_out import Tell, prediction_spread, spread_splits, tell_nobody
 from pipeline.measurements import NONE, Hardware, read_measurements
@@ -44,10 +45,9 @@ def calibrate(
     MeasurementError for a CSV at fault.
     """
     measurements = read_measurements(csv_path, hardware)
+    name = printable(Path(csv_path).name)
     sources = ", ".join(sorted({entry.source for entry in measurements}))
-    provenance = (
-        f"fitted on {counted(len(measurements), 'row')} of {Path(csv_path).name}: {sources}"
-    )
+    provenance = f"fitted on {counted(len(measurements), 'row')} of {name}: {sources}"
     spread = prediction_spread(measurements, tell)
     fits = len(spread_splits(measurements))
     tell(fits, fits + 1, "all rows")

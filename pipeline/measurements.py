@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -28,7 +29,7 @@ from pipeline.fault_words import reason
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
-from pipeline.texts import TextError, read_text
+from pipeline.texts import TextError, check_name, read_text
 
 Row = TypeVar("Row", bound=BaseModel)
 Hardware = Mapping[str, Gpu]
@@ -37,7 +38,7 @@ MAX_FILE_BYTES, MAX_ROWS = 64 * 1024**2, 100_000
 # Nothing measured is outside these; arithmetic with what is would end in 0 or infinity.
 Whole = Annotated[int, Field(gt=0, le=1_000_000_000)]
 Measured = Annotated[float, Field(ge=1e-9, le=1e12)]
-Label = Annotated[str, Field(min_length=1, max_length=200)]
+Label = Annotated[str, Field(min_length=1), AfterValidator(check_name)]
 
 
 class MeasurementError(SourceError, ValueError):

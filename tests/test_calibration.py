@@ -210,6 +210,19 @@ def test_a_bad_constants_file_is_refused_with_every_fault(tmp_path: Path) -> Non
         read_constants(tmp_path / "absent.yaml")
 
 
+@pytest.mark.parametrize("field", ["provenance", "member"])
+def test_a_text_that_a_terminal_would_obey_is_refused(tmp_path: Path, field: str) -> None:
+    path, mark = tmp_path / "constants.yaml", "\x1b[31m"
+    table = with_effects(prior_table(), effect("overlap", "engine", "vllm", 0.0))
+    write_constants(table, path)
+    contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+    place = contents if field == "provenance" else contents["effects"][0]
+    place[field] += mark
+    path.write_text(yaml.safe_dump(contents), encoding="utf-8")
+    with pytest.raises(CatalogueError, match=rf"{field}: must hold only characters that can be"):
+        read_constants(path)
+
+
 def test_the_shipped_constants_say_where_they_come_from() -> None:
     table = shipped_table()
     assert table.provenance.startswith("fitted on")

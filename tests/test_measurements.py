@@ -46,6 +46,19 @@ def test_every_fault_of_a_file_is_listed_at_once(tmp_path: Path) -> None:
     assert any("line 4, input_len:" in fault for fault in faults)
 
 
+@pytest.mark.parametrize("name", ["source", "model", "runtime"])
+@pytest.mark.parametrize("mark", ["\x1b[31m", "\x1b]0;title\x07", "\u202e"])
+def test_a_label_that_a_terminal_would_obey_is_refused(
+    tmp_path: Path, name: str, mark: str
+) -> None:
+    row = {**ROW, name: f"vllm{mark}"}
+    with pytest.raises(MeasurementError) as caught:
+        read_measurements(write_csv(tmp_path / "m.csv", [ROW, row]))
+    [fault] = caught.value.faults
+    told = "must hold only characters that can be printed (got "
+    assert fault.startswith(f"m.csv: line 3, {name}: {told}")
+
+
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     row = {key: value for key, value in ROW.items() if key not in ("vocab", "phase")}
     with pytest.raises(MeasurementError) as caught:

@@ -23,13 +23,13 @@ from pipeline.budgets import PRESETS as BUDGET_PRESETS
 from pipeline.config.ids import check_number_of_ids, parse_gpu_ids
 from pipeline.granularity import MAX_SIZE, parse_granularity
 from pipeline.roofline.constant_files import FittedConstants
+from pipeline.texts import check_name
 
 GpuIds = Annotated[frozenset[int], PlainValidator(parse_gpu_ids), PlainSerializer(sorted)]
 MAX_LAYERS = MAX_SIZE
 # Beyond these a number is a slip, and arithmetic with it would end in 0 or infinity.
 SMALLEST, LARGEST = 1e-12, 1e12
 MOST_USD_PER_HOUR = 1e6
-MAX_NAME_CHARACTERS = 200
 MAX_GPU_TYPES = 100
 MAX_OVERRIDES = 10_000
 MAX_GRANULARITIES = 100
@@ -92,14 +92,6 @@ Budgets = Annotated[str | list[float], PlainValidator(_budgets)]
 Method = Literal["enumeration", "weighted", "iterative", "ratio", "frontier"]
 
 
-def _check_name(text: str) -> None:
-    """Raise ValueError for a name too long for a table, or one that a terminal would obey."""
-    if len(text) > MAX_NAME_CHARACTERS:
-        raise ValueError(f"must be names of at most {MAX_NAME_CHARACTERS} characters")
-    if not text.isprintable():
-        raise ValueError("must hold only characters that can be printed")
-
-
 def _price(value: float) -> float:
     """Refuse prices that the solver would take for 0 or for infinity beside others."""
     if value and not 1 / MOST_USD_PER_HOUR <= value <= MOST_USD_PER_HOUR:
@@ -134,7 +126,7 @@ class Section(BaseModel):
             raise ValueError(f"must be between {SMALLEST:g} and {LARGEST:g}, or 0")
         for text in value if isinstance(value, dict | list) else [value]:
             if isinstance(text, str):
-                _check_name(text)
+                check_name(text)
         return value
 
 

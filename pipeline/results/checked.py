@@ -19,6 +19,7 @@ from pipeline.errors import ResultsError
 from pipeline.fault_words import told
 from pipeline.results.folder import Folder, LocalFolder
 from pipeline.results.schema import METHODS, POINT_COLUMNS, SEGMENT_COLUMNS, STATUSES, Column
+from pipeline.texts import check_printable
 
 # Each row has an id of its own, which no compression makes shorter than a byte.
 BYTES_PER_ROW, FEW_ROWS = 1, 10_000
@@ -26,12 +27,6 @@ MAX_VALUES, MAX_TEXT_BYTES = 100_000_000, 512 * 1024**2
 # What a terminal would obey or show in another order than it stands there; line breaks are text.
 UNPRINTABLE = r"[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
 SWEPT_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_())
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must hold only characters that can be printed")
-    return text
 
 
 def _time(text: str) -> str:
@@ -46,7 +41,7 @@ def _of_config(names: list[str]) -> list[str]:
     return names
 
 
-Text = Annotated[str, AfterValidator(_printable)]
+Text = Annotated[str, AfterValidator(check_printable)]
 Time = Annotated[str, AfterValidator(_time)]
 NotNegative = Annotated[float, Field(ge=0)]
 

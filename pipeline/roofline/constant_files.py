@@ -16,7 +16,7 @@ from pipeline.catalogue.errors import CatalogueError
 from pipeline.errors import SourceError
 from pipeline.fault_words import told
 from pipeline.roofline.constants import CONSTANT_NAMES, LEVELS, ConstantTable, Effect, Prior, Spread
-from pipeline.texts import TextError, parse_yaml, read_text
+from pipeline.texts import TextError, check_name, check_printable, parse_yaml, read_text
 
 FORMAT = "roofline-constants/1"
 MAX_FILE_BYTES = 1024**2
@@ -63,7 +63,7 @@ Range = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator
 class _EffectText(_Strict):
     constant: Annotated[str, _one_of(CONSTANT_NAMES)]
     level: Annotated[str, _one_of(LEVELS)]
-    member: str = Field(min_length=1)
+    member: Annotated[str, Field(min_length=1), AfterValidator(check_name)]
     mean: float = Field(ge=-100, le=100)
     deviation: float = Field(ge=0, le=100)
     determined: float = Field(ge=0, le=1)
@@ -92,7 +92,7 @@ class FittedConstants(_Strict):
     """What a file of fitted constants holds; `undetermined` is for readers and follows from it."""
 
     format: Annotated[str, _one_of((FORMAT,))]
-    provenance: str
+    provenance: Annotated[str, AfterValidator(check_printable)]
     prediction_spread: _SpreadText
     undetermined: list[str] = Field(default_factory=list, exclude=True)
     effects: Annotated[list[_EffectText], AfterValidator(_sound)]

@@ -1,7 +1,16 @@
 """Text from outside made into plain data: bounded in size and depth, so that none can blow up."""
 
+from pipeline.texts.names import check_name, check_printable
 from pipeline.texts.plain_files import TextError, read_bytes, read_text
 from pipeline.texts.strict_json import parse_json
 from pipeline.texts.strict_yaml import parse_yaml
 
-__all__ = ["TextError", "parse_json", "parse_yaml", "read_bytes", "read_text"]
+__all__ = [
+    "TextError",
+    "check_name",
+    "check_printable",
+    "parse_json",
+    "parse_yaml",
+    "read_bytes",
+    "read_text",
+]
