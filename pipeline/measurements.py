@@ -30,11 +30,14 @@ from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
 from pipeline.texts import TextError, check_name, read_text
+from pipeline.words import close_names
 
 Row = TypeVar("Row", bound=BaseModel)
 Hardware = Mapping[str, Gpu]
 NONE: Hardware = {}
-MAX_FILE_BYTES, MAX_ROWS = 64 * 1024**2, 100_000
+MAX_FILE_BYTES, MAX_ROWS, MAX_COLUMNS = 64 * 1024**2, 100_000, 1_000
+# Names of eight letters are so alike when one differs; of `pp` and `ep` either may be meant.
+ONE_LETTER = 0.875
 # Nothing measured is outside these; arithmetic with what is would end in 0 or infinity.
 Whole = Annotated[int, Field(gt=0, le=1_000_000_000)]
 Measured = Annotated[float, Field(ge=1e-9, le=1e12)]
@@ -180,6 +183,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
         raise MeasurementError([f"{path.name}: file: {error}"]) from error
     except csv.Error as error:
         raise MeasurementError([f"{path.name}: file: cannot be read (got {error})"]) from error
+    if len(columns) > MAX_COLUMNS:
+        raise MeasurementError([f"{path.name}: line 1: holds more than {MAX_COLUMNS} columns"])
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise MeasurementError([f"{path.name}: {name}: column stands twice" for name in twice])
@@ -202,19 +207,32 @@ def _is_uneven(row: Mapping[str | None, Any]) -> bool:
     return None in row.values() or any(row.get(None, ()))
 
 
-def _missing(path: Path, columns: Sequence[str], model: type[BaseModel]) -> list[str]:
-    """Faults for required columns that the file does not have."""
-    return [
-        f"{path.name}: {name}: column is required"
-        for name, field in model.model_fields.items()
-        if field.is_required() and name not in columns
+def _header_faults(path: Path, columns: Sequence[str], model: type[BaseModel]) -> list[str]:
+    """Faults for columns that are written otherwise, and required ones that are not there."""
+    absent = [name for name in model.model_fields if name not in columns]
+    meant = {name: _meant(name, absent) for name in columns if name not in model.model_fields}
+    misspelt = [
+        f"{path.name}: line 1: is not a known column, did you mean {known}? (got {shown(name)})"
+        for name, known in meant.items()
+        if known
     ]
+    return misspelt + [
+        f"{path.name}: {name}: column is required"
+        for name in absent
+        if model.model_fields[name].is_required() and name not in meant.values()
+    ]
+
+
+def _meant(column: str, absent: Sequence[str]) -> str | None:
+    """Return the absent column that another is but for case, spaces or one letter, if any."""
+    near = close_names(column.strip().casefold(), absent, n=1, cutoff=ONE_LETTER)
+    return near[0] if near else None
 
 
 def _checked(path: Path, model: type[Row], hardware: Hardware) -> list[Row]:
     """All rows of a file against its form; raises MeasurementError listing every fault."""
     rows = _rows(path)
-    faults = _missing(path, list(rows[0]), model)
+    faults = _header_faults(path, [name for name in rows[0] if name], model)
     if faults:
         raise MeasurementError(faults)
     records: list[Row] = []

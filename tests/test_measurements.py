@@ -69,6 +69,33 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("PP", "pp"),
+        (" pp", "pp"),
+        ("mem_frac ", "mem_frac"),
+        ("kv_byte", "kv_bytes"),
+        ("heads_dim", "head_dim"),
+        ("Vocab", "vocab"),
+    ],
+)
+def test_a_column_that_is_all_but_a_known_one_is_refused(
+    tmp_path: Path, written: str, meant: str
+) -> None:
+    row = {written if key == meant else key: value for key, value in ROW.items()}
+    with pytest.raises(MeasurementError) as caught:
+        read_measurements(write_csv(tmp_path / "m.csv", [row]))
+    told = f"m.csv: line 1: is not a known column, did you mean {meant}? (got {written!r})"
+    assert caught.value.faults == (told,)
+
+
+@pytest.mark.parametrize("name", ["ep", "ppp", "gpu_mem_mib", "KV_bytes", "quality", "n_layers"])
+def test_a_column_that_is_like_no_absent_one_is_ignored(tmp_path: Path, name: str) -> None:
+    row = {key: value for key, value in ROW.items() if key not in ("pp", "gpu_mem_gb")}
+    assert read_measurements(write_csv(tmp_path / "m.csv", [{**row, name: "9"}]))
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"source,gpu\n"])
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.csv"
@@ -138,6 +165,13 @@ def test_one_fault_of_many_lines_is_told_once(tmp_path: Path) -> None:
     )
     assert "pipeline/catalogue/gpus.yaml" in fault
     assert fault.endswith("(got 'H101')")
+
+
+def test_a_header_without_end_is_refused_at_once(tmp_path: Path) -> None:
+    header = ",".join(f"c{number}" for number in range(200_000))
+    (tmp_path / "m.csv").write_text(f"{header}\n1\n", encoding="utf-8")
+    with pytest.raises(MeasurementError, match=r"m\.csv: line 1: holds more than 1000 columns"):
+        read_measurements(tmp_path / "m.csv")
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])
