@@ -41,6 +41,8 @@ ONE_LETTER = 0.875
 # Nothing measured is outside these; arithmetic with what is would end in 0 or infinity.
 Whole = Annotated[int, Field(gt=0, le=1_000_000_000)]
 Measured = Annotated[float, Field(ge=1e-9, le=1e12)]
+# A GPU of more is one whose memory is given in MiB.
+MemoryGb = Annotated[float, Field(ge=1e-9, le=4096)]
 Label = Annotated[str, Field(min_length=1), AfterValidator(check_name)]
 
 
@@ -96,6 +98,15 @@ class _Shape(BaseModel):
         optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
         return {name: cell for name, cell in row.items() if name and (cell or name not in optional)}
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_underscores(cls, cell: Any, given: ValidationInfo) -> Any:
+        """Python reads 1_0 as 10; nobody else does, nor do configs."""
+        is_text = cls.model_fields[str(given.field_name)].annotation is str
+        if isinstance(cell, str) and "_" in cell and not is_text:
+            raise ValueError("must be a number without underscores")
+        return cell
+
     @field_validator("gpu")
     @classmethod
     def _known_gpu(cls, value: str, given: ValidationInfo) -> str:
@@ -105,6 +116,14 @@ class _Shape(BaseModel):
             return _looked_up(find_gpu, value)
         except ValueError as error:
             raise ValueError(f"{error}, or state it in a file for --hardware") from error
+
+    @field_validator("n_kv_heads")
+    @classmethod
+    def _divides_heads(cls, value: int, given: ValidationInfo) -> int:
+        heads = given.data.get("n_heads")
+        if heads and heads % value:
+            raise ValueError(f"must divide n_heads {heads}")
+        return value
 
     @field_validator("head_dim")
     @classmethod
@@ -123,7 +142,7 @@ class _Shape(BaseModel):
 
 
 class _Throughput(_Shape):
-    gpu_mem_gb: Measured | None = None
+    gpu_mem_gb: MemoryGb | None = None
     num_layers: Whole
     measured_layers: Whole | None = None
     gated_ffn: int = Field(1, ge=0, le=1)
@@ -136,6 +155,14 @@ class _Throughput(_Shape):
     phase: str
     runtime: Label
     tokens_per_s_total: Measured
+
+    @field_validator("measured_layers", "pp")
+    @classmethod
+    def _within_the_model(cls, value: int | None, given: ValidationInfo) -> int | None:
+        layers = given.data.get("num_layers")
+        if value and layers and value > layers:
+            raise ValueError(f"must be at most num_layers {layers}")
+        return value
 
     @field_validator("phase")
     @classmethod

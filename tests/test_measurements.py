@@ -194,6 +194,26 @@ def test_a_column_that_stands_twice_is_told(tmp_path: Path) -> None:
         read_measurements(tmp_path / "m.csv")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("tokens_per_s_total", "5_000", "must be a number without underscores"),
+        ("batch_or_concurrency", "1_0", "must be a number without underscores"),
+        ("pp", "1_0", "must be a number without underscores"),
+        ("n_kv_heads", "7", "must divide n_heads 32"),
+        ("measured_layers", "64", "must be at most num_layers 32"),
+        ("pp", "64", "must be at most num_layers 32"),
+        ("gpu_mem_gb", "81920", "must be at most 4096.0"),
+    ],
+)
+def test_a_number_that_no_configuration_has_is_refused(
+    tmp_path: Path, name: str, value: str, reason: str
+) -> None:
+    with pytest.raises(MeasurementError) as caught:
+        read_measurements(write_csv(tmp_path / "m.csv", [ROW, {**ROW, name: value}]))
+    assert caught.value.faults == (f"m.csv: line 3, {name}: {reason} (got {value!r})",)
+
+
 def test_block_counts_take_the_memory_that_was_found(tmp_path: Path) -> None:
     (entry,) = read_kv_blocks(write_csv(tmp_path / "kv.csv", [BLOCK_ROW]))
     assert (entry.blocks, entry.block_tokens, entry.case.layers) == (1000.0, 16.0, 3)
