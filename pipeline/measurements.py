@@ -23,12 +23,20 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from pipeline.catalogue import Gpu, UnknownNameError, compute_types, find_engine, find_gpu
+from pipeline.catalogue import (
+    Gpu,
+    UnknownNameError,
+    compute_types,
+    engine_names,
+    find_engine,
+    find_gpu,
+)
 from pipeline.errors import SourceError, shown
 from pipeline.fault_words import reason
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
+from pipeline.roofline.constant_files import shipped_table
 from pipeline.texts import TextError, check_name, read_text
 from pipeline.words import close_names
 
@@ -73,6 +81,17 @@ class KvBlocks:
     block_tokens: float
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What the cells of a file may name: GPUs described beside it, and engines met so far.
+
+    engines: how each is written, by what its label is without case and outer spaces.
+    """
+
+    hardware: Hardware
+    engines: dict[str, str]
+
+
 class _Shape(BaseModel):
     """Columns that both files share."""
 
@@ -109,8 +128,8 @@ class _Shape(BaseModel):
 
     @field_validator("gpu")
     @classmethod
-    def _known_gpu(cls, value: str, given: ValidationInfo) -> str:
-        if value in (given.context or {}):
+    def _known_gpu(cls, value: str, given: ValidationInfo[_Known]) -> str:
+        if value in given.context.hardware:
             return value
         try:
             return _looked_up(find_gpu, value)
@@ -180,8 +199,12 @@ class _Throughput(_Shape):
 
     @field_validator("runtime")
     @classmethod
-    def _known_engine(cls, value: str) -> str:
-        return _looked_up(find_engine, value)
+    def _known_engine(cls, value: str, given: ValidationInfo[_Known]) -> str:
+        _looked_up(find_engine, value)
+        known = given.context.engines.setdefault(_folded(value), value)
+        if known != value:
+            raise ValueError(f"must be written {shown(known)}, as this engine is elsewhere")
+        return value
 
 
 class _Blocks(_Shape):
@@ -198,6 +221,17 @@ def _looked_up(find: Callable[[str], object], value: str) -> str:
     except UnknownNameError as error:
         raise ValueError(f"{error.reason}. {error.advice}") from error
     return value
+
+
+def _folded(label: str) -> str:
+    """Return what two labels share that differ by case or outer spaces alone."""
+    return label.strip().casefold()
+
+
+def _known(hardware: Hardware) -> _Known:
+    """Return what is known before the first row: engine families, and engines of the package."""
+    labels = (*engine_names(), *sorted(shipped_table().seen("engine")))
+    return _Known(hardware, {_folded(label): label for label in labels})
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -263,10 +297,11 @@ def _checked(path: Path, model: type[Row], hardware: Hardware) -> list[Row]:
     if faults:
         raise MeasurementError(faults)
     records: list[Row] = []
+    known = _known(hardware)
     lines: dict[tuple[str, str], list[int]] = {}
     for number, row in enumerate(rows, start=2):
         try:
-            records.append(model.model_validate(row, context=hardware))
+            records.append(model.model_validate(row, context=known))
         except ValidationError as error:
             for fault in error.errors():
                 lines.setdefault(_told(fault), []).append(number)

@@ -214,6 +214,23 @@ def test_a_number_that_no_configuration_has_is_refused(
     assert caught.value.faults == (f"m.csv: line 3, {name}: {reason} (got {value!r})",)
 
 
+@pytest.mark.parametrize("label", ["VLLM", " vllm", "Argonne-VLLM", "MY-vllm"])
+def test_an_engine_that_is_another_but_for_case_or_spaces_is_refused(
+    tmp_path: Path, label: str
+) -> None:
+    rows = [{**ROW, "runtime": "my-vllm"}, {**ROW, "runtime": label}]
+    with pytest.raises(MeasurementError) as caught:
+        read_measurements(write_csv(tmp_path / "m.csv", rows))
+    known = {"VLLM": "vllm", " vllm": "vllm", "Argonne-VLLM": "argonne-vLLM", "MY-vllm": "my-vllm"}
+    told = f"must be written {known[label]!r}, as this engine is elsewhere (got {label!r})"
+    assert caught.value.faults == (f"m.csv: line 3, runtime: {told}",)
+
+
+def test_engines_that_differ_by_their_version_stay_apart(tmp_path: Path) -> None:
+    rows = [{**ROW, "runtime": label} for label in ("vllm", "vllm-0.10", "argonne-vLLM", "vllm-1")]
+    assert len(read_measurements(write_csv(tmp_path / "m.csv", rows))) == 4
+
+
 def test_block_counts_take_the_memory_that_was_found(tmp_path: Path) -> None:
     (entry,) = read_kv_blocks(write_csv(tmp_path / "kv.csv", [BLOCK_ROW]))
     assert (entry.blocks, entry.block_tokens, entry.case.layers) == (1000.0, 16.0, 3)
