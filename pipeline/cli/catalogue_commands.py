@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,7 +90,7 @@ def calibrate(
     from pipeline.cli.progress import counting
 
     _readable(measured, "MEASURED.csv")
-    _writable(target)
+    _writable(target, [measured] if hardware is None else [measured, hardware])
     own = _hardware(hardware)
     with counting(err(), "fit") as tell:
         table = fit(measured, target, tell, own)
@@ -160,7 +161,7 @@ def _scored(
     from pipeline.validation.given import NAMED
 
     if constants is not None:
-        if constants not in NAMED and not Path(constants).is_file():
+        if constants not in NAMED and not os.path.isfile(constants):
             reason = f"must be {', '.join(NAMED)} or a file"
             raise InputError([Fault("command line", "--constants", reason, constants)])
         return score_given(measured, constants, kv, hardware)
@@ -175,17 +176,26 @@ def _hardware(path: Path | None) -> Hardware:
     return {} if path is None else read_hardware(path)
 
 
-def _writable(path: Path) -> None:
-    """Raise InputError where no file can be written under a path, before minutes are spent."""
+def _writable(path: Path, inputs: Sequence[Path]) -> None:
+    """Raise InputError where no constants can be put under a path, before minutes are spent."""
+    from pipeline.cli.inputs import check_replaceable
+    from pipeline.roofline.constant_files import FORMAT
+
     folder = path.absolute().parent
-    if path.is_dir():
-        raise InputError([Fault("command line", "--out", "is a folder", str(path))])
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
+    # `os.path` takes a name that is too long for that of no file; `Path` raises.
+    if os.path.exists(path) and not os.path.isfile(path):
+        told = "is a folder" if os.path.isdir(path) else "is no plain file"
+        raise InputError([Fault("command line", "--out", told, str(path))])
+    if os.path.exists(path) and any(os.path.exists(i) and path.samefile(i) for i in inputs):
+        reason = "is a file that this command reads; name another"
+        raise InputError([Fault("command line", "--out", reason, str(path))])
+    check_replaceable(path, FORMAT.encode())
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         reason = "must be a file in a folder that exists and can be written to"
         raise InputError([Fault("command line", "--out", reason, str(path))])
 
 
 def _readable(path: Path, name: str) -> None:
     """Raise InputError where there is no such file."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError([Fault("command line", name, "is no file", str(path))])

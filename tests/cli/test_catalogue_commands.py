@@ -1,5 +1,6 @@
 """The commands around the roofline model."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,11 +97,37 @@ def test_calibrate_gives_machines_the_same(measured: Path) -> None:
     assert "hop_latency_s / all all" in told["undetermined"]
 
 
-@pytest.mark.parametrize("target", [".", "absent/mine.yaml"])
+@pytest.mark.parametrize("target", [".", "absent/mine.yaml", "pipe", "x" * 300])
 def test_where_nothing_can_be_written_nothing_is_fitted(measured: Path, target: str) -> None:
+    os.mkfifo(measured.parent / "pipe")
     result = run("calibrate", measured, "--out", measured.parent / target)
     assert result.exit_code == 2
-    assert result.stderr.startswith("command line: --out: ")
+    where = measured.parent / target
+    assert result.stderr.startswith(("command line: --out: ", f"{where}: cannot be read: "))
+
+
+@pytest.mark.parametrize("name", ["m.csv", "gpus.yaml", "link.yaml", "notes.txt"])
+def test_calibrate_replaces_no_file_that_is_not_of_its_own(measured: Path, name: str) -> None:
+    folder = measured.parent
+    (folder / "gpus.yaml").write_text("{}\n", encoding="utf-8")
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    (folder / "link.yaml").symlink_to(measured)
+    before = (folder / name).read_bytes()
+    flags = ("--hardware", folder / "gpus.yaml", "--out", folder / name)
+    result = run("calibrate", measured, *flags)
+    assert result.exit_code == 2
+    own = "is a file that this command has not written"
+    reason = own if name == "notes.txt" else "is a file that this command reads"
+    assert result.stderr.startswith(f"command line: --out: {reason}")
+    assert (folder / name).read_bytes() == before
+
+
+def test_calibrate_replaces_constants_and_an_empty_file(measured: Path) -> None:
+    target = measured.parent / "mine.yaml"
+    target.touch()
+    for _ in range(2):
+        assert run("calibrate", measured, "--out", target).exit_code == 0
+    assert target.read_text(encoding="utf-8").startswith("format: roofline-constants/1")
 
 
 def test_validate_counts_its_fits_and_scores_unseen_rows(measured: Path) -> None:
