@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.catalogue import CatalogueError
 from pipeline.constant_fit import fit_constants
 from pipeline.errors import printable
 from pipeline.grids import Grid, figures, names, texts
 from pipeline.held_out import Tell, prediction_spread, spread_splits, tell_nobody
-from pipeline.measurements import NONE, Hardware, read_measurements
+from pipeline.measurements import NONE, Hardware, MeasurementError, read_measurements
 from pipeline.roofline.constant_files import write_constants
 from pipeline.roofline.constants import DETERMINED, ConstantTable, from_scale, to_scale
 from pipeline.words import counted
@@ -42,7 +43,7 @@ def calibrate(
 
     The prediction spread comes from rows that their fits had not seen. Constants that the data
     could not determine stay near their prior; `undetermined()` of the answer lists them. Raises
-    MeasurementError for a CSV at fault.
+    MeasurementError for a CSV at fault, and for one whose fit no command could read again.
     """
     measurements = read_measurements(csv_path, hardware)
     name = printable(Path(csv_path).name)
@@ -52,7 +53,12 @@ def calibrate(
     fits = len(spread_splits(measurements))
     tell(fits, fits + 1, "all rows")
     table = fit_constants(measurements, provenance, spread)
-    write_constants(table, out_path)
+    try:
+        write_constants(table, out_path)
+    except CatalogueError as error:
+        reason = "gives constants that no command could read"
+        faults = error.message().split("\n")
+        raise MeasurementError([f"{name}: file: {reason}: {fault}" for fault in faults]) from error
     return table
 
 

@@ -256,6 +256,27 @@ def test_calibrate_writes_what_it_returns(tmp_path: Path) -> None:
     assert read.undetermined() == table.undetermined()
 
 
+def test_calibrate_writes_no_constants_that_could_not_be_read(tmp_path: Path) -> None:
+    rates = ("1e-9", "1e12", "1e-9", "1e12", "5", "1e12")
+    rows = [{**ROW, "tokens_per_s_total": rate} for rate in rates]
+    path = write_csv(tmp_path / "m.csv", rows)
+    with pytest.raises(MeasurementError) as caught:
+        calibrate(path, tmp_path / "out.yaml")
+    assert all(
+        fault.startswith("m.csv: file: gives constants that no command could read: ")
+        and "prediction_spread." in fault
+        for fault in caught.value.faults
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["m.csv"]
+
+
+def test_constants_of_too_many_engines_are_not_written(tmp_path: Path) -> None:
+    effects = [effect("overlap", "engine", f"vllm-{number}", 0.0) for number in range(9000)]
+    with pytest.raises(CatalogueError, match=r"^constants\.yaml: "):
+        write_constants(with_effects(prior_table(), *effects), tmp_path / "constants.yaml")
+    assert not list(tmp_path.iterdir())
+
+
 def test_calibrate_refuses_a_bad_file_and_writes_nothing(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "m.csv", [{**ROW, "gpu": "H101"}])
     with pytest.raises(MeasurementError):

@@ -151,7 +151,8 @@ def table_of(fitted: FittedConstants) -> ConstantTable:
 def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
     """Write fitted constants as YAML, whole or not at all (temporary name, then rename).
 
-    Raises SourceError where they cannot be written.
+    Raises SourceError where they cannot be written, and CatalogueError where they could not be
+    read again.
     """
     effects = [
         {
@@ -179,11 +180,16 @@ def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
     text = yaml.safe_dump(contents, sort_keys=False, width=100, default_flow_style=None)
     try:
         temporary.write_text(text, encoding="utf-8")
+        read_constants(temporary)
         temporary.replace(target)
     except OSError as error:
+        raise SourceError(f"{target}: cannot be written: {error.strerror or error}") from error
+    except CatalogueError as error:
+        told = error.message().replace(temporary.name, target.name)
+        raise CatalogueError(told) from error
+    finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise SourceError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
 @cache
