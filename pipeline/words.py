@@ -53,6 +53,13 @@ def short_name(name: str, among: Sequence[str]) -> str:
     return last if len(alike) == 1 else name
 
 
+def other_spelling(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that differs by case or outer spaces alone; None for a known one."""
+    names = sorted(known)
+    folded = {other.casefold(): other for other in names}
+    return None if name in names else folded.get(name.strip().casefold())
+
+
 def close_names(name: str, known: Iterable[str], n: int, cutoff: float = 0.6) -> list[str]:
     """Return up to n of the known names that may have been meant, the nearest first."""
     if len(name) > MAX_COMPARED_CHARACTERS:

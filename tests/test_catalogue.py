@@ -107,6 +107,12 @@ def test_unknown_models_and_engines_are_errors_too() -> None:
         find_engine("mystery")
 
 
+@pytest.mark.parametrize("label", ["vllmx", "nanovllm", "tgist"])
+def test_a_longer_word_is_not_the_family_whose_name_is_in_it(label: str) -> None:
+    with pytest.raises(CatalogueError, match=r"engines\.yaml"):
+        find_engine(label)
+
+
 @pytest.mark.parametrize("name", model_names())
 def test_every_model_has_source_and_date(name: str) -> None:
     source = find_model(name).source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -205,15 +206,16 @@ def find_model(name: str) -> ModelEntry:
 def find_engine(name: str) -> Engine:
     """Engine of a label such as `vllm` or `argonne-vLLM`: its family is the one it names.
 
-    Where several families match, the one with the longest match counts. Raises CatalogueError
-    with the near names where none does.
+    A name in the midst of letters is none: `vllmx` is another engine. Where several families
+    match, the one with the longest match counts. Raises CatalogueError with the near names where
+    none does.
     """
     file, folded = _engine_file(), name.casefold()
     hits = [
         (len(match), family)
         for family, text in file.engines.items()
         for match in text.matches
-        if match in folded
+        if re.search(rf"(?<![a-z]){re.escape(match)}(?![a-z])", folded)
     ]
     if not hits:
         raise unknown("engine", name, file.engines, "engines.yaml")

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from pipeline.baseline import baseline_tries, best_baseline, why_none
+from pipeline.catalogue import find_engine
 from pipeline.cli.render import bar, id_range, per_million, signed_percent
 from pipeline.compare.loads import load_sentences
 from pipeline.grids import Grid, figures, names
@@ -66,6 +67,7 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
         Text(_against_baseline(problem, values)),
         *(Text(sentence) for sentence in _target(problem, values)),
         *(Text(sentence) for sentence in load_sentences(values)),
+        *(Text(sentence) for sentence in _unseen_engine(problem)),
         Text(),
         segments_view(rows.segments, problem),
     )
@@ -176,6 +178,22 @@ def _target(problem: Problem, values: Any) -> Iterator[str]:
     target = problem.scales.target_usd_per_token
     if target is not None:
         yield target_sentence(1e6 * target, values["target_met"])
+
+
+def _unseen_engine(problem: Problem) -> Iterator[str]:
+    """Say on what the figures rest where no fit has seen the engine by the name it was given."""
+    serving = problem.instance.serving
+    if serving is None:
+        return
+    table = problem.instance.performance.constant_table
+    if serving.engine in table.seen("engine"):
+        return
+    family = find_engine(serving.engine).family
+    if family in table.seen("engine_family"):
+        rest = "; the figures are those of its family."
+    else:
+        rest = " or its family; the figures are what all engines have in common."
+    yield f"No fit has seen engine {serving.engine!r}{rest}"
 
 
 def _against_baseline(problem: Problem, values: Any) -> str:

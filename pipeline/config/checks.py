@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 from pipeline.config.counts import num_points
 from pipeline.config.document import Document
 from pipeline.config.performance_checks import (
+    architectures_as_known,
     formulation_suits_model,
     gpus_known,
     hosts_suit_model,
@@ -217,6 +218,7 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (hosts_suit_model, ("pool", "network", "performance")),
     (network_suits_model, ("network", "performance")),
     (performance_suits_model, ("performance",)),
+    (architectures_as_known, ("performance",)),
     (formulation_suits_model, ("solver", "performance")),
     (network_is_one, ("network",)),
     (network_covers_pool, ("num_gpus", "network")),

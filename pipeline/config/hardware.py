@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pipeline.catalogue import Figure, Gpu, Link, Source
 from pipeline.config.document import Document
 from pipeline.config.faults import faults_of
+from pipeline.config.performance_checks import architectures_as_known
 from pipeline.config.schema import HardwareSection, PerformanceSection, Section
 from pipeline.config.yaml_file import read_yaml
 from pipeline.errors import InputError
@@ -32,6 +33,8 @@ def read_hardware(path: Path) -> dict[str, Gpu]:
         file = _File.model_validate({"performance": {"hardware": content}})
     except ValidationError as error:
         raise InputError(faults_of(error, document)) from None
+    if faults := list(architectures_as_known(document, file.performance)):
+        raise InputError(faults)
     return gpus_of(file.performance.hardware)
 
 

@@ -8,7 +8,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from pipeline.catalogue import UnknownNameError, find_engine, find_gpu
+from pipeline.catalogue import (
+    UnknownNameError,
+    engine_names,
+    find_engine,
+    find_gpu,
+    gpu_names,
+)
 from pipeline.config.document import Document
 from pipeline.config.schema import (
     GpuSection,
@@ -20,7 +26,8 @@ from pipeline.config.schema import (
 )
 from pipeline.errors import Fault
 from pipeline.performance.flops import GPU_FIGURES
-from pipeline.words import close_names
+from pipeline.roofline.constant_files import shipped_table
+from pipeline.words import close_names, other_spelling
 
 FLOPS_FIELDS = ("sequence_length", "batch_size")
 SERVING_FIELDS = ("phase", "input_tokens", "output_tokens")
@@ -84,10 +91,11 @@ def workload_suits_model(
             yield document.fault(("workload", name), reason, getattr(workload, name))
     if not is_flops:
         yield from _serving_faults(document, workload)
+        yield from _engine_faults(document, workload.engine, performance)
 
 
 def _serving_faults(document: Document, workload: WorkloadSection) -> Iterator[Fault]:
-    """Outputs are generated where they are counted, loads can be cut, the engine is known."""
+    """Outputs are generated where they are counted, and loads can be cut."""
     if workload.phase in ("decode", "mixed") and workload.output_tokens == 0:
         reason = f"must be at least 1 in phase {workload.phase}"
         yield document.fault(("workload", "output_tokens"), reason, 0)
@@ -97,10 +105,39 @@ def _serving_faults(document: Document, workload: WorkloadSection) -> Iterator[F
             if all(n % m for m in cuts):
                 reason = f"must be a multiple of one of micro_batches {cuts}"
                 yield document.fault(("workload", "concurrency"), reason, n)
+
+
+def _engine_faults(
+    document: Document, engine: str, performance: PerformanceSection
+) -> Iterator[Fault]:
+    """The engine is known, and written as the fit has it: effects are looked up by the label."""
+    written = other_spelling(engine, {*engine_names(), *_fitted(performance, "engine")})
+    if written is not None:
+        yield document.fault(("workload", "engine"), f"is written {written}", engine)
+        return
     try:
-        find_engine(workload.engine)
+        find_engine(engine)
     except UnknownNameError as error:
-        yield document.fault(("workload", "engine"), error.reason, workload.engine)
+        yield document.fault(("workload", "engine"), error.reason, engine)
+
+
+def architectures_as_known(document: Document, performance: PerformanceSection) -> Iterator[Fault]:
+    """A known architecture is written as the catalogue or the fit has it."""
+    if not performance.hardware:
+        return
+    known = {find_gpu(name).architecture for name in gpu_names()}
+    known |= _fitted(performance, "architecture")
+    for name, section in performance.hardware.items():
+        written = other_spelling(section.architecture, known)
+        if written is not None:
+            path = ("performance", "hardware", name, "architecture")
+            yield document.fault(path, f"is written {written}", section.architecture)
+
+
+def _fitted(performance: PerformanceSection, level: str) -> set[str]:
+    """Return the members of a level that the constants in force were fitted on."""
+    constants = performance.constants or shipped_table()
+    return {effect.member for effect in constants.effects if effect.level == level}
 
 
 def limits_suit_model(

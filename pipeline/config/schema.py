@@ -210,7 +210,7 @@ class WorkloadSection(Section):
     memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of a GPU's memory that the engine may use."""
     engine: str = "vllm"
-    """Inference engine, as in the catalogue."""
+    """Inference engine, as in the catalogue, or with its version as measurements name it."""
 
 
 class GpuSection(Section):

@@ -122,3 +122,19 @@ def test_set_changes_the_question(config: Path) -> None:
     # At $0.1/h for Slow its tokens are the cheapest: .1/100 against .5/300.
     answer = run_json("solve", config, "--set", "pool.Slow.usd_per_hour=0.1")
     assert answer["cost_usd_per_hour"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        ("vllm-0.6.3", "'vllm-0.6.3'; the figures are those of its family."),
+        ("llamacpp", "'llamacpp' or its family; the figures are what all engines have in common."),
+        ("vllm", None),
+    ],
+)
+def test_solve_says_when_no_fit_has_seen_the_engine(engine: str, told: str | None) -> None:
+    few = ("workload.concurrency=8", "workload.micro_batches=1", f"workload.engine={engine}")
+    options = [part for text in few for part in ("--set", text)]
+    result = run("solve", "llama-3.1-8b-workstation", "--brief", *options)
+    shown = " ".join(result.stdout.split())
+    assert (f"No fit has seen engine {told}" in shown) if told else ("No fit" not in shown)

@@ -53,6 +53,7 @@ def test_a_catalogue_name_beside_a_whole_model_is_refused() -> None:
         (("workload.output_tokens", 0), "must be at least 1 in phase mixed (got 0)"),
         (("workload.concurrency", "all"), "must be auto, a positive whole number or a list"),
         (("workload.engine", "vlm9"), "near names: vllm"),
+        (("workload.engine", "vllmx"), "near names: vllm"),
         (("network.drop_below_percentile", 10), "is not known to the roofline model"),
         (("network.gb_per_s", 0), "must be greater than 0 for the roofline model"),
         (("solver.formulation", "pairwise"), "is not known to the roofline model"),
@@ -61,6 +62,26 @@ def test_a_catalogue_name_beside_a_whole_model_is_refused() -> None:
 )
 def test_what_the_roofline_model_cannot_use_is_a_fault(change: tuple[str, Any], told: str) -> None:
     assert told in faults(change)
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("vLLM", "vllm"),
+        (" vllm", "vllm"),
+        ("ArgonNE-vllm", "argonne-vLLM"),  # a label that a fit has seen
+        ("VLLM-0.10 ", "vllm-0.10"),
+    ],
+)
+def test_an_engine_in_another_spelling_is_told_how_it_is_written(written: str, known: str) -> None:
+    fault = f"--set: workload.engine: is written {known} (got {written!r})"
+    assert faults(("workload.engine", written)) == fault
+
+
+def test_a_label_of_an_engine_may_name_a_version_that_no_fit_has_seen() -> None:
+    for label in ("argonne-vLLM", "vllm-0.6.3", "vllm0.6", "VLLM-0.6.3"):
+        loaded = load_config(CONFIG, [("workload.engine", label)])
+        assert loaded.config.workload.engine == label
 
 
 def test_concurrency_must_be_cut_into_equal_micro_batches() -> None:
