@@ -135,6 +135,17 @@ def network_is_one(document: Document, network: NetworkSection) -> Iterator[Faul
         yield document.fault(("network", "overrides"), reason, len(network.overrides))
 
 
+def overrides_have_links(document: Document, network: NetworkSection) -> Iterator[Fault]:
+    """Exceptions speak of links, of which one GPU by itself has none."""
+    for index, override in enumerate(network.overrides):
+        ids = override.gpus | (override.to or frozenset())
+        if len(ids) == 1:
+            advice = "; give `to`" if override.to is None else ""
+            reason = f"names one GPU, which has no links inside{advice}"
+            path = ("network", "overrides", index, "gpus")
+            yield document.fault(path, reason, min(ids))
+
+
 def network_covers_pool(
     document: Document, num_gpus: int, network: NetworkSection
 ) -> Iterator[Fault]:
@@ -221,6 +232,7 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (architectures_as_known, ("performance",)),
     (formulation_suits_model, ("solver", "performance")),
     (network_is_one, ("network",)),
+    (overrides_have_links, ("network",)),
     (network_covers_pool, ("num_gpus", "network")),
     (granularities_fit, ("num_layers", "granularity_names")),
     (sweep_is_countable, ("sweep",)),

@@ -105,6 +105,14 @@ SINGLE_FAULTS: list[tuple[Change, str]] = [
         "network.overrides[0].gpus: range 2-1 must ascend, within 0 to 1000000 (got '2-1')",
     ),
     (
+        put("network.overrides", [{"gpus": 2, "gb_per_s": 0}]),
+        "network.overrides[0].gpus: names one GPU, which has no links inside; give `to` (got 2)",
+    ),
+    (
+        put("network.overrides", [{"gpus": 2, "to": [2], "gb_per_s": 0}]),
+        "network.overrides[0].gpus: names one GPU, which has no links inside (got 2)",
+    ),
+    (
         put("network.drop_below_percentile", 100.5),
         "network.drop_below_percentile: must be at most 100.0 (got 100.5)",
     ),
