@@ -16,6 +16,7 @@ from pipeline.config.counts import num_points
 from pipeline.config.document import Document
 from pipeline.config.performance_checks import (
     architectures_as_known,
+    figures_keyed_as_pool,
     formulation_suits_model,
     gpus_known,
     hosts_suit_model,
@@ -218,6 +219,7 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (heads_divide, ("model",)),
     (experts_go_together, ("model",)),
     (gpus_known, ("gpu_names", "performance")),
+    (figures_keyed_as_pool, ("gpu_names", "performance")),
     (gpus_listed_once, ("gpu_names",)),
     (pool_is_numberable, ("num_gpus",)),
     (degrees_are_powers, ("limits",)),

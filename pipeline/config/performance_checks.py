@@ -74,6 +74,31 @@ def _catalogued(
             yield document.fault(("pool", index, "gpu"), reason, name)
 
 
+def figures_keyed_as_pool(
+    document: Document, gpu_names: dict[int, str], performance: PerformanceSection
+) -> Iterator[Fault]:
+    """Figures of a GPU of the pool stand under the name that the pool has, else nobody looks."""
+    pool = set(gpu_names.values())
+    for section, stated in (("gpus", performance.gpus), ("hardware", performance.hardware)):
+        names = sorted(pool - stated.keys()) if stated else []
+        written = {other: name for name in names for other in _names_of(name, section)}
+        for key in stated:
+            name = None if key in pool else written.get(key.strip().casefold())
+            if name is not None:
+                path = ("performance", section, key)
+                yield document.fault(path, f"is written {name} in the pool", key)
+
+
+def _names_of(name: str, section: str) -> set[str]:
+    """Return the names that mean the same GPU, folded; `flops` knows no aliases."""
+    names = {name}
+    if section == "hardware":
+        with contextlib.suppress(UnknownNameError):
+            gpu = find_gpu(name)
+            names |= {gpu.name, *gpu.aliases}
+    return {other.strip().casefold() for other in names}
+
+
 def workload_suits_model(
     document: Document, workload: WorkloadSection, performance: PerformanceSection
 ) -> Iterator[Fault]:

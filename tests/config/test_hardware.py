@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,22 @@ def test_an_architecture_in_another_spelling_is_told_how_it_is_written(tmp_path:
     )
     with pytest.raises(InputError, match=r"Mine\.architecture: is written ada \(got 'ADA'\)"):
         read_hardware(tmp_path / "gpus.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "gpu"),
+    [("mine", "Mine"), ("rtx-4090", "RTX-4090"), ("RTX-4090", "RTX4090"), ("RTX4090", "RTX-4090")],
+)
+def test_figures_under_another_name_of_a_gpu_than_the_pools_are_a_fault(
+    tmp_path: Path, key: str, gpu: str
+) -> None:
+    told = f"c.yaml: performance.hardware.{key}: is written {gpu} in the pool (got {key!r})"
+    assert told in faults(tmp_path, {key: CARD}, gpu).splitlines()
+
+
+def test_figures_of_gpus_that_are_not_in_the_pool_may_stand_there(tmp_path: Path) -> None:
+    names = ("RTX4090", "RTX-4090", "T4", "Mine")  # two of one GPU that the pool has not, too
+    config_with(tmp_path, {name: copy.deepcopy(CARD) for name in names})
 
 
 def test_memory_that_the_driver_reports_may_be_left_out(tmp_path: Path) -> None:

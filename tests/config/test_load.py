@@ -226,6 +226,14 @@ def test_an_unknown_gpu_with_figures_of_its_own_is_known(tmp_path: Path) -> None
     assert instance.performance.gpus["B1"].tflops == 100
 
 
+def test_figures_of_a_gpu_in_another_spelling_than_the_pools_are_a_fault(tmp_path: Path) -> None:
+    figures = {"tflops": 100, "gb_per_s": 1000, "efficiency": 0.5}
+    stated = {name: dict(figures) for name in ("a100", "V100")}
+    assert faults_after(tmp_path, put("performance.gpus", stated)) == [
+        "c.yaml: performance.gpus.a100: is written A100 in the pool (got 'a100')"
+    ]
+
+
 def test_all_faults_come_out_together_whatever_their_kind(tmp_path: Path) -> None:
     def change(data: Any) -> None:
         data["colour"] = "red"
