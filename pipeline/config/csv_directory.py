@@ -136,9 +136,12 @@ def _given(table: list[list[str]], document: Document, file: str) -> dict[str, A
     """Return the value of each parameter; rows that are none are noted among the faults."""
     given: dict[str, Any] = {}
     header = table[0]
-    has_header = not _is_parameter(header[0])
+    has_header = _is_header(header)
     if not has_header:
         reason = "must be the header, parameter,value"
+        document.faults.append(Fault(file, "line 1", reason, ",".join(header)))
+    elif "value" in [cell.casefold() for cell in header[:1] + header[2:]]:
+        reason = "must have value as its second column"
         document.faults.append(Fault(file, "line 1", reason, ",".join(header)))
     for line, row in enumerate(table[has_header:], start=1 + has_header):
         name, value = [*row, ""][:2]
@@ -154,6 +157,11 @@ def _given(table: list[list[str]], document: Document, file: str) -> dict[str, A
             field = name or f"line {line}"
             document.faults.append(Fault(file, field, "is not a known parameter", value))
     return given
+
+
+def _is_header(row: list[str]) -> bool:
+    """Tell whether a first row names columns, in whatever words; a number names none."""
+    return not _is_parameter(row[0]) and isinstance(_parsed([*row, ""][1]), str)
 
 
 def _is_parameter(name: str) -> bool:
@@ -187,7 +195,10 @@ def _read_pool(directory: Path, document: Document) -> None:
     document.origins["pool",] = (file, "rows")
     header, *rows = _table(directory / POOL_FILE)
     for position, name in enumerate(header):
-        if name not in POOL_COLUMNS:
+        if not name:
+            field = f"column {position + 1}"
+            document.faults.append(missing(file, field, "has no name"))
+        elif name not in POOL_COLUMNS:
             document.faults.append(Fault(file, name, "is not a known column", name))
         elif name in header[:position]:
             document.faults.append(Fault(file, name, "is a column twice", name))

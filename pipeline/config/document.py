@@ -32,7 +32,7 @@ class Document:
         for length in range(len(path), 0, -1):
             if path[:length] in self.origins:
                 file, name = self.origins[path[:length]]
-                return file, name + dotted(path[length:], after=bool(name))
+                return file, name + dotted(path[length:], after=bool(name)) or "file"
         return self.file, dotted(path)
 
     def fault(self, path: Path, reason: str, value: Any) -> Fault:

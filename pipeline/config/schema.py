@@ -16,11 +16,13 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    ValidationInfo,
     field_validator,
 )
 
 from pipeline.budgets import PRESETS as BUDGET_PRESETS
 from pipeline.config.ids import check_number_of_ids, parse_gpu_ids
+from pipeline.errors import shown
 from pipeline.granularity import MAX_SIZE, parse_granularity
 from pipeline.roofline.constant_files import FittedConstants
 from pipeline.texts import check_name
@@ -121,12 +123,16 @@ class Section(BaseModel):
 
     @field_validator("*", mode="after")
     @classmethod
-    def _is_sane(cls, value: Any) -> Any:
+    def _is_sane(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, float) and value and not SMALLEST <= abs(value) <= LARGEST:
             raise ValueError(f"must be between {SMALLEST:g} and {LARGEST:g}, or 0")
-        for text in value if isinstance(value, dict | list) else [value]:
+        if isinstance(value, str):
+            check_name(value)
+        # A granularity may be as long as it has sizes; `granularity_name` bounds it.
+        several = isinstance(value, dict | list) and info.field_name != "granularities"
+        for text in value if several else ():
             if isinstance(text, str):
-                check_name(text)
+                check_name(text, f", not {shown(text)}")
         return value
 
 

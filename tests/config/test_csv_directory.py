@@ -143,6 +143,39 @@ def test_parameters_without_a_header_are_refused_and_the_first_is_not_lost(tmp_p
     ]
 
 
+def with_header(folder: Path, header: str) -> list[str]:
+    path = write_directory(folder)
+    text = (path / "config.csv").read_text(encoding="utf-8")
+    (path / "config.csv").write_text(text.replace("parameter,value", header), encoding="utf-8")
+    return faults_of(path)
+
+
+@pytest.mark.parametrize("value", ["2", "0.5", "true"])
+def test_a_misspelt_parameter_on_the_first_line_is_no_header(tmp_path: Path, value: str) -> None:
+    line = f"min_pipeline_stages,{value}"
+    assert with_header(tmp_path, line) == [
+        f"published/config.csv: line 1: must be the header, parameter,value (got '{line}')",
+        f"published/config.csv: min_pipeline_stages: is not a known parameter (got '{value}')",
+    ]
+
+
+@pytest.mark.parametrize("header", ["parameter,default,Value", "value,parameter"])
+def test_a_header_that_names_another_column_the_value_is_refused(
+    tmp_path: Path, header: str
+) -> None:
+    assert with_header(tmp_path, header)[0] == (
+        f"published/config.csv: line 1: must have value as its second column (got '{header}')"
+    )
+
+
+def test_a_header_in_words_of_ones_own_is_taken(tmp_path: Path) -> None:
+    path = write_directory(tmp_path)
+    text = (path / "config.csv").read_text(encoding="utf-8")
+    changed = text.replace("parameter,value", "name,setting,remark").replace(",64", ",64,wide")
+    (path / "config.csv").write_text(changed, encoding="utf-8")
+    assert load_config(path).config.model.hidden_size == 64
+
+
 def test_a_number_with_a_decimal_comma_is_not_cut_off_at_it(tmp_path: Path) -> None:
     assert faults_with(tmp_path, max_hourly_cost="0,39") == [
         "published/config.csv: max_hourly_cost: has 3 values, the header has 2 "
@@ -239,6 +272,7 @@ def test_a_parameter_that_stands_twice_is_refused(tmp_path: Path) -> None:
     [
         (f"{HEADER}\n", "rows: must not be empty (got [])"),
         (f"{HEADER},x\nA100,1,4,1,0\nT4,1,2,0,0\n", "x: is not a known column (got 'x')"),
+        (f"{HEADER},\nA100,1,4,1,\nT4,1,2,0,\n", "column 5: has no name"),
         (f"{HEADER},count\nA100,1,4,1,1\nT4,1,2,0,1\n", "count: is a column twice (got 'count')"),
         (
             f"{HEADER}\nA100,1,4,1\nT4,1,-2,0\n",

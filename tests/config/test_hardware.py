@@ -158,6 +158,19 @@ def test_a_fault_of_hardware_is_told_where_it_stands(
         assert told in text
 
 
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("k" * 201, f"must be names of at most 200 characters, not '{'k' * 76}... (got "),
+        ("\x1b[2J", "must hold only characters that can be printed, not '\\x1b[2J' (got "),
+    ],
+)
+def test_a_key_that_is_no_name_is_told(tmp_path: Path, key: str, told: str) -> None:
+    (tmp_path / "gpus.yaml").write_text(yaml.safe_dump({key: CARD}), encoding="utf-8")
+    assert faults(tmp_path, "gpus.yaml").startswith(f"gpus.yaml: file: {told}")
+    assert faults(tmp_path, {key: CARD}).startswith(f"c.yaml: performance.hardware: {told}")
+
+
 def _faults_of_file(path: Path) -> str:
     with pytest.raises(InputError) as caught:
         read_hardware(path)
