@@ -49,6 +49,15 @@ def parse_granularity(text: str) -> tuple[int, ...] | None:
     return sizes
 
 
+def canonical_name(text: str) -> str:
+    """Return the one name of a granularity: a preset's, else its sizes ascending, each once.
+
+    Raises ValueError as `parse_granularity` does.
+    """
+    sizes = parse_granularity(text)
+    return text if text in PRESETS or sizes is None else "+".join(map(str, sizes))
+
+
 def _size(text: str) -> int:
     """Read a size; Python would take 1_0 for 10."""
     if "_" in text:

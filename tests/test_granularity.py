@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.granularity import PRESETS, can_sum_to, granularity, parse_granularity
+from pipeline.granularity import (
+    PRESETS,
+    can_sum_to,
+    canonical_name,
+    granularity,
+    parse_granularity,
+)
 
 # Source: DESIGN.md §6, fitted to the 40 layers of the reference instance.
 REFERENCE_SIZES = {
@@ -28,6 +34,11 @@ def test_a_preset_drops_sizes_above_the_model_and_adds_the_model_itself() -> Non
 
 def test_sizes_listed_one_by_one_are_kept_as_they_are_but_sorted() -> None:
     assert granularity("40+5+10+5", 12).sizes == (5, 10, 40)
+
+
+def test_a_granularity_has_one_name_however_its_sizes_are_written() -> None:
+    assert {canonical_name(text) for text in ("5+10", "10+5", "10+05+ 5+10")} == {"5+10"}
+    assert [canonical_name(name) for name in PRESETS] == list(PRESETS)
 
 
 @pytest.mark.parametrize("text", ["coarser", "", "5+", "5,10", "2.5", "5++10", "1_0"])

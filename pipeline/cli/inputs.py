@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.config import LoadedConfig, load_config, parse_assignments
 from pipeline.config.schema import MAX_GRANULARITIES
 from pipeline.errors import Fault, InputError, ResultsError
-from pipeline.granularity import can_sum_to, granularity
+from pipeline.granularity import can_sum_to, canonical_name, granularity
 from pipeline.results.folder import Place, file_at, one_line
 
 
@@ -35,16 +35,16 @@ def listed_granularities(text: str, num_layers: int) -> list[str]:
     if len(names) > MAX_GRANULARITIES:
         reason = f"must hold at most {MAX_GRANULARITIES}"
         raise InputError([Fault("command line", "--granularity", reason, text)])
-    return [checked_granularity(name, num_layers) for name in names]
+    return list(dict.fromkeys(checked_granularity(name, num_layers) for name in names))
 
 
 def checked_granularity(name: str, num_layers: int) -> str:
-    """Return a granularity's name if it fits the model. Raises InputError."""
+    """Return a granularity's one name if it fits the model. Raises InputError."""
     try:
-        sizes = granularity(name, num_layers).sizes
+        sizes, known = granularity(name, num_layers).sizes, canonical_name(name)
     except ValueError as error:
         raise InputError([Fault("command line", "--granularity", str(error), name)]) from None
     if not can_sum_to(sizes, num_layers):
         reason = f"has sizes that cannot sum to {num_layers} layers"
         raise InputError([Fault("command line", "--granularity", reason, name)])
-    return name
+    return known

@@ -23,7 +23,7 @@ from pydantic import (
 from pipeline.budgets import PRESETS as BUDGET_PRESETS
 from pipeline.config.ids import check_number_of_ids, parse_gpu_ids
 from pipeline.errors import shown
-from pipeline.granularity import MAX_SIZE, parse_granularity
+from pipeline.granularity import MAX_SIZE, canonical_name
 from pipeline.roofline.constant_files import FittedConstants
 from pipeline.texts import check_name
 
@@ -51,13 +51,12 @@ Bandwidth = Annotated[float, Field(ge=0, le=LARGEST)]
 
 
 def granularity_name(value: object) -> str:
-    """Accept the name of a preset, or sizes as a list or joined by +; return a name."""
+    """Accept the name of a preset, or sizes as a list or joined by +; return its one name."""
     if isinstance(value, list) and value and all(type(size) is int for size in value):
-        value = "+".join(str(size) for size in sorted(set(value)))
+        value = "+".join(map(str, set(value)))
     if not isinstance(value, str):
         raise ValueError("must be a preset or a list of segment sizes")
-    parse_granularity(value)
-    return value
+    return canonical_name(value)
 
 
 def _budgets(value: object) -> str | list[float]:

@@ -35,6 +35,11 @@ def test_space_shows_every_granularity_of_the_config_within_100_columns() -> Non
     assert max(map(len, result.stdout.splitlines())) <= 100
 
 
+def test_space_counts_a_granularity_of_two_spellings_once() -> None:
+    (space,) = run_json("space", REFERENCE, "--granularity", "5+10,10+5")
+    assert space["granularity"] == "5+10"
+
+
 def test_compare_as_data_has_the_baseline_and_every_granularity(folder: Path) -> None:
     (found,) = run_json("compare", folder)
     assert [row["granularity"] for row in found["granularities"]] == ["exact", "1+3"]

@@ -542,7 +542,7 @@ def test_a_v100_in_the_pool_is_the_baseline_unless_another_is_named(tmp_path: Pa
 
 
 def test_sizes_may_be_listed_or_joined(tmp_path: Path) -> None:
-    loaded = load_changed(tmp_path, put("sweep.granularities", [[4, 2, 2], "1+6", "exact"]))
+    loaded = load_changed(tmp_path, put("sweep.granularities", [[4, 2, 2], "6+1", "exact"]))
     assert loaded.config.sweep.granularities == ["2+4", "1+6", "exact"]
 
 
