@@ -48,11 +48,14 @@ class _StrictLoader(yaml.SafeLoader):
         return yaml.MarkedYAMLError(None, None, reason, mark)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
+        seen: set[str] = set()
+        for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str | int | float | bool | None):
-                raise yaml.MarkedYAMLError(None, None, "a key must be text", key_node.start_mark)
+            if not isinstance(key, str):
+                # {usd_per_hour: 0,3} has a key 3 with nothing behind it.
+                hint = "" if value_node.value else "; is a decimal comma meant?"
+                reason = f"a key must be text (got {_start(key)}){hint}"
+                raise yaml.MarkedYAMLError(None, None, reason, key_node.start_mark)
             if key in seen:
                 raise yaml.MarkedYAMLError(
                     None, None, f"key {_start(key)} stands here twice", key_node.start_mark

@@ -91,9 +91,18 @@ def test_a_number_of_too_many_digits_is_a_fault() -> None:
     assert fault_in("a: " + "9" * 5_000) == told
 
 
-@pytest.mark.parametrize("key", ["[1, 2]", "{a: 1}"])
-def test_a_key_must_be_text(key: str) -> None:
-    assert fault_in(f"? {key}\n: 1").endswith("a key must be text")
+@pytest.mark.parametrize(
+    ("key", "got"),
+    [("[1, 2]", "[1, 2]"), ("{a: 1}", "{'a': 1}"), ("3", "3"), ("on", "True"), ("~", "None")],
+)
+def test_a_key_must_be_text(key: str, got: str) -> None:
+    told = fault_in(f"? {key}\n: 1")
+    assert told == f"c.yaml: line 1, column 3: a key must be text (got {got})"
+
+
+def test_a_decimal_comma_between_braces_is_told_where_it_stands() -> None:
+    told = "c.yaml: line 2, column 31: a key must be text (got 3); is a decimal comma meant?"
+    assert fault_in("pool:\n- {gpu: V100, usd_per_hour: 0,3}") == told
 
 
 @pytest.mark.parametrize(("text", "got"), [("", "None"), ("[1]", "[1]"), ("word", "'word'")])
