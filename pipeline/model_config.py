@@ -34,7 +34,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "hidden_size": ("n_embd", "d_model"),
     "num_attention_heads": ("n_head", "n_heads"),
     "num_key_value_heads": ("num_kv_heads",),
-    "intermediate_size": ("ffn_dim", "ff_intermediate_size", "n_inner"),
+    "intermediate_size": ("ffn_dim", "ff_intermediate_size", "ffn_hidden_size", "n_inner"),
     "num_experts": ("num_local_experts", "n_routed_experts"),
     "num_experts_per_tok": ("num_experts_per_token", "experts_per_token"),
 }
@@ -80,6 +80,23 @@ _PLAIN_FFN = (
     "phi",
     "starcoder2",
     "nemotron",
+)
+# Families whose class makes an absent width four hidden sizes; in the others it is one model's own.
+_FOURFOLD_FFN = (
+    "gpt2",
+    "gpt_neo",
+    "gptj",
+    "codegen",
+    "gpt_bigcode",
+    "bloom",
+    "falcon",
+    "mpt",
+)
+_FLAGS = (
+    "tie_word_embeddings",
+    "use_sliding_window",
+    "multi_query",
+    "new_decoder_architecture",
 )
 _COUNTS = (
     "intermediate_size",
@@ -157,7 +174,7 @@ def from_hf_config(config: Fields, name: str, bytes_per_weight: float = 2.0) -> 
         v_head_dim=text.get("v_head_dim", 0) if mla else 0,
         sliding_window=text.get("sliding_window", 0) if share else 0,
         sliding_window_share=share,
-        tie_word_embeddings=bool(text.get("tie_word_embeddings", False)),
+        tie_word_embeddings=text.get("tie_word_embeddings", False),
     )
     return _with_experts(shape, text, width) if text.get("num_experts") else shape
 
@@ -225,9 +242,22 @@ def _faults(name: str, text: Fields) -> list[Fault]:
             faults.append(Fault(name, _as_written(key, text), reason, value))
         elif value is not None and value > most:
             faults.append(Fault(name, _as_written(key, text), f"must be at most {most}", value))
+    faults += [
+        Fault(name, key, "must be true or false", text[key])
+        for key in _FLAGS
+        if not isinstance(text.get(key, False), bool)
+    ]
     if not isinstance(text.get("layer_types", []), list):
         faults.append(Fault(name, "layer_types", "must be a list", text["layer_types"]))
     return faults or _contradictions(name, text)
+
+
+def _needs_width(text: Fields) -> bool:
+    """Tell whether an absent `intermediate_size` would have to be guessed."""
+    if text.get("model_type") in _FOURFOLD_FFN:
+        return False
+    has_own = text.get("num_experts") and text.get("moe_intermediate_size")
+    return not has_own or _dense_layers(text) > 0
 
 
 def _as_written(key: str, text: Fields) -> str:
@@ -246,6 +276,8 @@ def _contradictions(name: str, text: Fields) -> list[Fault]:
     if not text.get("head_dim") and text["hidden_size"] % heads:
         reason = f"must be a multiple of num_attention_heads {heads} where head_dim is absent"
         faults.append(Fault(name, "hidden_size", reason, text["hidden_size"]))
+    if "intermediate_size" not in text and _needs_width(text):
+        faults.append(missing(name, "intermediate_size", "is required"))
     experts, active = text.get("num_experts"), text.get("num_experts_per_tok")
     if experts and not active:
         faults.append(missing(name, "num_experts_per_tok", "is required with experts"))

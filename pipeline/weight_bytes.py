@@ -72,7 +72,11 @@ def _quantized(quantization: Fields) -> float:
 def _bits_and_group(method: str, quantization: Fields) -> tuple[str, Any, Any]:
     """Return the bits of a weight, after the field that says so, and how many share a scale."""
     if method == "bitsandbytes":  # blocks of 64 weights in 4 bits, rows of them in 8
-        return "load_in_4bit", *((4, 64) if quantization.get("load_in_4bit") else (8, None))
+        in_4_bits = quantization.get("load_in_4bit")
+        if not isinstance(in_4_bits, bool | None):
+            field = "quantization_config.load_in_4bit"
+            raise UnknownWeightTypeError(field, in_4_bits, ("true", "false"))
+        return "load_in_4bit", *((4, 64) if in_4_bits else (8, None))
     groups = quantization.get("config_groups")
     if isinstance(groups, Mapping) and groups:
         name, first = next(iter(groups.items()))

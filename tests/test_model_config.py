@@ -88,6 +88,41 @@ def test_figures_that_contradict_each_other_are_faults(
         from_hf_config({**CONFIG, **change}, "bad")
 
 
+@pytest.mark.parametrize(
+    "flag",
+    ["tie_word_embeddings", "use_sliding_window", "multi_query", "new_decoder_architecture"],
+)
+@pytest.mark.parametrize("value", ["false", 0])
+def test_what_is_neither_true_nor_false_is_a_fault_where_one_is_asked(
+    flag: str, value: object
+) -> None:
+    with pytest.raises(ModelConfigError, match=f"bad: {flag}: must be true or false"):
+        from_hf_config({**CONFIG, flag: value}, "bad")
+    assert from_hf_config({**CONFIG, flag: None}, "dense") == DENSE
+
+
+def test_a_width_that_is_left_out_follows_from_the_hidden_size_only_where_the_class_says_so() -> (
+    None
+):
+    config = {key: value for key, value in CONFIG.items() if key != "intermediate_size"}
+    for family in ("llama", "opt", "gpt_neox", "unheard-of"):
+        with pytest.raises(ModelConfigError, match="bad: intermediate_size: is required"):
+            from_hf_config({**config, "model_type": family}, "bad")
+    for family in ("gpt2", "bloom", "falcon", "mpt"):
+        assert from_hf_config({**config, "model_type": family}, "m").intermediate_size == 4 * 64
+    falcon = {**config, "model_type": "falcon", "ffn_hidden_size": 200}
+    assert from_hf_config(falcon, "m").intermediate_size == 200
+
+
+def test_a_model_whose_layers_all_have_experts_needs_no_width_beside_theirs() -> None:
+    experts = {"num_experts": 4, "num_experts_per_tok": 1, "moe_intermediate_size": 8}
+    config = {key: value for key, value in CONFIG.items() if key != "intermediate_size"}
+    assert from_hf_config({**config, **experts}, "m").moe_intermediate_size == 8
+    for lacking in ({"first_k_dense_replace": 1}, {"moe_intermediate_size": None}):
+        with pytest.raises(ModelConfigError, match="bad: intermediate_size: is required"):
+            from_hf_config({**config, **experts, **lacking}, "bad")
+
+
 @pytest.mark.parametrize("name", CATALOGUED)
 def test_a_real_config_gives_the_shape_that_the_catalogue_holds(name: str) -> None:
     known = find_model(name).shape

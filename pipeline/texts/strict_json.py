@@ -1,10 +1,11 @@
-"""Turns JSON into plain data; numbers that are none, and data nested too deep, are refused."""
+"""Turns JSON into plain data; numbers that are none, keys repeated, data too deep are refused."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from pipeline.errors import shown
 from pipeline.texts.plain_data import check_plain, too_deep
 from pipeline.texts.plain_files import TextError
 
@@ -12,7 +13,7 @@ from pipeline.texts.plain_files import TextError
 def parse_json(text: str) -> Any:
     """Return the data of a JSON text. Raises TextError."""
     try:
-        data = json.loads(text, parse_constant=_refused)
+        data = json.loads(text, parse_constant=_refused, object_pairs_hook=_object)
     except RecursionError:
         raise TextError(f"is not valid JSON: {too_deep().reason}") from None
     except ValueError as error:
@@ -21,6 +22,16 @@ def parse_json(text: str) -> Any:
         raise TextError(f"is not valid JSON: {error}") from None
     check_plain(data)
     return data
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs; of a key that stands twice Python would take the later value."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise TextError(f"key {shown(key)} stands here twice")
+        made[key] = value
+    return made
 
 
 def _refused(name: str) -> None:

@@ -98,6 +98,22 @@ def test_without_a_name_a_file_of_its_own_name_gives_it_to_the_model(tmp_path: P
             {**LLAMA_70B, "num_key_value_heads": 7},
             "num_key_value_heads: must divide num_attention_heads 64 (got 7)",
         ),
+        ({**LLAMA_70B, "intermediate_size": None}, "intermediate_size: is missing"),
+        (
+            '{"hidden_size": 1, "hidden_size": 2}',
+            "file: key 'hidden_size' stands here twice",
+        ),
+        (
+            {**LLAMA_70B, "tie_word_embeddings": "false"},
+            "tie_word_embeddings: must be true or false (got 'false')",
+        ),
+        (
+            {
+                **LLAMA_70B,
+                "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": "false"},
+            },
+            "quantization_config.load_in_4bit: must be one of true, false (got 'false')",
+        ),
         (
             {**LLAMA_70B, "torch_dtype": []},
             "torch_dtype: must be one of float32, float16, bfloat16, float8_e4m3fn, int8 (got [])",

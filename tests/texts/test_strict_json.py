@@ -38,5 +38,9 @@ def test_both_halves_of_a_character_are_one() -> None:
     assert parse_json('"\\ud83e\\udd99"') == "🦙"
 
 
+def test_a_key_that_stands_twice_is_refused() -> None:
+    assert reason('[{"a": {"b": 1, "b": 1}}]') == "key 'b' stands here twice"
+
+
 def test_a_number_of_too_many_digits_is_refused() -> None:
     assert reason("9" * 5000).startswith("is not valid JSON: Exceeds the limit")
