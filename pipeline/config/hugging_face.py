@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,14 @@ PLAIN = (
     "vocab_size",
     "head_dim",
 )
+NONE_BESIDE: Mapping[str, Any] = {}
 
 
-def read_hf_config(path: Path) -> dict[str, Any]:
-    """Return the fields of a model section. Raises InputError."""
+def read_hf_config(path: Path, beside: Mapping[str, Any] = NONE_BESIDE) -> dict[str, Any]:
+    """Return the fields of a model section. Raises InputError.
+
+    beside: fields that are stated beside the file, which make whole what it lacks.
+    """
     file = str(path)
     try:
         found = parse_json(read_text(path))
@@ -34,13 +39,14 @@ def read_hf_config(path: Path) -> dict[str, Any]:
         raise not_taken(error, file) from None
     if not isinstance(found, dict):
         raise InputError([Fault(file, "file", "must hold an object", found)])
-    text = text_fields(found)
+    lacking = {key: beside[key] for key in PLAIN if beside.get(key) is not None}
+    text = {**lacking, **text_fields(found)}
     try:
         size = bytes_per_weight(text)
     except UnknownWeightTypeError as error:
         raise InputError([Fault(file, error.field, str(error), error.value)]) from None
     name = str(found.get("_name_or_path") or _name_of(path))
-    return {**_shape_fields(found, text, name, file), "bytes_per_weight": size}
+    return {**_shape_fields(text, name, file), "bytes_per_weight": size}
 
 
 def _name_of(path: Path) -> str:
@@ -48,12 +54,10 @@ def _name_of(path: Path) -> str:
     return path.resolve().parent.name if path.name == "config.json" else path.stem
 
 
-def _shape_fields(
-    found: dict[str, Any], text: dict[str, Any], name: str, file: str
-) -> dict[str, Any]:
+def _shape_fields(text: dict[str, Any], name: str, file: str) -> dict[str, Any]:
     """Return what a model's shape says beyond the usual, or the plain fields for the schema."""
     try:
-        shape = dataclasses.asdict(from_hf_config(found, name))
+        shape = dataclasses.asdict(from_hf_config({**text, "text_config": None}, name))
     except ModelConfigError as error:
         faults = [dataclasses.replace(each, file=file) for each in error.faults]
         if told := [fault for fault in faults if fault.field not in PLAIN]:

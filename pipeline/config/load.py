@@ -227,7 +227,7 @@ def _resolve_model_file(document: Document, base: Path) -> None:
         document.faults.append(document.fault(path, "cannot stand beside catalogue", named))
     if isinstance(named, str):
         try:
-            read = read_hf_config(base / named)
+            read = read_hf_config(base / named, stated)
         except InputError as error:
             document.note_unread(error)
             document.origins["model",] = (str(base / named), "")

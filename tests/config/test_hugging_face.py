@@ -189,6 +189,15 @@ def test_fields_beside_the_file_go_before_it(tmp_path: Path) -> None:
     assert model.num_hidden_layers == LLAMA_70B["num_hidden_layers"]
 
 
+def test_what_the_file_lacks_may_stand_beside_it_and_the_rest_is_read_all_the_same(
+    tmp_path: Path,
+) -> None:
+    content = {**LLAMA_70B, "intermediate_size": None, "tie_word_embeddings": True}
+    path = inside_model(tmp_path, content, intermediate_size=28672)
+    model = load_config(path).instance.model
+    assert (model.intermediate_size, model.tie_word_embeddings) == (28672, True)
+
+
 def test_a_file_beside_a_model_of_the_catalogue_is_refused(tmp_path: Path) -> None:
     # What the one leaves out would be taken from the other.
     path = inside_model(tmp_path, LLAMA_70B, catalogue="Qwen2.5-14B")
