@@ -43,6 +43,19 @@ from pipeline.performance.flops import TP_EFFICIENCY
 MAX_GPUS = 100_000
 MAX_POINTS = 1_000_000
 MAX_SWEPT_VALUES = 10_000
+# Fields of a model that say nothing without the other.
+PARTNERS = (
+    ("sliding_window", "sliding_window_share"),
+    ("sliding_window_share", "sliding_window"),
+    ("experts_per_token", "num_experts"),
+    ("shared_experts", "num_experts"),
+    ("moe_intermediate_size", "num_experts"),
+    ("first_dense_layers", "num_experts"),
+    ("q_lora_rank", "kv_lora_rank"),
+    ("qk_nope_head_dim", "kv_lora_rank"),
+    ("qk_rope_head_dim", "kv_lora_rank"),
+    ("v_head_dim", "kv_lora_rank"),
+)
 ONE_NETWORK = "must have exactly one of gb_per_s, matrix, rows"
 
 
@@ -73,6 +86,13 @@ def experts_go_together(document: Document, model: ModelSection) -> Iterator[Fau
         if model.kv_lora_rank and not getattr(model, name):
             reason = "must be at least 1 where kv_lora_rank is stated"
             yield document.fault(("model", name), reason, 0)
+
+
+def partners_are_stated(document: Document, model: ModelSection) -> Iterator[Fault]:
+    """What has an effect only beside another field does not stand alone; a stated 0 is meant."""
+    for name, partner in PARTNERS:
+        if getattr(model, name) and partner not in model.model_fields_set:
+            yield document.lacking(("model", partner), f"is missing beside {name}")
 
 
 def gpus_listed_once(document: Document, gpu_names: dict[int, str]) -> Iterator[Fault]:
@@ -218,6 +238,7 @@ def _matrix_faults(document: Document, rows: list[list[float]], total: int) -> I
 CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (heads_divide, ("model",)),
     (experts_go_together, ("model",)),
+    (partners_are_stated, ("model",)),
     (gpus_known, ("gpu_names", "performance")),
     (figures_keyed_as_pool, ("gpu_names", "performance")),
     (gpus_listed_once, ("gpu_names",)),

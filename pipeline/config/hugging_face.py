@@ -57,11 +57,15 @@ def _name_of(path: Path) -> str:
 def _shape_fields(text: dict[str, Any], name: str, file: str) -> dict[str, Any]:
     """Return what a model's shape says beyond the usual, or the plain fields for the schema."""
     try:
-        shape = dataclasses.asdict(from_hf_config({**text, "text_config": None}, name))
+        return beyond_usual(from_hf_config({**text, "text_config": None}, name))
     except ModelConfigError as error:
         faults = [dataclasses.replace(each, file=file) for each in error.faults]
         if told := [fault for fault in faults if fault.field not in PLAIN]:
             raise InputError(told) from None
         return {"name": name, **{key: text[key] for key in PLAIN if key in text}}
+
+
+def beyond_usual(shape: ModelShape) -> dict[str, Any]:
+    """Return the fields of a shape that are not what an absent field means."""
     usual = {field.name: field.default for field in dataclasses.fields(ModelShape)}
-    return {key: value for key, value in shape.items() if value != usual[key]}
+    return {key: value for key, value in vars(shape).items() if value != usual[key]}

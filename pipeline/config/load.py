@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from pipeline.config.csv_directory import read_directory, read_matrix
 from pipeline.config.document import Document, key_parts, path_of
 from pipeline.config.document import Path as FieldPath
 from pipeline.config.faults import faults_of
-from pipeline.config.hugging_face import read_hf_config
+from pipeline.config.hugging_face import beyond_usual, read_hf_config
 from pipeline.config.packaged import located
 from pipeline.config.schema import Config, ModelSection, Section
 from pipeline.config.yaml_file import parse_yaml, read_yaml
@@ -194,7 +193,7 @@ def _resolve_catalogue(document: Document) -> None:
         whole = f"model={{catalogue: {named}}}"
         reason = f"is not looked at beside a whole model; for this one alone give {whole}"
         document.faults.append(document.fault(("model", "catalogue"), reason, named))
-    document.data = {**document.data, "model": {**dataclasses.asdict(shape), **stated}}
+    document.data = {**document.data, "model": {**beyond_usual(shape), **stated}}
 
 
 def _resolve_model(document: Document, base: Path) -> None:

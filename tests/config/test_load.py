@@ -156,6 +156,22 @@ SINGLE_FAULTS: list[tuple[Change, str]] = [
         put("model.num_key_value_heads", 3),
         "model.num_key_value_heads: must divide num_attention_heads 4 (got 3)",
     ),
+    *(
+        (put(f"model.{name}", 2), f"model.{partner}: is missing beside {name}")
+        for name, partner in (
+            ("sliding_window", "sliding_window_share"),
+            ("experts_per_token", "num_experts"),
+            ("shared_experts", "num_experts"),
+            ("moe_intermediate_size", "num_experts"),
+            ("first_dense_layers", "num_experts"),
+            ("q_lora_rank", "kv_lora_rank"),
+            ("v_head_dim", "kv_lora_rank"),
+        )
+    ),
+    (
+        put("model.sliding_window_share", 0.5),
+        "model.sliding_window: is missing beside sliding_window_share",
+    ),
     # Sweeps.
     (
         put("sweep.granularities", ["exact", "4+5"]),
@@ -205,6 +221,11 @@ def test_a_fault_names_file_field_reason_and_value(
     assert f"c.yaml: {fault}" == found[0]
     # Nothing is said of fields that are sound: all that is printed speaks of the same reason.
     assert all(fault.split(": ", 1)[1] in other for other in found)
+
+
+def test_a_field_that_is_stated_as_0_switches_off_what_goes_with_it(tmp_path: Path) -> None:
+    windows = {"sliding_window": 0, "sliding_window_share": 0.5}
+    load_changed(tmp_path, lambda data: data["model"].update(windows))
 
 
 def test_an_unknown_gpu_is_told_with_names_near_it_and_the_way_out(tmp_path: Path) -> None:

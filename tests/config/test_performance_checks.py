@@ -28,6 +28,11 @@ def test_a_catalogue_model_brings_its_shape_and_keeps_what_is_stated_beside_it()
     assert model.bytes_per_weight == 1
 
 
+def test_half_of_what_goes_together_beside_a_catalogue_model_is_a_fault() -> None:
+    told = "model.sliding_window_share: is missing beside sliding_window"
+    assert faults(("model.sliding_window", 4096)) == f"{CONFIG}: {told}"
+
+
 @pytest.mark.parametrize("name", ["Llama-3.1-9B", [1], {"a": 1}])
 def test_a_name_that_no_catalogue_has_is_the_one_fault_of_where_it_stands(name: Any) -> None:
     [told] = faults(("model.catalogue", name)).splitlines()
