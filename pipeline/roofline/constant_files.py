@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from pipeline.catalogue.errors import CatalogueError
 from pipeline.errors import SourceError
@@ -21,6 +29,9 @@ from pipeline.texts import TextError, check_name, check_printable, parse_yaml, r
 FORMAT = "roofline-constants/1"
 MAX_FILE_BYTES = 1024**2
 MAX_RATIO = 1e6
+# In spreads of the prior. Fits stay within 5, and deviate by no more than the prior; far beyond,
+# times and powers of the model overflow.
+MOST_SPREADS = {"mean": 10.0, "deviation": 2.0}
 
 
 class _Strict(BaseModel):
@@ -64,9 +75,20 @@ class _EffectText(_Strict):
     constant: Annotated[str, _one_of(CONSTANT_NAMES)]
     level: Annotated[str, _one_of(LEVELS)]
     member: Annotated[str, Field(min_length=1), AfterValidator(check_name)]
-    mean: float = Field(ge=-100, le=100)
-    deviation: float = Field(ge=0, le=100)
+    mean: float
+    deviation: float = Field(ge=0)
     determined: float = Field(ge=0, le=1)
+
+    @field_validator("mean", "deviation")
+    @classmethod
+    def _within_reach(cls, value: float, given: ValidationInfo) -> float:
+        prior = _priors().get(given.data.get("constant", ""))
+        spread = prior.spread.get(given.data.get("level", "")) if prior else None
+        most = MOST_SPREADS[str(given.field_name)] * (spread or 1.0)
+        if abs(value) > most:
+            bound = f"at most {most:g}" if value > 0 else f"at least {-most:g}"
+            raise ValueError(f"must be {bound} for this constant and level")
+        return value
 
 
 class _SpreadText(_Strict):

@@ -140,6 +140,12 @@ def test_constants_travel_with_the_problem(tmp_path: Path) -> None:
         (lambda d: d.update(effect=[]), "effect: is not a known field, did you mean effects?"),
         (lambda d: d["effects"][3].update(mean="a"), "effects[3].mean: must be a number (got 'a')"),
         (lambda d: d["effects"][3].update(mean=float("nan")), "must be a finite number"),
+        # nothing measured is ten of the prior's spreads away: 0.6 for compute_efficiency of all
+        (lambda d: d["effects"][0].update(mean=-6.1), "effects[0].mean: must be at least -6 for"),
+        (
+            lambda d: d["effects"][0].update(deviation=1.3),
+            "effects[0].deviation: must be at most 1.2",
+        ),
         (lambda d: d["effects"][3].update(constant="luck"), "effects[3].constant: must be one of"),
         (lambda d: d["effects"][3].update(level="moon"), "effects[3].level: must be one of all, a"),
         (
@@ -163,6 +169,25 @@ def test_a_fault_of_the_constants_is_told_by_their_own_file(
     [fault] = faults(tmp_path, change)
     assert fault.startswith("mine.yaml: ")
     assert told in fault
+
+
+def test_every_constant_out_of_bounds_is_told(tmp_path: Path) -> None:
+    told = faults(tmp_path, lambda d: [effect.update(mean=-100.0) for effect in d["effects"]])
+    assert len(told) == len(slower().effects)
+    assert all(".mean: must be at least -" in fault for fault in told)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("share", [-1.0, 1.0])
+def test_constants_at_their_bounds_are_still_numbers(tmp_path: Path, share: float) -> None:
+    table = slower()
+    far = [
+        replace(e, mean=share * 10 * s, deviation=2 * s)
+        for e in table.effects
+        for s in [table.priors[e.constant].spread[e.level]]
+    ]
+    loaded = config_with(tmp_path, replace(table, effects=tuple(far)))
+    lowest_usd_per_token(loaded)
 
 
 @pytest.mark.parametrize(
