@@ -63,8 +63,9 @@ def _one_of(names: tuple[str, ...]) -> AfterValidator:
 
 def _about_one(bounds: list[float]) -> list[float]:
     """Check that a range of measured over predicted holds the prediction itself."""
-    if not 0 < bounds[0] <= 1 <= bounds[1] <= MAX_RATIO:
-        raise ValueError(f"must be a share of at most 1, and one of at least 1 and {MAX_RATIO:g}")
+    if not 1 / MAX_RATIO <= bounds[0] <= 1 <= bounds[1] <= MAX_RATIO:
+        least, most = f"{1 / MAX_RATIO:g}", f"{MAX_RATIO:g}"
+        raise ValueError(f"must be a share from {least} to 1, and one from 1 to {most}")
     return bounds
 
 

@@ -158,7 +158,11 @@ def test_constants_travel_with_the_problem(tmp_path: Path) -> None:
         ),
         (
             lambda d: d["prediction_spread"].update(known=[1.1, 1.2]),
-            "prediction_spread.known: must be a share of at most 1, and one of at least 1",
+            "prediction_spread.known: must be a share from 1e-06 to 1, and one from 1 to",
+        ),
+        (
+            lambda d: d["prediction_spread"].update(known=[1e-320, 1.2]),
+            "prediction_spread.known: must be a share from 1e-06 to 1, and one from 1 to 1e+06",
         ),
         (lambda d: d["prediction_spread"].update(known=[1.0]), "prediction_spread.known: "),
     ],
