@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 
 from pipeline.config.counts import num_points
 from pipeline.config.document import Document
+from pipeline.config.matrix_labels import label_faults
 from pipeline.config.performance_checks import (
     architectures_as_known,
     figures_keyed_as_pool,
@@ -275,6 +276,20 @@ def run_checks(document: Document, sections: Mapping[str, Any]) -> list[Fault]:
     ]
 
 
+def check_labels(document: Document) -> list[Fault]:
+    """Check the labels of the matrix that was read from a file, if one was.
+
+    Apart from the other checks, as it takes long and no value that is swept changes a label.
+    """
+    file, _ = document.where(("network", "rows"))
+    pool = _facts(document.data).get("pool_counts", [])
+    return [
+        Fault(file, f"{axis} of matrix", reason, label)
+        for labels in filter(None, [document.labels.get(file)])
+        for axis, reason, label in label_faults(labels, pool)
+    ]
+
+
 def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
     """Draw what can be known from sections that have faults elsewhere."""
     facts: dict[str, Any] = {}
@@ -285,6 +300,7 @@ def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
         counts = [entry.get("count") for entry in pool]
         if all(_is_count(count) for count in counts):
             facts["num_gpus"] = sum(counts)
+            facts["pool_counts"] = list(zip(names.values(), counts, strict=True))
     model, sweep = data.get("model"), data.get("sweep")
     layers = model.get("num_hidden_layers") if isinstance(model, dict) else None
     if _is_count(layers) and layers <= MAX_LAYERS:

@@ -1,7 +1,8 @@
 """Reads the published system's directory of three CSV files into a document.
 
 `config.csv` (parameter,value), `gpu_pool.csv` (gpu_type,count,memory_gb,dollar_per_hour) and
-`network_bandwidth.csv` (square, with a header row and an index column).
+`network_bandwidth.csv` (square, with a header row and an index column, both in the order of the
+GPUs' ids).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from pipeline.config.document import Document
 from pipeline.config.document import Path as FieldPath
+from pipeline.config.matrix_labels import Labels
 from pipeline.config.yaml_file import read_text
 from pipeline.errors import Fault, InputError, missing
 from pipeline.texts.plain_data import MAX_DIGITS
@@ -226,15 +228,18 @@ def _read_network(directory: Path, document: Document) -> None:
     """Fill the bandwidth matrix from `network_bandwidth.csv`."""
     file = directory / NETWORK_FILE
     _put(document, ("network", "rows"), [], (str(file), "matrix"))
-    _put(document, ("network", "rows"), read_matrix(file), (str(file), "matrix"))
+    rows, document.labels[str(file)] = read_matrix(file)
+    _put(document, ("network", "rows"), rows, (str(file), "matrix"))
 
 
-def read_matrix(file: Path) -> list[list[Any]]:
+def read_matrix(file: Path) -> tuple[list[list[Any]], Labels]:
     """Read a matrix with a header row and an index column; what is no number stays text.
 
     The diagonal, a GPU's link to itself, has no meaning: whatever stands there becomes 0.
     """
     matrix: list[list[Any]] = []
+    columns: tuple[str, ...] = ()
+    index: list[str] = []
     for row, cells in enumerate(_rows(file, MAX_MATRIX_BYTES)):
         if max(row, len(cells) - 1) > MAX_MATRIX_GPUS:
             reason = (
@@ -242,10 +247,14 @@ def read_matrix(file: Path) -> list[list[Any]]:
                 "overrides"
             )
             raise InputError([missing(str(file), "matrix", reason)])
+        if row == 0:
+            columns = tuple(cells[1:])
+            continue
+        index.append(cells[0])
         matrix.append([_parsed(value) for value in cells[1:]])
-        if 0 < row < len(cells):
-            matrix[row][row - 1] = 0.0
-    return matrix[1:]
+        if row < len(cells):
+            matrix[-1][row - 1] = 0.0
+    return matrix, Labels(tuple(index), columns)
 
 
 def _table(file: Path) -> list[list[str]]:

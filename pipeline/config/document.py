@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.config.matrix_labels import Labels
 from pipeline.errors import Fault, InputError, missing
 from pipeline.texts.plain_data import MAX_DEPTH, MAX_DIGITS
 
@@ -18,7 +19,8 @@ class Document:
     """Raw data of a config.
 
     origins: file and name there of the fields under a path. faults: what was found while reading.
-    unread: files that gave nothing, so that what is absent because of them is no news.
+    unread: files that gave nothing, so that what is absent because of them is no news. labels:
+    those of a bandwidth matrix, by its file.
     """
 
     file: str
@@ -26,6 +28,7 @@ class Document:
     origins: dict[Path, tuple[str, str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
+    labels: dict[str, Labels] = field(default_factory=dict)
 
     def where(self, path: Path) -> tuple[str, str]:
         """Return the file and the field name by which a user knows the field at `path`."""
@@ -62,7 +65,7 @@ class Document:
         through something that has no such part is noted among the faults.
         """
         origins, faults, unread = dict(self.origins), list(self.faults), set(self.unread)
-        changed = Document(self.file, self.data, origins, faults, unread)
+        changed = Document(self.file, self.data, origins, faults, unread, self.labels)
         for key, value in values:
             try:
                 path = path_of(changed.data, key)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.catalogue import UnknownNameError, find_model
 from pipeline.config.build import build_instance
-from pipeline.config.checks import ONE_NETWORK, run_checks
+from pipeline.config.checks import ONE_NETWORK, check_labels, run_checks
 from pipeline.config.csv_directory import read_directory, read_matrix
 from pipeline.config.document import Document, key_parts, path_of
 from pipeline.config.document import Path as FieldPath
@@ -99,6 +99,7 @@ def load_config(path: str | Path, assignments: Sequence[Assignment] = ()) -> Loa
     document = document.with_values(assignments, "--set")
     base = source if is_directory else source.parent
     _resolve_files(document, base)
+    document.faults += check_labels(document)
     loaded = LoadedConfig(_validated(document), document)
     _check_swept_values(loaded)
     return loaded
@@ -168,7 +169,7 @@ def _resolve_matrix(document: Document, base: Path) -> None:
     document.origins["network", "rows"] = (str(file), "matrix")
     network["rows"] = []
     try:
-        network["rows"] = read_matrix(file)
+        network["rows"], document.labels[str(file)] = read_matrix(file)
     except InputError as error:
         document.note_unread(error)
 

@@ -260,7 +260,7 @@ class NetworkSection(Section):
     )
     """Exceptions to `gb_per_s`; where two apply, the later one holds."""
     matrix: str | None = None
-    """CSV file with a header row and an index column, GB/s; relative to the config."""
+    """CSV file, GB/s, relative to the config; header row and index column in the order of ids."""
     rows: list[list[Bandwidth]] | None = None
     """The matrix itself, row = from, column = to, GB/s."""
     drop_below_percentile: Annotated[float, Field(ge=0, le=100)] = 0
