@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
@@ -21,7 +22,7 @@ from pipeline.points import Problem, make_point
 from pipeline.results import load
 from pipeline.results.folder import Place
 from pipeline.results.frames import Results, each_record
-from pipeline.results.schema import PointRow, base_id
+from pipeline.results.schema import PointRow, base_id, pareto_id
 from pipeline.search_space import connections
 from pipeline.sweep import problem_of
 from pipeline.verify import Mismatch, verify_point
@@ -29,6 +30,10 @@ from pipeline.verify import Mismatch, verify_point
 Linked = Callable[[Sequence[int], Sequence[int]], bool]
 Row = dict[str, Any]
 TOLERANCE = 1e-9
+EFFORT = (
+    *("build_seconds", "solve_seconds", "total_seconds"),
+    *("model_variables", "model_constraints", "num_solves"),
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def audit(directory: Place) -> Audit:
     """Verify every point of a run. Raises ResultsError and InputError for an unusable folder."""
     results = load(directory)
     segments = results.stages()
-    mismatches = list(_rows_pair(results, segments))
+    mismatches = [*_rows_pair(results, segments), *_frontiers_count_up(results)]
     for row, variant in _with_variants(results):
         if isinstance(variant, Mismatch):
             mismatches.append(variant)
@@ -90,6 +95,21 @@ def _rows_pair(results: Results, segments: dict[str, list[Row]]) -> Iterator[Mis
     for point_id, rows in segments.items():
         if point_id not in times:
             yield Mismatch(point_id, "segments without a point", len(rows), 0)
+
+
+def _frontiers_count_up(results: Results) -> Iterator[Mismatch]:
+    """A frontier's rows are numbered from 0, and the first is the fastest."""
+    points = results.points[results.points.pareto_index.notna()]
+    columns = [points[n] for n in ("point_id", "pareto_index", "throughput_tokens_per_s")]
+    frontiers: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for point_id, index, rate in zip(*columns, strict=True):
+        frontiers[base_id(str(point_id))].append((int(index), float(rate)))
+    for base, rows in frontiers.items():
+        numbers, rates = zip(*sorted(rows), strict=True)
+        if numbers != tuple(range(len(rows))):
+            yield Mismatch(base, "frontier", list(numbers), f"0 to {len(rows) - 1}")
+        if any(slower * (1 - TOLERANCE) > faster for faster, slower in pairwise(rates)):
+            yield Mismatch(base, "frontier", list(rates), "from the fastest to the slowest")
 
 
 def _with_variants(results: Results) -> Iterator[tuple[Row, Variant | Mismatch]]:
@@ -116,9 +136,17 @@ def _verified(row: Row, segments: Sequence[Row], variant: Variant) -> Iterator[M
     except ValueError as error:
         yield Mismatch(point_id, "row", str(error), "a row that says one thing")
         return
+    yield from _effort_is_possible(row)
     yield from _question_stands(row, variant, allowed)
     yield from _comparison_stands(row, variant)
     yield from verify_point(row, segments, variant.loaded.instance, variant.linked(allowed))
+
+
+def _effort_is_possible(row: Row) -> Iterator[Mismatch]:
+    """No time and no number of models is below zero."""
+    for name in EFFORT:
+        if row[name] < 0:
+            yield Mismatch(str(row["point_id"]), name, row[name], "at least 0")
 
 
 def _question_stands(row: Row, variant: Variant, allowed: tuple[int, ...]) -> Iterator[Mismatch]:
@@ -131,6 +159,10 @@ def _question_stands(row: Row, variant: Variant, allowed: tuple[int, ...]) -> It
     point = make_point(variant.problem, row["granularity"], row["method"], budget, weight)
     if asked != point.point_id:
         yield Mismatch(stored, "question", asked, point.point_id)
+    index = None if _is_null(row["pareto_index"]) else int(row["pareto_index"])
+    own_id = asked if index is None else pareto_id(asked, index)
+    if stored != own_id or (index is not None and row["method"] != "frontier"):
+        yield Mismatch(stored, "pareto_index", index, "of a frontier alone, as behind its id")
     if tuple(row["sizes"]) != allowed:
         yield Mismatch(stored, "sizes", list(map(int, row["sizes"])), list(allowed))
 

@@ -223,6 +223,9 @@ def bound_holds(case: Case) -> Iterator[Mismatch]:
     proven = [name for name in case.point if name.startswith("bound_")]
     if case.point["status"] == "optimal" and not any(_present(case.point[n]) for n in proven):
         yield _mismatch(case, "status optimal", "no bound", "a bound that proves it")
+    gap = case.point.get("mip_gap")
+    if case.point["status"] == "optimal" and gap is not None and abs(gap) > 1e-6:
+        yield _mismatch(case, "mip_gap of an optimum", gap, 0.0)
     for names, sign in ((faster, 1), (cheaper, -1)):
         for bound_name, name in names.items():
             bound, value = case.point[bound_name], case.point[name]

@@ -153,6 +153,15 @@ TAMPERING: dict[str, tuple[str, Callable[[Rows], Any]]] = {
     "bound below the answer": point_field("bound_throughput_tokens_per_s", 390.0),
     "bound above an optimum": point_field("bound_throughput_tokens_per_s", 500.0),
     "bound taken away": point_field("bound_throughput_tokens_per_s", None),
+    "gap of an optimum": point_field("mip_gap", 0.5),
+    "gap of an optimum, below zero": point_field("mip_gap", -0.5),
+    "position on a frontier": point_field("pareto_index", 0),
+    "seconds in all": point_field("total_seconds", -1.0),
+    "seconds of a point without placement": (
+        "points",
+        lambda rows: rows[2].update(solve_seconds=-1.0),
+    ),
+    "models solved": point_field("num_solves", -1),
     "status": point_field("status", "infeasible"),
     "stages counted": point_field("num_stages", 2),
     "GPUs counted": point_field("num_gpus", 3),
@@ -237,6 +246,31 @@ def test_a_changed_config_does_not_go_with_the_rows(folder: Path) -> None:
         "question",
         "cost_usd_per_hour",
     }
+
+
+FRONTIER: dict[str, Callable[[Rows], Any]] = {
+    "position": lambda rows: rows[1].update(pareto_index=7),
+    "position taken away": lambda rows: rows[1].update(pareto_index=None),
+    "point deleted": lambda rows: [rows[0], *rows[2:]],
+    "points exchanged": lambda rows: [exchanged(rows[0], rows[1]), exchanged(rows[1], rows[0])],
+}
+
+
+def exchanged(row: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a frontier in another's place."""
+    return {**row, **{name: other[name] for name in ("point_id", "pareto_index")}}
+
+
+@pytest.mark.parametrize("tamper", FRONTIER.values(), ids=FRONTIER.keys())
+def test_a_frontier_counts_up_from_the_fastest(
+    tmp_path: Path, tamper: Callable[[Rows], Any]
+) -> None:
+    changes = {**CHANGES, "sweep.granularities": ["exact"], "sweep.methods": ["frontier"]}
+    run_without_ray(small_config(tmp_path, changes), tmp_path / "run")
+    assert audit(tmp_path / "run").mismatches == ()
+    change(tmp_path / "run", "points", tamper)
+    whats = {mismatch.what for mismatch in audit(tmp_path / "run").mismatches}
+    assert whats & {"pareto_index", "frontier"}
 
 
 def test_answers_of_the_solver_hold(tmp_path: Path) -> None:
