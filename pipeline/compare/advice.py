@@ -36,13 +36,18 @@ class Search:
 
 @dataclass(frozen=True)
 class Advice:
-    """What to run, and how to search next time; `search` None where nothing was comparable."""
+    """What to run, and how to search next time; `search` None where nothing was comparable.
+
+    finished: whether the run has come to its end; before that, a search may merely not have been
+    reached yet, and none is advised.
+    """
 
     best: GranularityRow
     search: Search | None
     others: tuple[Search, ...]
     tolerance_percent: float
     proven: bool
+    finished: bool = True
 
     @property
     def run_this(self) -> str:
@@ -59,6 +64,8 @@ class Advice:
     @property
     def search_this(self) -> str:
         """Say in one sentence how to search next time, and why."""
+        if not self.finished:
+            return "The sweep has not finished, so no search is recommended."
         if self.search is None:
             return "No granularity and method answered every question, so none is recommended."
         s, within = self.search, f"{self.tolerance_percent:g} %"
@@ -87,14 +94,16 @@ def advise(
     """Return the advice that a run supports, None where it has no placement at all.
 
     The search advised is the fastest whose worst distance is within the tolerance; where none
-    is, the one that came nearest.
+    is, the one that came nearest; in a run that has not finished, none.
     """
     rows = comparison.granularities
     if not rows:
         return None
     best = _best(rows)
     optima = _optima(comparison.results)
-    searches = _searches(comparison.methods, {key: price for key, (price, _) in optima.items()})
+    finished = comparison.results.run["status"] == "finished"
+    prices = {key: price for key, (price, _) in optima.items()}
+    searches = _searches(comparison.methods, prices) if finished else []
     near = [s for s in searches if s.percent_to_optimum <= tolerance_percent]
     chosen: Search | None = None
     if near:
@@ -105,7 +114,7 @@ def advise(
     price, is_proven = optima[_key(best.swept)]
     distance = percent_above(best.usd_per_token, price)
     proven = is_proven and distance is not None and distance <= 1e-7
-    return Advice(best, chosen, others, tolerance_percent, proven)
+    return Advice(best, chosen, others, tolerance_percent, proven, finished)
 
 
 def against_baseline(percent: float | None, swept: bool = False) -> str:
@@ -164,7 +173,7 @@ def _optima(results: Results) -> dict[str, tuple[float, bool]]:
 def _searches(rows: Sequence[MethodRow], optima: dict[str, float]) -> list[Search]:
     """Gather the searches that found a placement wherever any search did, none failing.
 
-    One that was not asked somewhere, as in a run that was interrupted, is not among them.
+    One that was not asked somewhere is not among them.
     """
     answerable = {key for key, price in optima.items() if not math.isnan(price)}
     gathered: dict[tuple[str, str], list[MethodRow]] = defaultdict(list)

@@ -106,7 +106,12 @@ def proven_usd_per_token(points: pd.DataFrame, time_limit_s: float) -> float | N
 
 
 def percent_above(value: Any, reference: Any) -> float | None:
-    """Return how much greater a value is than another, %; None where there is no other."""
-    if value is None or reference is None or pd.isna(value) or pd.isna(reference) or not reference:
+    """Return how much greater a value is than another, %; None where there is no other.
+
+    Nothing is no percentage above nothing; all else is without measure above it.
+    """
+    if value is None or reference is None or pd.isna(value) or pd.isna(reference):
         return None
+    if not reference:
+        return None if value else 0.0
     return 100 * (float(value) / float(reference) - 1)

@@ -77,6 +77,31 @@ def test_a_search_that_answered_for_only_some_of_the_swept_values_is_not_advised
     assert advice.others == ()
 
 
+def test_an_unfinished_run_advises_no_search_as_some_were_merely_not_reached(
+    tmp_path: Path,
+) -> None:
+    results = write_run(tmp_path, [point("e", **SLOW)])
+    results.run["status"] = "stopped"
+    advice = advise(Comparison(results))
+    assert advice is not None
+    assert advice.best.point_id == "e"
+    assert advice.search is None
+    assert advice.search_this == "The sweep has not finished, so no search is recommended."
+
+
+def test_searches_that_found_free_tokens_are_as_good_as_the_optimum(tmp_path: Path) -> None:
+    rows = [
+        point("e", usd_per_million=0.0, **SLOW),
+        point("c", "coarse", usd_per_million=0.0, **FAST),
+        point("f", "fine", usd_per_million=1.0, **FAST),
+    ]
+    advice = advice_of(tmp_path, rows)
+    assert advice.search is not None
+    assert (advice.search.granularity, advice.search.percent_to_optimum) == ("coarse", 0.0)
+    assert [other.granularity for other in advice.others] == ["exact"]
+    assert advice.proven
+
+
 def test_without_a_proof_the_best_found_is_not_called_proven(tmp_path: Path) -> None:
     advice = advice_of(tmp_path, [point("w", method="weighted")])
     assert not advice.proven

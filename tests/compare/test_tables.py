@@ -80,5 +80,7 @@ def test_names_that_the_order_lacks_stand_last() -> None:
 
 def test_a_difference_to_nothing_is_none() -> None:
     assert percent_above(1.0, None) is None
+    assert percent_above(1.0, 0.0) is None
+    assert percent_above(0.0, 0.0) == 0.0
     assert percent_above(float("nan"), 1.0) is None
     assert percent_above(1.5, 1.2) == pytest.approx(25.0)
