@@ -77,10 +77,7 @@ def comparison_json(
     advice = advise(comparison, tolerance_percent)
     return {
         "directory": str(results.directory),
-        "baseline": [
-            _row({**asdict(tried), "usd_per_token": tried.usd_per_token if tried.fits else None})
-            for tried in _baseline(results)
-        ],
+        "baseline": [_baseline_json(tried) for tried in _baseline(results)],
         "unfinished": unfinished(results) or None,
         "granularities": [_row(asdict(row)) for row in comparison.granularities],
         "methods": [_row(asdict(row)) for row in comparison.methods],
@@ -128,6 +125,14 @@ def proof_of(advice: Advice) -> str:
     if advice.proven:
         return "No placement of any segment size has a lower cost per token: proven."
     return "That no placement has a lower cost per token is not proven; ratio at exact proves it."
+
+
+def _baseline_json(tried: BaselineTry) -> dict[str, Any]:
+    """Return a try as plain data; what does not fit has no throughput and makes no tokens."""
+    made: dict[str, float | None] = dict.fromkeys(("tokens_per_s", "usd_per_token"))
+    if tried.fits:
+        made |= {"usd_per_token": tried.usd_per_token, "tokens_per_s": tried.tokens_per_s}
+    return _row(asdict(tried) | made)
 
 
 def _advice_json(advice: Advice) -> dict[str, Any]:

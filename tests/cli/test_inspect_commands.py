@@ -47,6 +47,18 @@ def test_compare_as_data_has_the_baseline_and_every_granularity(folder: Path) ->
     assert found["baseline"][0]["usd_per_token"] == pytest.approx(0.25 / (100 * 3600))
 
 
+def test_a_baseline_that_does_not_fit_has_no_figures_as_data(tmp_path: Path) -> None:
+    """The pool has one Slow: at TP 1 it is the baseline, at TP 2 it cannot be."""
+    small = {"limits.tp_degrees": [1, 2]}
+    run_without_ray(small_config(tmp_path, small), tmp_path / "run")
+    (found,) = run_json("compare", tmp_path / "run")
+    fitting, misfit = found["baseline"]
+    assert misfit["reason"]
+    names = ("tokens_per_s", "throughput_tokens_per_s", "usd_per_token", "cost_usd_per_token")
+    assert [misfit[name] for name in names] == [None] * 4
+    assert all(fitting[name] for name in names)
+
+
 def test_figures_as_data_have_the_names_of_the_tables_too(folder: Path) -> None:
     first, second = run_json("compare", folder, folder)
     exact = first["granularities"][0]
