@@ -27,6 +27,7 @@ MAX_PANELS = 12
 def swept_plots(focus: Focus) -> Iterator[Plot]:
     """Draw small multiples over the swept fields: price against each, and all Pareto curves."""
     results = focus.results
+    file_names = _file_names(results.run["swept_fields"])
     for field in results.run["swept_fields"]:
         records = data.swept_records(focus.everything, field)
         panels = list(dict.fromkeys(record["panel"] for record in records))[:MAX_PANELS]
@@ -51,7 +52,7 @@ def swept_plots(focus: Focus) -> Iterator[Plot]:
             )
         )
         yield Plot(
-            f"swept_{_file_name(field)}",
+            f"swept_{file_names[field]}",
             f"Cost per token against {short}",
             f"The lowest cost per token of each granularity over {field}"
             + (", one panel for each combination of the other fields." if len(panels) > 1 else ".")
@@ -104,5 +105,12 @@ def _left_out(panels: int) -> str:
     return f" The first {MAX_PANELS} of {panels} are shown." if panels > MAX_PANELS else ""
 
 
-def _file_name(field: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in field)
+def _file_names(fields: Sequence[str]) -> dict[str, str]:
+    """Return a name for each field that a file can have; fields may differ in punctuation alone."""
+    names: dict[str, str] = {}
+    for field in fields:
+        name = "".join(c if c.isalnum() else "_" for c in field)
+        while name in names.values():
+            name += "_"
+        names[field] = name
+    return names

@@ -55,6 +55,29 @@ def test_swept_fields_become_small_multiples(tmp_path: Path) -> None:
     assert len(plots["swept_pareto"].spec["facet"]["sort"]) == 4
 
 
+def test_fields_that_differ_in_punctuation_alone_have_plots_of_their_own(tmp_path: Path) -> None:
+    kinds = ["Own-1", "Own_1"]
+    figures = {"tflops": 1.0, "gb_per_s": 1.0, "efficiency": 1.0}
+    sizes = {"count": 1, "memory_gb": 48, "usd_per_hour": 1.0}
+    counts = {f"pool.{kind}.count": [1, 2] for kind in kinds}
+    fields = {
+        "pool": [{"gpu": kind, **sizes} for kind in kinds],
+        "performance.gpus": dict.fromkeys(kinds, figures),
+        "network.overrides": [],
+        "baseline": None,
+        "sweep.over": counts,
+    }
+    crossed = [
+        row
+        for a in (1, 2)
+        for b in (1, 2)
+        for row in rows(**dict(zip(counts, (a, b), strict=True)))
+    ]
+    plots = plots_of(write_run(tmp_path, crossed, fields=fields))
+    assert plots["swept_pool_Own_1_count"].title == "Cost per token against pool.Own-1.count"
+    assert plots["swept_pool_Own_1_count_"].title == "Cost per token against pool.Own_1.count"
+
+
 def test_more_panels_than_fit_are_left_out_and_it_is_said(tmp_path: Path) -> None:
     batches = list(range(1, 15))
     many = [row for b in batches for row in rows(**{BATCH: b})]
