@@ -6,7 +6,7 @@ import math
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
@@ -29,6 +29,7 @@ from pipeline.search_space import SearchSpace, search_space
 from pipeline.serving import answers as serving
 from pipeline.serving.reasons import why_nothing
 from pipeline.serving.search import ServingSearch
+from pipeline.settings import REASON_ALLOWANCE_S, SolverSettings
 from pipeline.versions import package_versions
 
 # The column that holds each method's proven bound.
@@ -120,10 +121,12 @@ class _Key(Generic[T]):
     source: T = field(compare=False)
 
 
-def _curve(problem: Problem, granularity_name: str) -> CostCurve:
+def _curve(
+    problem: Problem, granularity_name: str, settings: SolverSettings | None = None
+) -> CostCurve:
     """Return the curve of a problem and granularity with nothing searched yet."""
     key = _Key(problem.problem_id, granularity_name, problem)
-    return _first_curve(key).fresh(problem.settings)
+    return _first_curve(key).fresh(settings or problem.settings)
 
 
 # A worker meets the points of a few problems and granularities in turn.
@@ -134,10 +137,12 @@ def _first_curve(key: _Key[Problem]) -> CostCurve:
     return CostCurve(problem.instance, sizes, problem.settings)
 
 
-def _search(problem: Problem, granularity_name: str) -> ServingSearch:
+def _search(
+    problem: Problem, granularity_name: str, settings: SolverSettings | None = None
+) -> ServingSearch:
     """Return the search of a problem and granularity under `roofline`, with nothing proven yet."""
     key = _Key(problem.problem_id, granularity_name, problem)
-    return _first_search(key).fresh(problem.settings)
+    return _first_search(key).fresh(settings or problem.settings)
 
 
 @lru_cache(maxsize=8)
@@ -215,7 +220,7 @@ def _solved(problem: Problem, point: Point, started: float) -> PointRows:
     common = _question(problem, point) | _space_columns(space) | _effort_columns(solved.effort)
     common |= _provenance()
     rows = [
-        _answer_columns(problem, point, answer) | _identity(point, index)
+        _answer_columns(problem, point, answer, started) | _identity(point, index)
         for index, answer in enumerate(solved.answers)
     ]
     common["total_seconds"] = time.perf_counter() - started
@@ -250,7 +255,9 @@ def _question(problem: Problem, point: Point) -> dict[str, Any]:
     }
 
 
-def _answer_columns(problem: Problem, point: Point, answer: Answer) -> dict[str, Any]:
+def _answer_columns(
+    problem: Problem, point: Point, answer: Answer, started: float
+) -> dict[str, Any]:
     """Return the columns that say what was found, or why nothing was."""
     columns: dict[str, Any] = {"status": str(answer.status), "message": ""}
     columns[BOUND_COLUMN[point.method]] = answer.bound
@@ -261,7 +268,7 @@ def _answer_columns(problem: Problem, point: Point, answer: Answer) -> dict[str,
         columns["baseline_cost_usd_per_token"] = baseline.usd_per_token
     placement = answer.placement
     if placement is None:
-        columns["message"] = _why(problem, point, answer)
+        columns["message"] = _why(problem, point, answer, started)
         return columns
     columns |= {
         "throughput_tokens_per_s": placement.tokens_per_s,
@@ -279,13 +286,17 @@ def _answer_columns(problem: Problem, point: Point, answer: Answer) -> dict[str,
     return columns
 
 
-def _why(problem: Problem, point: Point, answer: Answer) -> str:
+def _why(problem: Problem, point: Point, answer: Answer, started: float) -> str:
+    """Say why there is no placement, in what is left of the point's time and a little more."""
     if answer.status is not AnswerStatus.INFEASIBLE:
         return "the time limit passed before a placement was found"
+    left_s = max(problem.settings.time_limit_s - (time.perf_counter() - started), 0.0)
+    settings = replace(problem.settings, time_limit_s=left_s + REASON_ALLOWANCE_S)
     if problem.instance.serving is not None:
-        search = _search(problem, point.granularity)
+        search = _search(problem, point.granularity, settings)
         return why_nothing(search, point.budget_usd_per_hour)
-    return why_infeasible(_curve(problem, point.granularity), point.budget_usd_per_hour)
+    curve = _curve(problem, point.granularity, settings)
+    return why_infeasible(curve, point.budget_usd_per_hour)
 
 
 def segment_rows(point_id: str, placement: Placement) -> list[SegmentRow]:

@@ -6,6 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+# Finding out why there is no placement may take so much longer than the time limit.
+REASON_ALLOWANCE_S = 1.0
+
 
 @dataclass(frozen=True)
 class SolverSettings:

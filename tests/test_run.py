@@ -1,11 +1,14 @@
 """One point, from question to rows, without Ray."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline import run
+from pipeline.curve import CostCurve
 from pipeline.points import Problem, make_point
 from pipeline.run import PointRows, ballpark_usd_per_hour, failed, run_point
 from tests.sweeps import ANSWERS, SMALL, small_problem
@@ -51,6 +54,28 @@ def test_a_point_has_the_answer_found_by_hand(
 def test_a_point_without_placement_says_what_the_cheapest_costs(problem: Problem) -> None:
     reason = ask(problem, "1+3", "enumeration", 0.5).points[0].values["message"]
     assert reason == "budget: $0.5/h is below the cheapest placement, $0.75/h"
+
+
+def test_a_reason_has_what_is_left_of_the_points_time_and_a_second(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_s, solve_point = [], run.solve_point
+
+    def slow(*question: Any) -> run.Solved:
+        time.sleep(0.5)
+        return solve_point(*question)
+
+    def watched(curve: CostCurve, _budget: float | None) -> str:
+        left_s.append(curve.search.clock.remaining_seconds)
+        return "known"
+
+    monkeypatch.setattr(run, "solve_point", slow)
+    monkeypatch.setattr(run, "why_infeasible", watched)
+    for limit_s in (50.0, 0.5):
+        hurried = replace(problem, settings=replace(problem.settings, time_limit_s=limit_s))
+        ask(hurried, "1+3", "enumeration", 0.5)
+    assert 49 < left_s[0] <= 50.5
+    assert 0.9 < left_s[1] <= 1.0
 
 
 @pytest.mark.parametrize(

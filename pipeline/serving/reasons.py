@@ -28,16 +28,14 @@ from pipeline.serving import methods
 from pipeline.serving.placement import ServedPlacement
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.tables import serving_of
-from pipeline.settings import Clock, SolverSettings
+from pipeline.settings import Clock
 from pipeline.words import counted, listed
 
-# All searches for a reason together may take so much longer than the time limit.
-ALLOWANCE_S = 1.0
 LATENCIES = ("max_ttft_s", "max_tpot_s")
 
 
 def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str:
-    """Name the first of the problem's demands that cannot be met."""
+    """Name the first of the problem's demands that cannot be met, in the time of the search."""
     instance, held = search.instance, _held(search)
     fewest = int(search.tables.concurrency.min())
     beside = f" beside the cache of {counted(fewest, 'request')}"
@@ -59,7 +57,7 @@ def _held(search: ServingSearch) -> Held:
 def _by_search(search: ServingSearch, budget: float | None) -> str:
     """Name the first demands without which there is a placement."""
     limits, free, is_proven = search.instance.limits, _free(search.instance), True
-    clock = Clock(SolverSettings(time_limit_s=search.clock.remaining_seconds + ALLOWANCE_S))
+    clock = Clock(replace(search.clock.settings_now, mip_gap=0.0))
     without_budget: list[list[str]] = [] if budget is None else [[]]
     for names in [*without_budget, *_demands(limits, free)]:
         if clock.out_of_time:

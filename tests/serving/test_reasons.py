@@ -13,7 +13,7 @@ from pipeline.reason_texts import NO_COMBINATION
 from pipeline.run import run_point
 from pipeline.serving import methods
 from pipeline.serving.answers import serving_search
-from pipeline.serving.reasons import ALLOWANCE_S, why_nothing
+from pipeline.serving.reasons import why_nothing
 from pipeline.serving.search import ServingSearch
 from pipeline.settings import SolverSettings
 from pipeline.sweep import problem_of
@@ -133,17 +133,15 @@ def test_a_reason_that_time_did_not_allow_to_find_is_not_made_up(
     assert why_nothing(search, 0.01) == REASON_UNKNOWN
 
 
-def search_without_time() -> ServingSearch:
+def search_of_little_time(time_limit_s: float) -> ServingSearch:
     tight = [*FEW, ("limits.max_ttft_s", 1e-4), ("limits.max_tpot_s", 1e-4)]
     instance = load_config(CONFIG, tight).instance
     sizes = granularity("exact", instance.num_layers)
-    return serving_search(instance, sizes, SolverSettings(time_limit_s=0.0))
+    return serving_search(instance, sizes, SolverSettings(time_limit_s=time_limit_s))
 
 
-def test_searches_for_a_reason_share_what_is_left_and_a_second(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    search, left, weighted = search_without_time(), [], methods.weighted
+def test_searches_for_a_reason_share_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    search, left, weighted = search_of_little_time(1.0), [], methods.weighted
 
     def watched(relaxed: ServingSearch, cost_weight: float) -> Answer:
         left.append(relaxed.clock.remaining_seconds)
@@ -153,6 +151,5 @@ def test_searches_for_a_reason_share_what_is_left_and_a_second(
     # A reason that is found quickly is told all the same.
     assert why_nothing(search, None).startswith("limits: leaving out one of max_ttft_s and")
     assert len(left) > 2
-    assert ALLOWANCE_S >= left[0] > left[1] > left[2]
-    monkeypatch.setattr("pipeline.serving.reasons.ALLOWANCE_S", 0.0)
-    assert why_nothing(search, None) == REASON_UNKNOWN
+    assert 1.0 >= left[0] > left[1] > left[2]
+    assert why_nothing(search_of_little_time(0.0), None) == REASON_UNKNOWN
