@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.granularity import Granularity, can_sum_to
 from pipeline.instance import Instance, Limits
 from pipeline.restrictions import RESTRICTIONS
+from pipeline.words import per_hour
 
 NO_COMBINATION = "no combination of allowed sizes on the pool's groups covers all layers"
 # By type of GPU: the most layers that a group of each TP degree holds.
@@ -65,8 +66,8 @@ def pool_reason(instance: Instance, held: Held, beside: str = "") -> str:
 
 def budget_reason(budget_usd_per_hour: float, cheapest_usd_per_hour: float) -> str:
     """Name the cost of the cheapest placement, which is above the budget."""
-    cheapest = f"${cheapest_usd_per_hour:.4g}/h"
-    return f"budget: ${budget_usd_per_hour:g}/h is below the cheapest placement, {cheapest}"
+    budget, cheapest = per_hour(budget_usd_per_hour), per_hour(cheapest_usd_per_hour)
+    return f"budget: {budget} is below the cheapest placement, {cheapest}"
 
 
 def restrictions_reason(limits: Limits) -> str:

@@ -14,6 +14,12 @@ def per_million(usd_per_token: float) -> str:
     return f"${usd_per_token * 1e6:.6f}"
 
 
+def per_hour(usd: float) -> str:
+    """Write a cost in plain dollars, with as many of its decimals as tell something."""
+    decimals = 4 if abs(usd) >= 0.0001 else 12
+    return f"${usd:,.{decimals}f}".rstrip("0").rstrip(".") + "/h"
+
+
 def target_sentence(usd_per_million_tokens: float, met: bool) -> str:
     """Say whether a price to beat is met."""
     verb = "met" if met else "missed"

@@ -5,6 +5,7 @@ from pipeline.words import (
     counted,
     duration,
     listed,
+    per_hour,
     per_million,
     short_name,
     signed_percent,
@@ -17,6 +18,21 @@ def test_prices_are_per_million_tokens() -> None:
 
 def test_differences_carry_their_sign() -> None:
     assert [signed_percent(v) for v in (1.25, -3.0, None)] == ["+1.2 %", "-3.0 %", "–"]
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        (0.5, "$0.5/h"),
+        (10.0, "$10/h"),
+        (12350.0, "$12,350/h"),
+        (2.1 * 3, "$6.3/h"),
+        (0.00005, "$0.00005/h"),
+        (0.0, "$0/h"),
+    ],
+)
+def test_costs_are_plain_dollars(usd: float, text: str) -> None:
+    assert per_hour(usd) == text
 
 
 @pytest.mark.parametrize(

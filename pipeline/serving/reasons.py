@@ -29,7 +29,7 @@ from pipeline.serving.placement import ServedPlacement
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.tables import serving_of
 from pipeline.settings import Clock
-from pipeline.words import counted, listed
+from pipeline.words import counted, listed, per_hour
 
 LATENCIES = ("max_ttft_s", "max_tpot_s")
 
@@ -134,8 +134,8 @@ def _shortest(search: ServingSearch, name: str, clock: Clock) -> tuple[float, bo
 def _over_budget(budget: float, found: ServedPlacement, is_proven: bool) -> str:
     if is_proven:
         return budget_reason(budget, found.usd_per_hour)
-    least = f"the cheapest found costs ${found.usd_per_hour:.4g}/h"
-    return f"budget: no placement costs ${budget:g}/h or less, {least}"
+    least = f"the cheapest found costs {per_hour(found.usd_per_hour)}"
+    return f"budget: no placement costs {per_hour(budget)} or less, {least}"
 
 
 def _in_the_way(

@@ -17,6 +17,7 @@ from pipeline.serving.reasons import why_nothing
 from pipeline.serving.search import ServingSearch
 from pipeline.settings import SolverSettings
 from pipeline.sweep import problem_of
+from pipeline.words import per_hour
 from tests.builders import CONFIGS
 from tests.serving.test_against_oracle import random_instance, search_of
 
@@ -103,7 +104,7 @@ def test_a_budget_below_every_placement_is_named() -> None:
     problem = problem_of(load_config(CONFIG, FEW), {})
     frontier = run_point(problem, make_point(problem, "exact", "frontier")).points
     least = min(row.values["cost_usd_per_hour"] for row in frontier)
-    assert told == f"budget: $0.01/h is below the cheapest placement, ${least:.4g}/h"
+    assert told == f"budget: $0.01/h is below the cheapest placement, {per_hour(least)}"
 
 
 @pytest.mark.parametrize("name", ["limits.max_ttft_s", "limits.max_tpot_s"])
