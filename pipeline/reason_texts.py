@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.granularity import Granularity, can_sum_to
 from pipeline.instance import Instance, Limits
 from pipeline.restrictions import RESTRICTIONS
-from pipeline.words import per_hour
+from pipeline.words import counted, per_hour
 
 NO_COMBINATION = "no combination of allowed sizes on the pool's groups covers all layers"
 # By type of GPU: the most layers that a group of each TP degree holds.
@@ -18,10 +18,11 @@ def sizes_reason(instance: Instance, sizes: Granularity) -> str:
     """Tell whether the sizes alone are in the way; empty where they are not."""
     layers, fewest = instance.num_layers, instance.limits.min_layers_per_stage
     if fewest > layers:
-        return f"sizes: min_layers_per_stage is {fewest}, the model has {layers} layers"
+        has = counted(layers, "layer")
+        return f"sizes: min_layers_per_stage is {fewest}, the model has {has}"
     if can_sum_to(sizes.sizes, layers):
         return ""
-    return f"sizes: {sizes.name} cannot sum to {layers} layers"
+    return f"sizes: {sizes.name} cannot sum to {counted(layers, 'layer')}"
 
 
 def no_option_reason(instance: Instance, held: Held, beside: str = "") -> str:
@@ -46,7 +47,8 @@ def _most_layers(instance: Instance, held: Held) -> Iterator[str]:
     for kind, of in zip(instance.pool, held, strict=True):
         at = ", ".join(f"{layers} at TP {degree}" for degree, layers in of.items())
         if at:
-            yield f"{kind.name} holds {at.replace(' at', ' layers at', 1)}"
+            first = next(iter(of.values()))
+            yield f"{kind.name} holds {at.replace(str(first), counted(first, 'layer'), 1)}"
         elif kind.name in instance.limits.exclude:
             yield f"{kind.name} is excluded"
         else:
@@ -61,7 +63,8 @@ def pool_reason(instance: Instance, held: Held, beside: str = "") -> str:
         layers += max((kind.count * most // degree for degree, most in of.items()), default=0)
     if layers >= instance.num_layers:
         return ""
-    return f"memory: the whole pool holds at most {layers} of {instance.num_layers} layers{beside}"
+    needed = counted(instance.num_layers, "layer")
+    return f"memory: the whole pool holds at most {layers} of {needed}{beside}"
 
 
 def budget_reason(budget_usd_per_hour: float, cheapest_usd_per_hour: float) -> str:

@@ -20,6 +20,7 @@ from pipeline.config.matrix_labels import Labels
 from pipeline.config.yaml_file import read_text
 from pipeline.errors import Fault, InputError, missing
 from pipeline.texts.plain_data import MAX_DIGITS
+from pipeline.words import counted
 
 CONFIG_FILE = "config.csv"
 POOL_FILE = "gpu_pool.csv"
@@ -148,7 +149,7 @@ def _given(table: list[list[str]], document: Document, file: str) -> dict[str, A
     for line, row in enumerate(table[has_header:], start=1 + has_header):
         name, value = [*row, ""][:2]
         if any(row[max(2, len(header)) :]):
-            reason = f"has {len(row)} values, the header has {len(header)}"
+            reason = f"has {counted(len(row), 'value')}, the header has {len(header)}"
             document.faults.append(Fault(file, name, reason, ",".join(row)))
         if name in given:
             reason = f"stands here twice, again in line {line}"
@@ -209,7 +210,7 @@ def _read_pool(directory: Path, document: Document) -> None:
         for column, key in POOL_COLUMNS.items():
             document.origins["pool", index, key] = (file, f"{column} of {label}")
         if len(row) != len(header):
-            reason = f"has {len(row)} values, the header has {len(header)}"
+            reason = f"has {counted(len(row), 'value')}, the header has {len(header)}"
             document.faults.append(Fault(file, f"row {index + 1}", reason, ",".join(row)))
     if "dollar_per_hour" not in header:
         for index in range(len(rows)):

@@ -294,7 +294,7 @@ def test_a_fault_of_the_pool_is_told_by_column_and_gpu(
 def test_a_row_too_short_to_name_its_gpu_is_a_fault(tmp_path: Path) -> None:
     pool = "count,gpu_type,memory_gb,dollar_per_hour\n1,A100,4,1\n1\n"
     found = faults_of(write_directory(tmp_path, pool=pool))
-    assert found[0] == "published/gpu_pool.csv: row 2: has 1 values, the header has 4 (got '1')"
+    assert found[0] == "published/gpu_pool.csv: row 2: has 1 value, the header has 4 (got '1')"
 
 
 def test_a_matrix_of_the_wrong_size_is_a_fault(tmp_path: Path) -> None:
