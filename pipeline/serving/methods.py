@@ -90,6 +90,18 @@ def weighted(
     return Answer(answer.status, answer.placement, bound, answer.gap)
 
 
+def cheapest(search: ServingSearch) -> Answer:
+    """Find the lowest cost, whatever the throughput. The bound is on the cost, $/h."""
+    rate = _lowest_rate(search)
+    least = _lower_cost(search, rate)
+    found = search.known.cheapest(rate * (1 - SAME))
+    if found is None:
+        return no_answer(search, least if math.isfinite(least) else None)
+    gap = 1 - least / found.usd_per_hour if found.usd_per_hour else 0.0
+    proven = found.usd_per_hour <= within(least)
+    return _answer(search, found, proven, least, 0.0 if proven else gap)
+
+
 def enumeration(search: ServingSearch, budget_usd_per_hour: float = math.inf) -> Answer:
     """Find the highest throughput at a budget, then its lowest cost, then the fewest stages.
 

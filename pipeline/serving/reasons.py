@@ -101,7 +101,7 @@ def _cheapest(search: ServingSearch, limits: Limits, clock: Clock) -> Answer:
     serving = replace(serving_of(search.instance), micro_batches=in_flight)
     changed = replace(search.instance, limits=limits, serving=serving)
     relaxed = ServingSearch(changed, search.granularity, clock.settings_now, search.table)
-    return methods.weighted(relaxed, 1.0)
+    return methods.cheapest(relaxed)
 
 
 def _shortest(search: ServingSearch, name: str, clock: Clock) -> tuple[float, bool] | None:

@@ -129,9 +129,22 @@ def test_a_reason_that_time_did_not_allow_to_find_is_not_made_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     late = Answer(AnswerStatus.TIME_LIMIT, None, None, None)
-    monkeypatch.setattr(methods, "weighted", lambda *_: late)
+    monkeypatch.setattr(methods, "cheapest", lambda _: late)
     search = search_of(random_instance(0, "decode"), "exact")
     assert why_nothing(search, 0.01) == REASON_UNKNOWN
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_cheapest_placement_costs_what_a_weight_on_cost_alone_finds(seed: int) -> None:
+    found, told = (
+        ask(search_of(random_instance(seed, "decode"), "exact"))
+        for ask in (methods.cheapest, lambda search: methods.weighted(search, 1.0))
+    )
+    assert found.status == told.status
+    assert (found.placement is None) == (told.placement is None)
+    if found.placement and told.placement:
+        assert found.placement.usd_per_hour == pytest.approx(told.placement.usd_per_hour)
+        assert found.bound == pytest.approx(found.placement.usd_per_hour)
 
 
 def search_of_little_time(time_limit_s: float) -> ServingSearch:
@@ -142,13 +155,13 @@ def search_of_little_time(time_limit_s: float) -> ServingSearch:
 
 
 def test_searches_for_a_reason_share_one_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    search, left, weighted = search_of_little_time(1.0), [], methods.weighted
+    search, left, cheapest = search_of_little_time(1.0), [], methods.cheapest
 
-    def watched(relaxed: ServingSearch, cost_weight: float) -> Answer:
+    def watched(relaxed: ServingSearch) -> Answer:
         left.append(relaxed.clock.remaining_seconds)
-        return weighted(relaxed, cost_weight)
+        return cheapest(relaxed)
 
-    monkeypatch.setattr(methods, "weighted", watched)
+    monkeypatch.setattr(methods, "cheapest", watched)
     # A reason that is found quickly is told all the same.
     assert why_nothing(search, None).startswith("limits: leaving out one of max_ttft_s and")
     assert len(left) > 2
