@@ -29,6 +29,7 @@ from pipeline.performance.flops import GPU_FIGURES
 from pipeline.roofline.constant_files import shipped_table
 from pipeline.words import close_names, other_spelling
 
+MOST_MEMORY = 100
 FLOPS_FIELDS = ("sequence_length", "batch_size")
 SERVING_FIELDS = ("phase", "input_tokens", "output_tokens")
 # They have defaults, which `run.json` states whatever the model is.
@@ -215,6 +216,21 @@ def _host_faults(
         if network.gb_per_s is not None and network.gb_per_s > inside:
             reason = f"must be at most the link inside hosts of {kind.gpu}, {inside:g} GB/s"
             yield document.fault(("network", "gb_per_s"), reason, network.gb_per_s)
+
+
+def memory_suits_gpus(
+    document: Document, pool: list[GpuSection], performance: PerformanceSection
+) -> Iterator[Fault]:
+    """Memory is in GB: what is a hundred times that of the GPU was meant in MiB."""
+    if performance.model == "flops":
+        return
+    for index, kind in enumerate(pool):
+        with contextlib.suppress(UnknownNameError):
+            own = performance.hardware.get(kind.gpu)
+            memory_gb = find_gpu(kind.gpu).memory_gb.value if own is None else own.memory_gb
+            if kind.memory_gb > MOST_MEMORY * memory_gb:
+                reason = f"must be in GB, of which {kind.gpu} has {memory_gb:g}; is this MiB?"
+                yield document.fault(("pool", index, "memory_gb"), reason, kind.memory_gb)
 
 
 def network_suits_model(
