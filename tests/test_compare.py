@@ -66,17 +66,18 @@ def test_segments_are_counted_by_size_gpu_and_degree(results: Results) -> None:
     exact, listed = granularity_rows(results)
     assert [str(use) for use in exact.segments_used] == ["1 × 4 layers on Fast TP 1"]
     assert sorted(str(use) for use in listed.segments_used) == [
-        "1 × 1 layers on Slow TP 1",
+        "1 × 1 layer on Slow TP 1",
         "1 × 3 layers on Fast TP 1",
     ]
 
 
 def test_equal_segments_are_counted_together(results: Results) -> None:
-    rows = [("p", stage, 10, "V100", 4) for stage in range(4)]
-    rows[2] = ("p", 2, 10, "T4", 4)
+    point_id = str(results.points.point_id.iloc[0])
+    rows = [(point_id, stage, 10, "V100", 4) for stage in range(4)]
+    rows[2] = (point_id, 2, 10, "T4", 4)
     frame = pd.DataFrame(rows, columns=["point_id", "stage", "size", "gpu", "tp_degree"])
     made = Results(results.directory, results.points, frame, results.run)
-    assert [str(use) for use in segment_usage(made, "p")] == [
+    assert [str(use) for use in segment_usage(made, point_id)] == [
         "3 × 10 layers on V100 TP 4",
         "1 × 10 layers on T4 TP 4",
     ]
