@@ -67,7 +67,8 @@ def _by_search(search: ServingSearch, budget: float | None) -> str:
             is_proven = answer.status is AnswerStatus.OPTIMAL
             if budget is not None and not names:
                 return _over_budget(budget, answer.placement, is_proven)
-            shortest = _shortest(search, names[0], clock) if names[0] in LATENCIES else None
+            is_latency = len(names) == 1 and names[0] in LATENCIES
+            shortest = _shortest(search, names[0], clock) if is_latency else None
             return _in_the_way(limits, names, answer.placement, is_proven, shortest)
         is_proven &= answer.status is AnswerStatus.INFEASIBLE
     return NO_COMBINATION if is_proven else REASON_UNKNOWN
