@@ -1,13 +1,11 @@
 """The labels of a bandwidth matrix are read: they must not contradict the ids of the GPUs."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import load_config
-from pipeline.config.matrix_labels import Labels, label_faults
 from tests.config.builders import POOL, faults_of, write_directory, write_yaml
 
 # A hundred GPUs of one type do for every order of labels.
@@ -40,7 +38,7 @@ def test_labels_sorted_as_text_are_refused_on_each_axis(tmp_path: Path) -> None:
     pool = ONE_TYPE.format(12)
     assert faults_of(directory(tmp_path, pool, matrix(as_text))) == [
         f"published/network_bandwidth.csv: {axis} of matrix: must be in the order of the GPU ids; "
-        "this one stands behind 'gpu_11' (got 'gpu_2')"
+        "this one stands behind 'gpu_11'; leave labels empty where they are no ids (got 'gpu_2')"
         for axis in ("rows", "columns")
     ]
 
@@ -61,25 +59,9 @@ def test_rows_in_another_order_than_the_columns_are_refused_without_any_number(
 
 def test_a_label_that_stands_twice_is_refused(tmp_path: Path) -> None:
     assert only_fault(tmp_path, ["a", "b", "a"], ["a", "b", "c"]) == (
-        "columns of matrix: must be labels, each once (got 'a')"
+        "columns of matrix: must be labels, each once; leave labels empty where they are no ids "
+        "(got 'a')"
     )
-
-
-def test_a_table_of_bare_bandwidths_is_refused_for_its_labels_too(tmp_path: Path) -> None:
-    bare = "0,600,550\n600,0,550\n550,550,0\n"
-    found = faults_of(directory(tmp_path, ONE_TYPE.format(3), bare))
-    assert [fault.split(": ", 1)[1] for fault in found[:-1]] == [
-        "columns of matrix: must be in the order of the GPU ids; this one stands behind '600' "
-        "(got '550')",
-        "rows of matrix: must be in the order of the GPU ids; this one stands behind '600' "
-        "(got '550')",
-    ][::-1]
-    assert "matrix: must be 3 × 3" in found[-1]
-
-
-def test_the_number_of_a_label_may_be_of_any_length(tmp_path: Path) -> None:
-    long = "9" * 5000
-    assert only_fault(tmp_path, [f"a{long}", "a1"], ["x", "y"]).endswith("(got 'a1')")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +73,10 @@ def test_the_number_of_a_label_may_be_of_any_length(tmp_path: Path) -> None:
         (["z", "b", "a"], ["z", "b", "a"]),
         (["h1-gpu0", "h1-gpu1", "h0-gpu0"], None),
         (["n7", "n9", "n20"], None),
+        (["host17", "host18", "host3"], None),
+        (["10.0.0.17", "10.0.0.3", "10.0.0.4"], None),
+        (["A100", "A100", "A100"], None),
+        ([f"a{'9' * 5000}", "a1", "a2"], None),
         (["gpu_08", "gpu_09", "gpu_10"], None),
     ],
 )
@@ -107,14 +93,20 @@ def test_labels_that_name_a_type_are_held_to_its_ids(tmp_path: Path) -> None:
     labels = ["V100_0", "V100_1", "A100_0", "A100_1"]
     assert faults_of(directory(tmp_path, TWO_TYPES, matrix(labels))) == [
         f"published/network_bandwidth.csv: {axis} of matrix: must be in the order of the pool, in "
-        "which V100 has the ids 2-3; this one stands for id 0 (got 'V100_0')"
+        "which V100 has the ids 2-3; this one stands for id 0; leave labels empty where they are "
+        "no ids (got 'V100_0')"
         for axis in ("rows", "columns")
     ]
 
 
 @pytest.mark.parametrize(
     "labels",
-    [["A100_0", "A100_1", "V100_0", "V100_1"], ["A100-0", "A100-1", "V100-2", "V100-3"]],
+    [
+        ["A100_0", "A100_1", "V100_0", "V100_1"],
+        ["A100-0", "A100-1", "V100-2", "V100-3"],
+        ["A100", "A100", "V100", "V100"],
+        ["A1000", "A1001", "V1000", "V1001"],
+    ],
 )
 def test_labels_that_name_types_in_the_pools_order_are_fine(
     tmp_path: Path, labels: list[str]
@@ -128,7 +120,7 @@ def test_names_of_types_are_labels_without_a_number(tmp_path: Path) -> None:
 
 
 def test_a_matrix_of_a_yaml_config_is_held_to_the_same(tmp_path: Path) -> None:
-    (tmp_path / "m.csv").write_text(matrix(["g0", "g10", "g2"]), encoding="utf-8")
+    (tmp_path / "m.csv").write_text(matrix(["g0", "g2", "g1"]), encoding="utf-8")
     found = faults_of(write_yaml(tmp_path, lambda data: data.update(network={"matrix": "m.csv"})))
     assert [fault.split(":")[:2] for fault in found] == [
         ["m.csv", " rows of matrix"],
@@ -137,12 +129,5 @@ def test_a_matrix_of_a_yaml_config_is_held_to_the_same(tmp_path: Path) -> None:
 
 
 def test_bandwidths_that_replace_the_files_need_not_answer_to_its_labels(tmp_path: Path) -> None:
-    path = directory(tmp_path, ONE_TYPE.format(3), matrix(["g0", "g10", "g2"]))
+    path = directory(tmp_path, ONE_TYPE.format(3), matrix(["g0", "g2", "g1"]))
     load_config(path, [("network.rows", [[0, 1, 1], [1, 0, 1], [1, 1, 0]])])
-
-
-def test_labels_of_a_thousand_gpus_are_checked_in_no_time() -> None:
-    names = tuple(numbered("gpu_", range(1000)))
-    started = time.perf_counter()
-    assert list(label_faults(Labels(names, names), [("A100", 1000)])) == []
-    assert time.perf_counter() - started < 0.5
