@@ -38,7 +38,7 @@ from pipeline.roofline.cases import PHASES, Case
 from pipeline.roofline.compute import Numbers
 from pipeline.roofline.constant_files import shipped_table
 from pipeline.texts import TextError, check_name, read_text
-from pipeline.words import close_names
+from pipeline.words import close_names, folded
 
 Row = TypeVar("Row", bound=BaseModel)
 Hardware = Mapping[str, Gpu]
@@ -201,9 +201,10 @@ class _Throughput(_Shape):
     @classmethod
     def _known_engine(cls, value: str, given: ValidationInfo[_Known]) -> str:
         _looked_up(find_engine, value)
-        known = given.context.engines.setdefault(_folded(value), value)
+        known = given.context.engines.setdefault(folded(value), value)
         if known != value:
-            raise ValueError(f"must be written {shown(known)}, as this engine is elsewhere")
+            where = "as the catalogue, the package's constants or an earlier row have it"
+            raise ValueError(f"must be written {shown(known)}, {where}")
         return value
 
 
@@ -223,15 +224,10 @@ def _looked_up(find: Callable[[str], object], value: str) -> str:
     return value
 
 
-def _folded(label: str) -> str:
-    """Return what two labels share that differ by case or outer spaces alone."""
-    return label.strip().casefold()
-
-
 def _known(hardware: Hardware) -> _Known:
     """Return what is known before the first row: engine families, and engines of the package."""
     labels = (*engine_names(), *sorted(shipped_table().seen("engine")))
-    return _Known(hardware, {_folded(label): label for label in labels})
+    return _Known(hardware, {folded(label): label for label in labels})
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

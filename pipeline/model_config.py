@@ -31,7 +31,7 @@ _REQUIRED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_s
 # Names that older families have for the same figure.
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
-    "hidden_size": ("n_embd", "d_model"),
+    "hidden_size": ("n_embd", "n_embed", "d_model"),
     "num_attention_heads": ("n_head", "n_heads"),
     "num_key_value_heads": ("num_kv_heads",),
     "intermediate_size": ("ffn_dim", "ff_intermediate_size", "ffn_hidden_size", "n_inner"),
@@ -277,7 +277,9 @@ def _contradictions(name: str, text: Fields) -> list[Fault]:
         reason = f"must be a multiple of num_attention_heads {heads} where head_dim is absent"
         faults.append(Fault(name, "hidden_size", reason, text["hidden_size"]))
     if "intermediate_size" not in text and _needs_width(text):
-        faults.append(missing(name, "intermediate_size", "is required"))
+        faults.append(
+            missing(name, "intermediate_size", "is required; state it beside the file, in model")
+        )
     experts, active = text.get("num_experts"), text.get("num_experts_per_tok")
     if experts and not active:
         faults.append(missing(name, "num_experts_per_tok", "is required with experts"))

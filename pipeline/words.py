@@ -62,8 +62,12 @@ def short_name(name: str, among: Sequence[str]) -> str:
 def other_spelling(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that differs by case or outer spaces alone; None for a known one."""
     names = sorted(known)
-    folded = {other.casefold(): other for other in names}
-    return None if name in names else folded.get(name.strip().casefold())
+    return None if name in names else {folded(other): other for other in names}.get(folded(name))
+
+
+def folded(name: str) -> str:
+    """Return what two names share that differ by case or outer spaces alone."""
+    return name.strip().casefold()
 
 
 def close_names(name: str, known: Iterable[str], n: int, cutoff: float = 0.6) -> list[str]:

@@ -187,7 +187,11 @@ def test_an_address_without_ray_is_told_at_once(address: str) -> None:
 
 @pytest.mark.parametrize(
     ("noted", "reason"),
-    [("127.0.0.1:9", r"127\.0\.0\.1:9: .*refused"), ("local", "leave it out to start a Ray")],
+    [
+        ("127.0.0.1:9", r"127\.0\.0\.1:9: .*refused"),
+        ("ray://127.0.0.1:9", r"127\.0\.0\.1:9: .*refused"),
+        ("local", "RAY_ADDRESS is local: leave it out to start a Ray"),
+    ],
 )
 def test_a_cluster_that_was_noted_and_is_gone_is_told_at_once(
     noted: str, reason: str, monkeypatch: pytest.MonkeyPatch
@@ -197,7 +201,7 @@ def test_a_cluster_that_was_noted_and_is_gone_is_told_at_once(
         start_ray("auto")
 
 
-@pytest.mark.parametrize("address", ["local", "", "nowhere"])
+@pytest.mark.parametrize("address", ["local", "", "nowhere", ":6379", "ray://", "127.0.0.1:99999"])
 def test_an_address_that_names_no_cluster_is_refused(address: str) -> None:
     with pytest.raises(InputError, match="--address: no Ray there: "):
         start_ray(address)

@@ -222,7 +222,8 @@ def test_an_engine_that_is_another_but_for_case_or_spaces_is_refused(
     with pytest.raises(MeasurementError) as caught:
         read_measurements(write_csv(tmp_path / "m.csv", rows))
     known = {"VLLM": "vllm", " vllm": "vllm", "Argonne-VLLM": "argonne-vLLM", "MY-vllm": "my-vllm"}
-    told = f"must be written {known[label]!r}, as this engine is elsewhere (got {label!r})"
+    where = "as the catalogue, the package's constants or an earlier row have it"
+    told = f"must be written {known[label]!r}, {where} (got {label!r})"
     assert caught.value.faults == (f"m.csv: line 3, runtime: {told}",)
 
 

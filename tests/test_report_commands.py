@@ -78,7 +78,10 @@ def test_export_of_a_run_without_any_placement_exits_3_with_a_reason(tmp_path: P
     write_run(tmp_path, [point("a", usd_per_million=None)])
     code, printed = run("export", tmp_path)
     assert code == 3
-    assert printed == f"{tmp_path}: no point has a placement; one says: budget: too small\n"
+    told = f"{tmp_path}: no point has a placement; one says: budget: too small"
+    assert printed == f"{told}\n"
+    result = CliRunner().invoke(app, ["export", str(tmp_path), "--json"])
+    assert json.loads(result.stdout)["reason"] == told
 
 
 @pytest.mark.parametrize("command", ["report", "export"])

@@ -215,7 +215,7 @@ def find_engine(name: str) -> Engine:
         (len(match), family)
         for family, text in file.engines.items()
         for match in text.matches
-        if re.search(rf"(?<![a-z]){re.escape(match)}(?![a-z])", folded)
+        if re.search(rf"(?<![a-z]){re.escape(match)}(?!(?!v[0-9])[a-z])", folded)
     ]
     if not hits:
         raise unknown("engine", name, file.engines, "engines.yaml")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def _named(text: str) -> Path:
+def named_path(text: str) -> Path:
     """Return a path, unless it is empty: `Path` takes that for the working folder."""
     if not text:
         raise typer.BadParameter("must not be empty; . is the folder that we are in")
@@ -19,7 +19,7 @@ ConfigPath = Annotated[
     Path,
     typer.Argument(
         metavar="CONFIG",
-        parser=_named,
+        parser=named_path,
         help="YAML file, directory of the published system's CSV files, "
         "or a name that `placement configs` lists.",
     ),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.app import NO_PLACEMENT, command, err, examples, out
 from pipeline.cli.inputs import check_replaceable
-from pipeline.cli.options import AsJson, ResultsPath, Tolerance
+from pipeline.cli.options import AsJson, ResultsPath, Tolerance, named_path
 from pipeline.words import counted
+
+if TYPE_CHECKING:
+    from pipeline.export import Refusal
 
 
 class Target(StrEnum):
@@ -80,31 +83,27 @@ def export(
         str | None, typer.Option("--model", help="Model's name or path; else the config's.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Else it is printed.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", parser=named_path, help="Else it is printed."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Write what starts a placement: a vLLM command, a Ray Serve or a Kubernetes file.
 
-    Exits 3 where there is no placement, and where vLLM cannot run it, naming the cheapest of the
-    run that it can.
+    Exits 3 where the run has no placement, and where vLLM cannot run it, naming the cheapest of
+    the run that it can.
     """
     import json
-    from dataclasses import asdict
 
     from pipeline.export import TARGETS, Refusal, launch_json, launch_of, nothing_placed, summary
     from pipeline.results import load
 
     results = load(directory)
     if point is None and (nothing := nothing_placed(results)):
-        err().print(nothing, style="red")
-        return NO_PLACEMENT
+        return _refused(nothing, Refusal(nothing, None, None), as_json)
     launch = launch_of(results, point, model)
     if isinstance(launch, Refusal):
-        err().print(str(launch), style="red")
-        if as_json:
-            typer.echo(json.dumps(asdict(launch), indent=2))
-        return NO_PLACEMENT
+        return _refused(str(launch), launch, as_json)
     text = TARGETS[to.value](launch)
     if file is not None:
         _write(file, text)
@@ -117,6 +116,17 @@ def export(
     else:
         typer.echo(text, nl=False)
     return 0
+
+
+def _refused(told: str, refusal: Refusal, as_json: bool) -> int:
+    """Say why there is nothing to start; return the exit code."""
+    import json
+    from dataclasses import asdict
+
+    err().print(told, style="red")
+    if as_json:
+        typer.echo(json.dumps(asdict(refusal), indent=2))
+    return NO_PLACEMENT
 
 
 def _write(file: Path, text: str) -> None:

@@ -139,6 +139,10 @@ def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_j
     from pipeline.results.store import Store
     from pipeline.sweep import run_record
 
+    if how.address is not None:  # a slip in it must not touch what an earlier run has left
+        from pipeline.driver import check_address
+
+        check_address(how.address)
     over = loaded.config.sweep.over
     store = Store(directory, [swept_column(name, values) for name, values in over.items()])
     with locked(directory):

@@ -21,8 +21,11 @@ def unfinished(results: Results) -> str:
         return "This run has not finished."
     questions = asked(results.points)[plan_columns(run)]
     table = pa.Table.from_pandas(questions, preserve_index=False)
-    there = pc.sum(is_planned(table, run)).as_py()
+    there = pc.sum(is_planned(table, run)).as_py() or 0
+    if there > planned:  # among them are some of other plans, with budgets from a ballpark
+        return "This run has not finished."
+    are = "is" if planned == 1 else "are"
     return (
-        f"This run has not finished: {there:,} of {counted(planned, 'point')} are there; "
+        f"This run has not finished: {there:,} of {counted(planned, 'point')} {are} there; "
         "placement sweep with the same config and --out goes on."
     )

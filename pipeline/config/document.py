@@ -73,7 +73,10 @@ class Document:
             except (LookupError, TypeError) as error:
                 changed.faults.append(Fault(file, prefix + key, str(error.args[0]), value))
             else:
-                changed.origins[path] = (file, prefix + key)
+                beneath = [known for known in origins if known[: len(path)] == path]
+                for known in beneath:
+                    del origins[known]
+                origins[path] = (file, prefix + key)
         return changed
 
 

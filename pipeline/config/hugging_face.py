@@ -30,7 +30,8 @@ NONE_BESIDE: Mapping[str, Any] = {}
 def read_hf_config(path: Path, beside: Mapping[str, Any] = NONE_BESIDE) -> dict[str, Any]:
     """Return the fields of a model section. Raises InputError.
 
-    beside: fields that are stated beside the file, which make whole what it lacks.
+    beside: fields that are stated beside the file and go before its own, as in what follows from
+    them.
     """
     file = str(path)
     try:
@@ -39,8 +40,8 @@ def read_hf_config(path: Path, beside: Mapping[str, Any] = NONE_BESIDE) -> dict[
         raise not_taken(error, file) from None
     if not isinstance(found, dict):
         raise InputError([Fault(file, "file", "must hold an object", found)])
-    lacking = {key: beside[key] for key in PLAIN if beside.get(key) is not None}
-    text = {**lacking, **text_fields(found)}
+    stated = {key: beside[key] for key in PLAIN if beside.get(key) is not None}
+    text = {**text_fields(found), **stated}
     try:
         size = bytes_per_weight(text)
     except UnknownWeightTypeError as error:

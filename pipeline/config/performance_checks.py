@@ -27,7 +27,7 @@ from pipeline.config.schema import (
 from pipeline.errors import Fault
 from pipeline.performance.flops import GPU_FIGURES
 from pipeline.roofline.constant_files import shipped_table
-from pipeline.words import close_names, other_spelling
+from pipeline.words import close_names, folded, other_spelling
 
 MOST_MEMORY = 100
 FLOPS_FIELDS = ("sequence_length", "batch_size")
@@ -84,7 +84,7 @@ def figures_keyed_as_pool(
         names = sorted(pool - stated.keys()) if stated else []
         written = {other: name for name in names for other in _names_of(name, section)}
         for key in stated:
-            name = None if key in pool else written.get(key.strip().casefold())
+            name = None if key in pool else written.get(folded(key))
             if name is not None:
                 path = ("performance", section, key)
                 yield document.fault(path, f"is written {name} in the pool", key)
@@ -97,7 +97,7 @@ def _names_of(name: str, section: str) -> set[str]:
         with contextlib.suppress(UnknownNameError):
             gpu = find_gpu(name)
             names |= {gpu.name, *gpu.aliases}
-    return {other.strip().casefold() for other in names}
+    return {folded(other) for other in names}
 
 
 def workload_suits_model(
@@ -139,7 +139,7 @@ def _engine_faults(
     """The engine is known, and written as the fit has it: effects are looked up by the label."""
     written = other_spelling(engine, {*engine_names(), *_fitted(performance, "engine")})
     if written is not None:
-        yield document.fault(("workload", "engine"), f"is written {written}", engine)
+        yield document.fault(("workload", "engine"), f"must be written {written}", engine)
         return
     try:
         find_engine(engine)
@@ -157,7 +157,7 @@ def architectures_as_known(document: Document, performance: PerformanceSection) 
         written = other_spelling(section.architecture, known)
         if written is not None:
             path = ("performance", "hardware", name, "architecture")
-            yield document.fault(path, f"is written {written}", section.architecture)
+            yield document.fault(path, f"must be written {written}", section.architecture)
 
 
 def _fitted(performance: PerformanceSection, level: str) -> set[str]:

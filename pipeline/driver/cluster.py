@@ -30,7 +30,7 @@ def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is not None:
-        _look_for(address)
+        check_address(address)
         # Something listens there: what refuses a connection now will refuse it in a minute, too.
         ray_constants.NUM_REDIS_GET_RETRIES = TRIES_TO_CONNECT
         try:
@@ -81,17 +81,17 @@ def _stay_on_this_machine() -> None:
     ray_constants.ENABLE_RAY_CLUSTER = False
 
 
-def _look_for(address: str) -> None:
+def check_address(address: str) -> None:
     """Raise InputError where nothing listens at an address; Ray would look for minutes."""
-    place = address.partition("://")[2] or _place_of(address)
+    place = _place_of(address)
     host, colon, port = place.rpartition(":")
     if not colon:
         return
-    if not (port.isascii() and port.isdecimal() and len(port) <= 5):
+    if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
         raise _unreachable(address, "the port must be a number up to 65535")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except (OSError, OverflowError, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         asked = "" if place == address else f"{place}: "
         raise _unreachable(address, f"{asked}{error}") from None
 
@@ -101,13 +101,20 @@ def _place_of(address: str) -> str:
 
     Raises InputError where it knows of none.
     """
+    named = (os.environ.get("RAY_ADDRESS") or address) if address == "auto" else address
+    source = "" if named == address else f"RAY_ADDRESS is {named}: "
+    _, has_scheme, place = named.partition("://")
+    if (place if has_scheme else named).startswith(":") or named.endswith("://"):
+        raise _unreachable(address, f"{source}must be host:port, or ray://host:port")
+    if has_scheme:
+        return place
     try:
-        place: str | None = canonicalize_bootstrap_address(address)
+        found: str | None = canonicalize_bootstrap_address(named)
     except (ConnectionError, ValueError) as error:
-        raise _unreachable(address, _first_line(error)) from None
-    if place is None:
-        raise _unreachable(address, "leave it out to start a Ray on this machine alone")
-    return place
+        raise _unreachable(address, f"{source}{_first_line(error)}") from None
+    if found is None:
+        raise _unreachable(address, f"{source}leave it out to start a Ray on this machine alone")
+    return found
 
 
 def _about_tokens() -> str:

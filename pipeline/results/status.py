@@ -53,7 +53,8 @@ class RunStatus:
         """Time that the rest takes at the rate so far; None where that is not known."""
         if self.state not in ("running", "unknown") or not (self.planned and self.points_per_s):
             return None
-        return max(self.planned - self.planned_done, 0) / self.points_per_s
+        left = self.planned - self.planned_done
+        return None if left < 0 else left / self.points_per_s
 
 
 def read_status(place: Place) -> RunStatus:

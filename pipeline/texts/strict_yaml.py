@@ -53,7 +53,8 @@ class _StrictLoader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 # {usd_per_hour: 0,3} has a key 3 with nothing behind it.
-                hint = "" if value_node.value else "; is a decimal comma meant?"
+                is_bare = isinstance(value_node, yaml.ScalarNode) and not value_node.value
+                hint = "; is a decimal comma meant?" if is_bare else ""
                 reason = f"a key must be text (got {_start(key)}){hint}"
                 raise yaml.MarkedYAMLError(None, None, reason, key_node.start_mark)
             if key in seen:

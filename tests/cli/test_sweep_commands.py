@@ -14,13 +14,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import driver
+from pipeline.config import load_config
 from pipeline.results import load
 from pipeline.results.lock import locked
 from pipeline.results.parts import part_files
 from pipeline.results.store import read_run, read_tables
 from pipeline.run import failed, run_point
 from tests.cli.runner import run, run_json
-from tests.sweeps import ANSWERS, REFERENCE, write_config, write_published_directory
+from tests.sweeps import (
+    ANSWERS,
+    REFERENCE,
+    run_without_ray,
+    write_config,
+    write_published_directory,
+)
 
 pytest_plugins = ["tests.local_ray"]
 
@@ -187,6 +194,16 @@ def test_a_flag_that_cannot_be_is_told_by_name(
     result = run("sweep", config, "--out", tmp_path / "run", *flags)
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"command line: {field}: " in result.stderr
+
+
+def test_a_slip_in_the_address_leaves_an_earlier_run_as_it_was(
+    config: Path, tmp_path: Path
+) -> None:
+    run_without_ray(load_config(config), tmp_path / "run")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    flags = ("--granularity", "coarse", "--fresh", "--address", "127.0.0.1:9")
+    assert run("sweep", config, "--out", tmp_path / "run", *flags).exit_code == 2
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
 def test_ctrl_c_leaves_what_is_done_and_a_second_run_completes_it(tmp_path: Path) -> None:

@@ -19,6 +19,18 @@ def test_a_run_that_came_to_its_end_needs_no_word(tmp_path: Path) -> None:
     assert unfinished(write_run(tmp_path, [point("a")])) == ""
 
 
+def test_points_that_may_be_of_another_plan_are_not_counted_as_this_ones(tmp_path: Path) -> None:
+    rows = [point(name, method="enumeration", budget_usd_per_hour=i) for i, name in enumerate("ab")]
+    fields = {
+        "sweep.granularities": ["exact"],
+        "sweep.methods": ["enumeration"],
+        "sweep.budgets_usd_per_hour": "around_fine",
+    }
+    results = write_run(tmp_path, rows, fields=fields)
+    results.run.update({"status": "stopped", "planned_points": 1})
+    assert unfinished(results) == "This run has not finished."
+
+
 def test_an_interrupted_run_tells_how_much_of_its_plan_is_there(tmp_path: Path) -> None:
     """Planned: two frontiers and two ratios. A frontier is one point; coarse is of another plan."""
     rows = [

@@ -84,12 +84,12 @@ def test_figures_of_a_config_go_before_those_of_the_catalogue(tmp_path: Path) ->
 
 def test_an_architecture_in_another_spelling_is_told_how_it_is_written(tmp_path: Path) -> None:
     assert faults(tmp_path, {"Mine": {**CARD, "architecture": "Ada "}}) == (
-        "c.yaml: performance.hardware.Mine.architecture: is written ada (got 'Ada ')"
+        "c.yaml: performance.hardware.Mine.architecture: must be written ada (got 'Ada ')"
     )
     (tmp_path / "gpus.yaml").write_text(
         yaml.safe_dump({"Mine": {**CARD, "architecture": "ADA"}}), encoding="utf-8"
     )
-    with pytest.raises(InputError, match=r"Mine\.architecture: is written ada \(got 'ADA'\)"):
+    with pytest.raises(InputError, match=r"Mine\.architecture: must be written ada \(got 'ADA'\)"):
         read_hardware(tmp_path / "gpus.yaml")
 
 

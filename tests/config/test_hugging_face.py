@@ -274,3 +274,11 @@ def test_a_particular_that_is_none_is_told_by_its_field(
     assert faults_of(with_hf_config(tmp_path, {**LLAMA_70B, **fields})) == [
         f"hf/config.json: {fault}"
     ]
+
+
+def test_what_is_stated_goes_before_the_file_that_then_loses_nothing(tmp_path: Path) -> None:
+    # The file's own text would be a fault, and with it the experts would be lost.
+    experts = {"num_local_experts": 8, "num_experts_per_tok": 2}
+    content = {**LLAMA_70B, "model_type": "mixtral", **experts, "num_key_value_heads": "8"}
+    model = load_config(inside_model(tmp_path, content, num_key_value_heads=8)).instance.model
+    assert (model.num_key_value_heads, model.num_experts) == (8, 8)

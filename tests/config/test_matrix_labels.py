@@ -131,3 +131,4 @@ def test_a_matrix_of_a_yaml_config_is_held_to_the_same(tmp_path: Path) -> None:
 def test_bandwidths_that_replace_the_files_need_not_answer_to_its_labels(tmp_path: Path) -> None:
     path = directory(tmp_path, ONE_TYPE.format(3), matrix(["g0", "g2", "g1"]))
     load_config(path, [("network.rows", [[0, 1, 1], [1, 0, 1], [1, 1, 0]])])
+    load_config(path, [("network", {"gb_per_s": 600})])

@@ -80,7 +80,7 @@ def test_what_the_roofline_model_cannot_use_is_a_fault(change: tuple[str, Any], 
     ],
 )
 def test_an_engine_in_another_spelling_is_told_how_it_is_written(written: str, known: str) -> None:
-    fault = f"--set: workload.engine: is written {known} (got {written!r})"
+    fault = f"--set: workload.engine: must be written {known} (got {written!r})"
     assert faults(("workload.engine", written)) == fault
 
 
