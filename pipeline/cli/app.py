@@ -1,6 +1,7 @@
 """The application: its commands, and what an error looks like to a user.
 
-Exit codes: 0 done; 1 done, but something failed; 2 bad input; 3 no placement exists.
+Exit codes: 0 done; 1 done, but something failed; 2 bad input; 3 no placement exists;
+130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations

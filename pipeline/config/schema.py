@@ -161,7 +161,7 @@ class ModelSection(Section):
     gated_ffn: bool = True
     """Whether the feed-forward part has three matrices (gate, up, down) or two."""
     num_experts: NotNegativeCount = 0
-    """Routed experts of a layer; 0: a dense model."""
+    """Routed experts of a layer, with which the next four fields go; 0: a dense model."""
     experts_per_token: NotNegativeCount = 0
     """Routed experts that one token takes."""
     shared_experts: NotNegativeCount = 0
@@ -181,9 +181,9 @@ class ModelSection(Section):
     v_head_dim: NotNegativeCount = 0
     """Size of a head's values (MLA)."""
     sliding_window: NotNegativeCount = 0
-    """Tokens that windowed layers look back."""
+    """Tokens that windowed layers look back; goes with `sliding_window_share`."""
     sliding_window_share: Share = 0.0
-    """Share of the layers that are windowed."""
+    """Share of the layers that are windowed; goes with `sliding_window`."""
     tie_word_embeddings: bool = False
     """Whether embedding and LM head share their weights."""
 
@@ -245,7 +245,7 @@ class OverrideSection(Section):
     gpus: GpuIds
     """GPU ids: `25-34`, `0-7,16-23`, a number or a list; ranges include both ends."""
     to: GpuIds | None = None
-    """The other side; absent: the links inside `gpus`."""
+    """The other side; absent: the links inside `gpus`, which then are at least two."""
     gb_per_s: NotNegative
     """Bandwidth of these links, GB/s; 0: there is none."""
 
@@ -260,7 +260,7 @@ class NetworkSection(Section):
     )
     """Exceptions to `gb_per_s`; where two apply, the later one holds."""
     matrix: str | None = None
-    """CSV file, GB/s, relative to the config; header row and index column in the order of ids."""
+    """CSV file, GB/s, relative to the config; header row and index column in id order or empty."""
     rows: list[list[Bandwidth]] | None = None
     """The matrix itself, row = from, column = to, GB/s."""
     drop_below_percentile: Annotated[float, Field(ge=0, le=100)] = 0
