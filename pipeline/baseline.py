@@ -12,6 +12,8 @@ from pipeline.performance import PerformanceModel, performance_model
 from pipeline.placement import usd_per_token
 from pipeline.words import listed
 
+TOO_SLOW = "no load keeps the limits on latency"
+
 
 @dataclass(frozen=True)
 class BaselineTry:
@@ -88,7 +90,7 @@ def _try_served(instance: Instance, kind: GpuType, degree: int) -> BaselineTry:
     elif degree > kind.count:
         reason = f"needs {degree} GPUs, the pool has {kind.count}"
     elif not rate and single_stage(_in_no_hurry(instance), instance.pool.index(kind), degree)[0]:
-        reason = "it fits, but no load keeps the limits on latency"
+        reason = TOO_SLOW
     elif not rate:
         reason = f"no load fits: the fewest requests need {needed_gb:.1f} GB on each GPU"
     return BaselineTry(kind.name, degree, reason, rate, degree * kind.usd_per_hour)

@@ -40,6 +40,11 @@ ORDER_BY_CHANCE = (
     "# or search for placements of one type: limits.single_gpu_type=true.",
 )
 
+NODES = (
+    "# Nodes must carry the label gpu-type with the name of their GPUs. Image and resource are",
+    "# those of NVIDIA's; GPUs of others need their own, as amd.com/gpu.",
+)
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -47,6 +52,7 @@ class Launch:
 
     sequence_length: tokens of one request, input and output. requests: at once.
     engine_limits: further arguments of the engine that the placement rests on, by vLLM's names.
+    bytes_per_weight: what the placement has counted.
     """
 
     point_id: str
@@ -57,6 +63,7 @@ class Launch:
     sequence_length: int
     requests: int
     engine_limits: Mapping[str, Any] = field(default_factory=dict)
+    bytes_per_weight: float = 2.0
 
     @property
     def environment(self) -> dict[str, str]:
@@ -95,7 +102,7 @@ class Refusal:
         if self.alternative is None:
             return (
                 f"vLLM cannot run this placement: {self.reason}. None of this run can be; "
-                "limits.uniform_tp=true searches for those that can"
+                "limits.uniform_tp=true and limits.tp_degrees search for those that can"
             )
         return (
             f"vLLM cannot run this placement: {self.reason}. The cheapest of this run that it can "
@@ -129,6 +136,7 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
         sequence_length=instance.workload.sequence_length,
         requests=_requests(row, instance),
         engine_limits=_engine_limits(instance),
+        bytes_per_weight=instance.model.bytes_per_weight,
     )
 
 
@@ -162,9 +170,13 @@ def why_not(stages: Sequence[dict[str, Any]], instance: Instance) -> str:
     if len(degrees) > 1:
         listed = ", ".join(map(str, degrees))
         return f"its stages have the TP degrees {listed}, and vLLM has one for all stages"
-    heads = instance.model.num_attention_heads
-    if heads % degrees[0]:
-        return f"{heads} attention heads cannot be split over TP {degrees[0]}"
+    model, degree = instance.model, degrees[0]
+    if model.num_attention_heads % degree:
+        return f"{model.num_attention_heads} attention heads cannot be split over TP {degree}"
+    # GPUs hold as many key/value heads as each other, or a copy of one; a latent cache is whole.
+    kv_heads = model.num_key_value_heads
+    if not model.kv_lora_rank and kv_heads % degree and degree % kv_heads:
+        return f"{kv_heads} key/value heads cannot be split over TP {degree}"
     return ""
 
 
@@ -220,8 +232,7 @@ def kubernetes_file(launch: Launch) -> str:
             },
         },
     }
-    note = "# Nodes must carry the label gpu-type with the name of their GPUs."
-    return "\n".join([*_notes(launch, ORDER_BY_CHANCE), note, _yaml(manifest)])
+    return "\n".join([*_notes(launch, ORDER_BY_CHANCE), *NODES, _yaml(manifest)])
 
 
 TARGETS: dict[str, Callable[[Launch], str]] = {
@@ -243,6 +254,7 @@ def _notes(launch: Launch, order: Sequence[str]) -> list[str]:
     notes = [
         _one_line(f"{SIGN}{launch.point_id}; stages: {stages}."),
         _one_line(f"# Model: {launch.model}; --model names another, as a path or on the hub."),
+        f"# It counts {launch.bytes_per_weight:g} bytes a weight: weights of more may not fit.",
     ]
     return [*notes, *order] if len(set(launch.gpus)) > 1 else notes
 

@@ -12,6 +12,7 @@ from pipeline.catalogue import find_gpu
 from pipeline.constant_fit import fit_constants, predicted_tokens_per_s, source_weights
 from pipeline.measurements import Measurement, group_labels, measured_tokens_per_s
 from pipeline.roofline.compute import Numbers
+from pipeline.roofline.constant_files import prior_table
 from pipeline.roofline.constants import Spread
 
 Mask = NDArray[np.bool_]
@@ -140,10 +141,16 @@ def prediction_spread(
 ) -> Spread | None:
     """Range of measured over predicted: two random halves (known), each source left out (unknown).
 
-    None, so that the prior's range stays, when there are too few rows to hold any out.
+    The range of what is unknown is no narrower than that of what is known, and the prior's where
+    no source can be left out. None, so that the prior's range stays, when there are too few rows
+    to hold any out.
     """
     splits = spread_splits(measurements)
     parts = list(held_out_predictions(measurements, splits, tell, following=1))
     known = ratio_range([p for p, s in zip(parts, splits, strict=True) if s.kind == HALF])
     unknown = ratio_range([p for p, s in zip(parts, splits, strict=True) if s.kind != HALF])
-    return None if known is None else Spread(known, unknown or known)
+    if known is None:
+        return None
+    # With one source, no row tells how far a fit is off on what it has not seen.
+    low, high = unknown or prior_table().spread.unknown
+    return Spread(known, (min(low, known[0]), max(high, known[1])))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.baseline import BaselineTry, baseline_tries, best_baseline, why_none
+from pipeline.baseline import TOO_SLOW, BaselineTry, baseline_tries, best_baseline, why_none
 from pipeline.config import load_config
 from tests.sweeps import REFERENCE, SMALL, small_config
 
@@ -79,4 +79,4 @@ def test_a_stage_that_fits_but_is_too_slow_is_not_told_to_lack_memory() -> None:
         Path("configs/llama-3.1-8b-workstation.yaml"), [("limits.max_tpot_s", 0.001)]
     )
     reasons = {tried.reason for tried in baseline_tries(loaded.instance)}
-    assert reasons == {"it fits, but no load keeps the limits on latency"}
+    assert reasons == {TOO_SLOW}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.config.load import stored_config
 from pipeline.errors import InputError
 from pipeline.export import (
     Launch,
@@ -16,6 +17,7 @@ from pipeline.export import (
     ray_serve_file,
     summary,
     vllm_command,
+    why_not,
 )
 from pipeline.results.frames import Results
 from pipeline.results.schema import SegmentRow
@@ -201,3 +203,27 @@ def test_a_model_of_the_catalogue_is_served_under_its_name_on_the_hub(tmp_path: 
     found = launch_of(run, "even")
     assert isinstance(found, Launch)
     assert found.model == "Qwen/Qwen2.5-14B"
+
+
+def test_key_value_heads_that_do_not_split_are_refused(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    run.run["config"]["model"] |= {
+        "num_attention_heads": 40,
+        "num_key_value_heads": 10,
+        "head_dim": 128,
+    }
+    instance = stored_config(run.run).instance
+    told = [why_not([{"tp_degree": degree}], instance) for degree in (1, 2, 4, 8)]
+    refused = "10 key/value heads cannot be split over TP "
+    assert told == ["", "", f"{refused}4", f"{refused}8"]
+
+
+def test_one_key_value_head_is_copied_to_every_gpu(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    run.run["config"]["model"] |= {"num_attention_heads": 64, "num_key_value_heads": 1}
+    assert why_not([{"tp_degree": 8}], stored_config(run.run).instance) == ""
+
+
+def test_the_bytes_of_the_weights_that_were_counted_are_noted(tmp_path: Path) -> None:
+    started = replace(launch(tmp_path), bytes_per_weight=1.0)
+    assert "# It counts 1 bytes a weight: weights of more may not fit." in vllm_command(started)

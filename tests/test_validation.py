@@ -108,6 +108,13 @@ def test_the_spread_of_a_perfect_fit_is_no_narrower_than_its_floor() -> None:
     assert 1.02 <= spread.known[1] < 1.2
 
 
+def test_rows_of_one_source_leave_the_priors_range_to_what_they_have_not_seen() -> None:
+    source = MEASUREMENTS[0].source
+    spread = prediction_spread([entry for entry in MEASUREMENTS if entry.source == source])
+    assert spread is not None
+    assert spread.unknown == prior_table().spread.unknown
+
+
 def test_too_few_rows_leave_the_spread_of_the_priors() -> None:
     assert prediction_spread(MEASUREMENTS[:1]) is None
 

@@ -43,7 +43,7 @@ def baseline_view(tries: Iterable[BaselineTry], swept: bool) -> RenderableType:
             figures("$/h"),
             figures("$/token", spare=1),
             figures("$/M tokens"),
-            texts("fits"),
+            texts("can run"),
         ],
     )
     for tried in tries:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.baseline import BaselineTry, best_baseline, why_none
+from pipeline.baseline import TOO_SLOW, BaselineTry, best_baseline, why_none
 from pipeline.compare import Advice, Comparison, unfinished
 from pipeline.compare.advice import about_target, against_baseline
 from pipeline.compare.granularities import REFERENCE_GRANULARITY
@@ -152,9 +152,13 @@ def _baseline_sentences(tries: list[BaselineTry], swept: bool) -> Iterator[str]:
         f"{best.tp_degree}: {per_million(best.usd_per_token)} per million tokens, "
         f"{best.tokens_per_s:,.0f} tokens/s for ${best.usd_per_hour:.2f}/h."
     )
-    misfits = [str(tried.tp_degree) for tried in tries if not tried.fits]
-    if misfits:
-        yield f"At TP {listed(misfits)} it does not fit."
+    misfits = [tried for tried in tries if not tried.fits]
+    for said, own in (
+        ("it does not fit", [tried for tried in misfits if tried.reason != TOO_SLOW]),
+        (TOO_SLOW, [tried for tried in misfits if tried.reason == TOO_SLOW]),
+    ):
+        if own:
+            yield f"At TP {listed([str(tried.tp_degree) for tried in own])} {said}."
 
 
 def _which_granularity(comparison: Comparison, advice: Advice) -> Fact:
