@@ -205,7 +205,7 @@ def _dense_layers(text: Fields) -> int:
     layers = range(text["num_hidden_layers"])
     first = text.get("first_k_dense_replace", 0)
     listed = text.get("mlp_only_layers")
-    dense = listed if isinstance(listed, list) else []
+    dense = {i for i in listed if type(i) is int} if isinstance(listed, list) else set()
     step = text.get("decoder_sparse_step", text.get("interleave_moe_layer_step", 1)) or 1
     return sum(i < first or i in dense or (i + 1) % step != 0 for i in layers)
 

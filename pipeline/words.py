@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 # Nobody mistypes a longer name, and comparing two of them takes the product of their lengths.
-MAX_COMPARED_CHARACTERS = 100
+MAX_COMPARED_CHARACTERS = 40
 
 
 def per_million(usd_per_token: float) -> str:

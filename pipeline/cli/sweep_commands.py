@@ -139,10 +139,8 @@ def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_j
     from pipeline.results.store import Store
     from pipeline.sweep import run_record
 
-    if how.address is not None:  # a slip in it must not touch what an earlier run has left
-        from pipeline.driver import check_address
-
-        check_address(how.address)
+    if how.address is not None:
+        _connect(how.address)
     over = loaded.config.sweep.over
     store = Store(directory, [swept_column(name, values) for name, values in over.items()])
     with locked(directory):
@@ -165,6 +163,15 @@ def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_j
     return FAILED if tally.failed or wrong else 0
 
 
+def _connect(address: str) -> None:
+    """Connect to a cluster, before a slip in its address touches what an earlier run has left."""
+    from pipeline.cli.progress import working
+    from pipeline.driver import start_ray
+
+    with working(err(), f"connecting to Ray at {address}"):
+        start_ray(address)
+
+
 def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | None]:
     """Run the missing points; return what came of them, and the signal that stopped them."""
     from pipeline.cli.progress import log, tally_values, watching
@@ -178,11 +185,14 @@ def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | No
     tasks = missing_tasks(loaded, done, tally.skip, ballpark_usd_per_hour)
     first = next(tasks, None)
     if first is None:
+        if how.address is not None:
+            stop_ray()
         return tally, None
     with watching(err(), tally, how.log_json) as watch:
-        watch("starting Ray" if how.address is None else f"connecting to Ray at {how.address}")
+        watch("starting Ray" if how.address is None else f"on Ray at {how.address}")
         try:
-            start_ray(how.address, how.cpus)
+            if how.address is None:
+                start_ray(None, how.cpus)
             points = chain([first], tasks)
             run_sweep(points, store, tally, how.flush, watch=lambda _: watch(""))
         except Stopped as stopped:

@@ -43,7 +43,7 @@ def read_hf_config(path: Path, beside: Mapping[str, Any] = NONE_BESIDE) -> dict[
     stated = {key: beside[key] for key in PLAIN if beside.get(key) is not None}
     text = {**text_fields(found), **stated}
     try:
-        size = bytes_per_weight(text)
+        size = beside.get("bytes_per_weight") or bytes_per_weight(text)
     except UnknownWeightTypeError as error:
         raise InputError([Fault(file, error.field, str(error), error.value)]) from None
     name = str(found.get("_name_or_path") or _name_of(path))

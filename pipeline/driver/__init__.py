@@ -4,7 +4,7 @@ The only part that knows Ray. A point that fails is retried where a retry can he
 node died) and becomes a row with status `error` where not; the sweep goes on.
 """
 
-from pipeline.driver.cluster import check_address, start_ray, stop_ray
+from pipeline.driver.cluster import start_ray, stop_ray
 from pipeline.driver.sweeping import FlushRule, Stopped, run_sweep
 from pipeline.driver.tally import Tally
 from pipeline.driver.tasks import Solve, Task, TaskRules
@@ -16,7 +16,6 @@ __all__ = [
     "Tally",
     "Task",
     "TaskRules",
-    "check_address",
     "run_sweep",
     "start_ray",
     "stop_ray",

@@ -196,12 +196,13 @@ def test_a_flag_that_cannot_be_is_told_by_name(
     assert f"command line: {field}: " in result.stderr
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1"])
 def test_a_slip_in_the_address_leaves_an_earlier_run_as_it_was(
-    config: Path, tmp_path: Path
+    config: Path, tmp_path: Path, address: str
 ) -> None:
     run_without_ray(load_config(config), tmp_path / "run")
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
-    flags = ("--granularity", "coarse", "--fresh", "--address", "127.0.0.1:9")
+    flags = ("--granularity", "coarse", "--fresh", "--address", address)
     assert run("sweep", config, "--out", tmp_path / "run", *flags).exit_code == 2
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 

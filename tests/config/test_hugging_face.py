@@ -282,3 +282,9 @@ def test_what_is_stated_goes_before_the_file_that_then_loses_nothing(tmp_path: P
     content = {**LLAMA_70B, "model_type": "mixtral", **experts, "num_key_value_heads": "8"}
     model = load_config(inside_model(tmp_path, content, num_key_value_heads=8)).instance.model
     assert (model.num_key_value_heads, model.num_experts) == (8, 8)
+
+
+def test_bytes_stated_beside_a_file_need_no_known_quantization(tmp_path: Path) -> None:
+    content = {**LLAMA_70B, "quantization_config": {"quant_method": "hqq"}}
+    model = load_config(inside_model(tmp_path, content, bytes_per_weight=0.5)).instance.model
+    assert model.bytes_per_weight == 0.5
