@@ -302,7 +302,8 @@ def _facts(data: Mapping[str, Any]) -> dict[str, Any]:
         counts = [entry.get("count") for entry in pool]
         if all(_is_count(count) for count in counts):
             facts["num_gpus"] = sum(counts)
-            facts["pool_counts"] = list(zip(names.values(), counts, strict=True))
+            if len(facts["gpu_names"]) == len(pool):
+                facts["pool_counts"] = list(zip(names.values(), counts, strict=True))
     model, sweep = data.get("model"), data.get("sweep")
     layers = model.get("num_hidden_layers") if isinstance(model, dict) else None
     if _is_count(layers) and layers <= MAX_LAYERS:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,3 +133,15 @@ def test_bandwidths_that_replace_the_files_need_not_answer_to_its_labels(tmp_pat
     path = directory(tmp_path, ONE_TYPE.format(3), matrix(["g0", "g2", "g1"]))
     load_config(path, [("network.rows", [[0, 1, 1], [1, 0, 1], [1, 1, 0]])])
     load_config(path, [("network", {"gb_per_s": 600})])
+
+
+def test_a_type_without_a_name_is_told_and_its_labels_are_still_read(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text(matrix(["g0", "g2", "g1"]), encoding="utf-8")
+
+    def unnamed(data: dict[str, Any]) -> None:
+        data["network"] = {"matrix": "m.csv"}
+        data["pool"][0]["gpu"] = [1]
+
+    told = faults_of(write_yaml(tmp_path, unnamed))
+    assert "c.yaml: pool[0].gpu: must be text (got [1])" in told
+    assert sum(fault.startswith("m.csv: ") for fault in told) == 2
