@@ -27,8 +27,7 @@ from pipeline.words import counted, per_million, signed_percent
 RAY_IMAGE = "rayproject/ray-llm:latest"
 # How the notes begin that stand above whatever is written.
 SIGN = "# Placement of point "
-
-# vLLM gives the first stages to the node that it is started on, the others to nodes by address.
+# What decides on which node a stage comes, by what is written.
 ORDER_BY_START = (
     "# vLLM gives the first stages to the node that it is started on and the others to",
     "# nodes by their address: start it on a node of the first stage, and see that the",
@@ -39,7 +38,6 @@ ORDER_BY_CHANCE = (
     "# this file decides: a stage may come to GPUs that it was not meant for. See where they are,",
     "# or search for placements of one type: limits.single_gpu_type=true.",
 )
-
 NODES = (
     "# Nodes must carry the label gpu-type with the name of their GPUs. Image and resource are",
     "# those of NVIDIA's; GPUs of others need their own, as amd.com/gpu.",
@@ -374,9 +372,9 @@ def launch_json(results: Results, launch: Launch) -> dict[str, Any]:
 
 def summary(results: Results, launch: Launch) -> str:
     """Say in one line what a launch runs and what it costs."""
-    row = results.points[results.points.point_id == launch.point_id].iloc[0]
+    row = results.point(launch.point_id)
     return (
         f"{counted(len(launch.layers), 'stage')} at TP {launch.tp_degree}: "
-        f"{row.throughput_tokens_per_s:,.0f} tokens/s for ${row.cost_usd_per_hour:.2f}/h, "
-        f"{per_million(float(row.cost_usd_per_token))} per million tokens"
+        f"{row['throughput_tokens_per_s']:,.0f} tokens/s for ${row['cost_usd_per_hour']:.2f}/h, "
+        f"{per_million(float(row['cost_usd_per_token']))} per million tokens"
     )

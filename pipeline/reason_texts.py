@@ -45,10 +45,11 @@ def no_option_reason(instance: Instance, held: Held, beside: str = "") -> str:
 def _most_layers(instance: Instance, held: Held) -> Iterator[str]:
     """Yield, for every GPU type, how many layers each TP degree holds."""
     for kind, of in zip(instance.pool, held, strict=True):
-        at = ", ".join(f"{layers} at TP {degree}" for degree, layers in of.items())
-        if at:
-            first = next(iter(of.values()))
-            yield f"{kind.name} holds {at.replace(str(first), counted(first, 'layer'), 1)}"
+        if of:
+            (first, most), *others = of.items()
+            told = [f"{counted(most, 'layer')} at TP {first}"]
+            told += [f"{layers} at TP {degree}" for degree, layers in others]
+            yield f"{kind.name} holds {', '.join(told)}"
         elif kind.name in instance.limits.exclude:
             yield f"{kind.name} is excluded"
         else:

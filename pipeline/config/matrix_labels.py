@@ -51,9 +51,9 @@ def _stands_twice(
     axis: str, labels: Sequence[str], pool: Sequence[tuple[str, int]]
 ) -> Iterator[LabelFault]:
     """A label is one of one GPU, unless it is the name of the GPU's type."""
-    seen = {name for name, _ in pool}
+    types, seen = dict(pool), set[str]()
     for label in filter(None, labels):
-        if label in seen and label not in dict(pool):
+        if label in seen and label not in types:
             yield LabelFault(axis, "must be labels, each once", label)
         seen.add(label)
 
@@ -65,11 +65,12 @@ def _numbers_descend(
 
     Only where the numbers leave none out, as ids do; those of hosts and addresses may.
     """
+    types = dict(pool)
     numbered: dict[str, list[tuple[int, str]]] = {}
     for label in labels:
         before = label.rstrip(DIGITS)
         digits = label[len(before) :]
-        if 0 < len(digits) <= MOST_DIGITS and label not in dict(pool):
+        if 0 < len(digits) <= MOST_DIGITS and label not in types:
             numbered.setdefault(before, []).append((int(digits), label))
     for own in numbered.values():
         numbers = [number for number, _ in own]

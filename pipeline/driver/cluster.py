@@ -30,7 +30,7 @@ def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is not None:
-        check_address(address)
+        _look_for(address)
         # Something listens there: what refuses a connection now will refuse it in a minute, too.
         ray_constants.NUM_REDIS_GET_RETRIES = TRIES_TO_CONNECT
         try:
@@ -81,7 +81,7 @@ def _stay_on_this_machine() -> None:
     ray_constants.ENABLE_RAY_CLUSTER = False
 
 
-def check_address(address: str) -> None:
+def _look_for(address: str) -> None:
     """Raise InputError where nothing listens at an address; Ray would look for minutes."""
     place = _place_of(address)
     host, colon, port = place.rpartition(":")
