@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TILE_ROWS = 64.0
+
 
 @dataclass(frozen=True)
 class ModelShape:
@@ -150,14 +152,23 @@ def prefill_flops_per_pair(shape: ModelShape) -> float:
     return 2.0 * shape.num_attention_heads * widths
 
 
-def decode_flops_per_pair(shape: ModelShape) -> float:
-    """FLOPs of one new token against one cached one, all heads: 4·h·dh, or 2·h·(2r+dr) (MLA).
+def decode_flops_per_pair(shape: ModelShape, tp_degree: int = 1) -> float:
+    """FLOPs of one new token against one cached one, all heads: 4·h·dh, or 2·h'·(2r+dr) (MLA).
 
-    MLA decodes on the latent vectors themselves, with the up-projections absorbed.
+    MLA decodes on the latent vectors themselves, with the up-projections absorbed. All heads of
+    a GPU are then the rows of one product, computed in tiles of 64 rows whether heads fill them
+    or not: h' = d·max(64, h/d) over a TP group of degree d. Source: FlashMLA
+    (github.com/deepseek-ai/FlashMLA); docs/accuracy.md has a measurement of both.
     """
     if not shape.kv_lora_rank:
         return 4.0 * shape.num_attention_heads * shape.dim_per_head
-    return 2.0 * shape.num_attention_heads * (2.0 * shape.kv_lora_rank + shape.qk_rope_head_dim)
+    rows = tp_degree * max(TILE_ROWS, shape.num_attention_heads / tp_degree)
+    return 2.0 * rows * (2.0 * shape.kv_lora_rank + shape.qk_rope_head_dim)
+
+
+def routed_width(shape: ModelShape) -> float:
+    """Hidden elements of the copies that one token sends to its experts in the mean layer: a·D."""
+    return moe_layer_share(shape) * shape.experts_per_token * shape.hidden_size
 
 
 def active_ffn_width(shape: ModelShape) -> float:

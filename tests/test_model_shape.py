@@ -81,7 +81,11 @@ def test_latent_attention_caches_the_rank_and_the_rope_part_on_every_gpu() -> No
     # query 24·(64 + 8·12) = 3840, down 64·20 = 1280, up 16·8·16 = 2048, out 8·8·64 = 4096
     assert attention_parameters(shape) == 3840 + 1280 + 2048 + 4096
     assert prefill_flops_per_pair(shape) == 2 * 8 * (8 + 4 + 8)
-    assert decode_flops_per_pair(shape) == 2 * 8 * (2 * 16 + 4)
+    # 8 heads take a tile of 64 rows on every GPU; 256 of them fill four on one, one on each of 4
+    assert decode_flops_per_pair(shape) == 2 * 64 * (2 * 16 + 4)
+    assert decode_flops_per_pair(shape, 2) == 2 * 2 * 64 * (2 * 16 + 4)
+    many = replace(shape, num_attention_heads=256)
+    assert decode_flops_per_pair(many) == decode_flops_per_pair(many, 4) == 2 * 256 * 36
     # without a query rank the query is one matrix 64·8·12 = 6144
     assert attention_parameters(replace(shape, q_lora_rank=0)) == 6144 + 1280 + 2048 + 4096
 

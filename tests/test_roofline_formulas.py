@@ -69,7 +69,12 @@ def test_causal_pairs_are_half_the_square_or_a_band() -> None:
 
 def test_activation_bytes_count_sixteen_bit_reads_and_writes() -> None:
     # 2 bytes · 3 tokens · (12·8 + 5·16/2)
-    assert activation_bytes(3.0, 8.0, 16.0, 2.0) == 2 * 3 * (96 + 40)
+    assert activation_bytes(3.0, 8.0, 16.0, 0.0, 2.0) == 2 * 3 * (96 + 40)
+
+
+def test_every_copy_for_an_expert_is_read_written_and_summed_on_every_gpu() -> None:
+    # two experts a token: 3·2·8 more elements, not split over the two GPUs
+    assert activation_bytes(3.0, 8.0, 16.0, 2 * 8.0, 2.0) == 2 * 3 * (96 + 40 + 48)
 
 
 def test_a_ring_takes_every_step_and_a_switch_hardly_more_for_more_gpus() -> None:

@@ -279,11 +279,20 @@ def test_latent_attention_reads_its_whole_cache_on_every_gpu() -> None:
 
 
 def test_latent_attention_decodes_on_the_latent_vectors() -> None:
-    # an efficiency of 1 % makes the FLOPs of 1e6 cached tokens decide
-    load, table = load_of(0, 1, 1, 1e6), table_of(decode_attention_efficiency=0.01)
-    attention = 1e6 * 2 * 10 * (2 * 40 + 20) / (0.01 * FLOPS)
+    # an efficiency of 1 % makes the FLOPs of 1e6 cached tokens decide; 10 heads take a tile of 64
+    load = load_of(0, 1, 1, 1e6)
+    table = table_of(latent_attention_efficiency=0.01, decode_attention_efficiency=0.5)
+    attention = 1e6 * 2 * 64 * (2 * 40 + 20) / (0.01 * FLOPS)
     expected = 10 * (LATENT_WEIGHTS * 2 / BANDWIDTH + attention) + 2 * HEAD / BANDWIDTH
     assert one(load, case(LATENT), table) == pytest.approx(expected, rel=1e-6)
+
+
+def test_experts_have_a_corner_of_their_own() -> None:
+    # Four tokens are bound by reading; with p = 1 what their two experts compute comes on top of
+    # it, while the products that every token takes keep the sharp corner.
+    load = load_of(0, 1, 4, 0)
+    sharp, blunt = (one(load, case(MIXTURE), table_of(expert_sharpness=p)) for p in (200.0, 1.0))
+    assert blunt - sharp == pytest.approx(10 * 4 * 2 * 2 * EXPERT / FLOPS, rel=1e-4)
 
 
 def test_prompts_attend_at_an_efficiency_of_their_own(shape: ModelShape) -> None:

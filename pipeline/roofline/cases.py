@@ -22,6 +22,7 @@ from pipeline.model_shape import (
     expert_parameters,
     kv_elements_per_token,
     prefill_flops_per_pair,
+    routed_width,
 )
 from pipeline.roofline.compute import Numbers
 from pipeline.roofline.constants import LEVELS
@@ -114,10 +115,12 @@ def work_row(shape: ModelShape, tp: int, bytes_per_kv_element: float) -> tuple[f
         shape.bytes_per_weight,
         float(shape.hidden_size),
         active_ffn_width(shape),
+        routed_width(shape),
         kv_elements_per_token(shape, tp),
         bytes_per_kv_element,
         prefill_flops_per_pair(shape),
-        decode_flops_per_pair(shape),
+        decode_flops_per_pair(shape, tp),
+        float(shape.kv_lora_rank > 0),
         float(shape.sliding_window or np.inf),
         shape.sliding_window_share,
         embedding_parameters(shape),

@@ -56,10 +56,14 @@ def causal_pairs(prompt_tokens: Numbers, window: Numbers) -> Numbers:
     return np.asarray(reach * (prompt_tokens - reach / 2.0))
 
 
-def activation_bytes(tokens: Numbers, hidden: Numbers, ffn_width: Numbers, tp: Numbers) -> Numbers:
-    """Bytes of activations that one layer moves between its kernels: 2·T·(12·D + 5·f/d).
+def activation_bytes(
+    tokens: Numbers, hidden: Numbers, ffn_width: Numbers, routed_width: Numbers, tp: Numbers
+) -> Numbers:
+    """Bytes of activations that one layer moves between its kernels: 2·T·(12·D + 5·f/d + 3·a·D).
 
     12·D: two norms (read, write), two residual sums (read twice, write), the blocks' inputs and
-    outputs; 5·f/d: gate and up written and read, their product written. 16-bit elements.
+    outputs; 5·f/d: gate and up written and read, their product written; 3·a·D (`routed_width`
+    is a·D): each of a token's copies gathered for its expert, written by it and read by the
+    weighted sum, whole on every GPU of a TP group. 16-bit elements.
     """
-    return 2.0 * tokens * (12.0 * hidden + 5.0 * ffn_width / tp)
+    return 2.0 * tokens * (12.0 * hidden + 5.0 * ffn_width / tp + 3.0 * routed_width)

@@ -31,10 +31,12 @@ class Constants:
     compute_efficiency: share of the peak FLOP/s that large matrix products reach
     attention_efficiency: share of the 16-bit peak that prefill attention reaches
     decode_attention_efficiency: share of the 16-bit peak that decode attention computes at
+    latent_attention_efficiency: the same with MLA, on whole tiles of heads
     bandwidth_efficiency: share of the memory bandwidth at which weights stream
     kv_bandwidth_efficiency: share of it at which decode attention reads the KV cache
     activation_traffic: activation bytes moved, relative to `activation_bytes`
     roofline_sharpness: p of `smooth_max`
+    expert_sharpness: p of `smooth_max` in products of routed experts
     layer_overhead_s: launch and scheduling time per layer and step, s
     step_overhead_s: host time per step (scheduling, sampling), s
     sequence_overhead_s: host time per sequence and step, s
@@ -56,10 +58,12 @@ class Constants:
     compute_efficiency: Numbers
     attention_efficiency: Numbers
     decode_attention_efficiency: Numbers
+    latent_attention_efficiency: Numbers
     bandwidth_efficiency: Numbers
     kv_bandwidth_efficiency: Numbers
     activation_traffic: Numbers
     roofline_sharpness: Numbers
+    expert_sharpness: Numbers
     layer_overhead_s: Numbers
     step_overhead_s: Numbers
     sequence_overhead_s: Numbers

@@ -42,8 +42,9 @@ class LayerWork:
 
     always_weights: attention and always-on FFN weights; expert_weights: one routed expert;
     experts, experts_per_token: routed experts and how many a token takes; bytes_per_weight;
-    hidden: D; ffn_width: active intermediate width; kv_elements: per token and GPU of the TP
-    group; bytes_per_kv_element; prefill_pair_flops, decode_pair_flops: per (query, key) pair;
+    hidden: D; ffn_width: active intermediate width; routed_width: elements of a token's copies
+    for its experts; kv_elements: per token and GPU of the TP group; bytes_per_kv_element;
+    prefill_pair_flops, decode_pair_flops: per (query, key) pair; latent: 1 with MLA, else 0;
     window, window_share: sliding window (infinite when none) and the share of layers with it;
     head_weights: LM head V·D.
     """
@@ -55,10 +56,12 @@ class LayerWork:
     bytes_per_weight: Numbers
     hidden: Numbers
     ffn_width: Numbers
+    routed_width: Numbers
     kv_elements: Numbers
     bytes_per_kv_element: Numbers
     prefill_pair_flops: Numbers
     decode_pair_flops: Numbers
+    latent: Numbers
     window: Numbers
     window_share: Numbers
     head_weights: Numbers
@@ -107,31 +110,50 @@ def decode_attention_seconds(
 
     Equation: max~( b·c·e·q / (BW·e_kv), b·c·flops / (d·F₁₆·e_d) ), c cut to the window where
     layers have one. Grouped heads read less but compute as much; decode kernels leave most of
-    the matrix units idle, hence an efficiency of their own.
+    the matrix units idle, hence an efficiency e_d of their own. With MLA all heads of a GPU meet
+    the same cached vector, which fills the matrix units: another efficiency there.
     """
     share = work.window_share
     context = (1.0 - share) * load.context + share * np.minimum(load.context, work.window)
     cached = load.sequences * context
     read = cached * work.kv_elements * work.bytes_per_kv_element
     read_s = read / (hardware.bytes_per_s * constants.kv_bandwidth_efficiency)
-    peak = tp * hardware.half_flops_per_s * constants.decode_attention_efficiency
+    efficiency = np.where(
+        work.latent > 0,
+        constants.latent_attention_efficiency,
+        constants.decode_attention_efficiency,
+    )
+    peak = tp * hardware.half_flops_per_s * efficiency
     return smooth_max(read_s, cached * work.decode_pair_flops / peak, constants.roofline_sharpness)
 
 
 def matrix_seconds(
     tokens: Numbers, work: LayerWork, hardware: Hardware, tp: Numbers, constants: Constants
 ) -> Numbers:
-    """Weight matrices of one layer for T tokens: roofline of active FLOPs and touched bytes, s."""
-    active = work.always_weights + work.experts_per_token * work.expert_weights
+    """Weight matrices of one layer for T tokens: those of every token, then the routed ones, s.
+
+    Each is a roofline of active FLOPs and touched bytes. An expert's product has the few rows
+    that were routed to it, so that computing hides less behind reading than in one large
+    product: a corner of its own (docs/accuracy.md has the measurement).
+    """
+    flops_per_s = tp * hardware.flops_per_s * constants.compute_efficiency
+    bytes_per_s = tp * hardware.bytes_per_s * constants.bandwidth_efficiency
     touched = touched_experts(tokens, work.experts, work.experts_per_token)
-    weights = work.always_weights + touched * work.expert_weights
-    return gemm_seconds(
-        2.0 * active * tokens,
-        weights * work.bytes_per_weight,
-        tp * hardware.flops_per_s * constants.compute_efficiency,
-        tp * hardware.bytes_per_s * constants.bandwidth_efficiency,
+    always_s = gemm_seconds(
+        2.0 * work.always_weights * tokens,
+        work.always_weights * work.bytes_per_weight,
+        flops_per_s,
+        bytes_per_s,
         constants.roofline_sharpness,
     )
+    routed_s = gemm_seconds(
+        2.0 * work.experts_per_token * work.expert_weights * tokens,
+        touched * work.expert_weights * work.bytes_per_weight,
+        flops_per_s,
+        bytes_per_s,
+        constants.expert_sharpness,
+    )
+    return always_s + routed_s
 
 
 def layer_seconds(
@@ -139,7 +161,10 @@ def layer_seconds(
 ) -> Numbers:
     """Time of one layer in one step: matrices + activations + attention + 2 all-reduces + o, s."""
     tokens = load.prefill_tokens + load.sequences
-    moved = activation_bytes(tokens, work.hidden, work.ffn_width, tp) * constants.activation_traffic
+    moved = (
+        activation_bytes(tokens, work.hidden, work.ffn_width, work.routed_width, tp)
+        * constants.activation_traffic
+    )
     reduce_s = all_reduce_seconds(
         2.0 * tokens * work.hidden,
         tp,
