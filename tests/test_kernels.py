@@ -15,7 +15,7 @@ OLDER = "MLA, older kernel"
 @pytest.mark.parametrize("group", [group for group in GROUPS if group != OLDER])
 def test_parts_of_a_layer_take_what_the_model_says_within_a_third(gpu: str, group: str) -> None:
     found = agreement(gpu, group)
-    assert 0.8 < found.lowest
+    assert found.lowest > 0.8
     assert found.highest < 1.3
     assert 0.8 < found.median < 1.15
 
