@@ -19,7 +19,7 @@ from pipeline.compare import Comparison, advise
 from pipeline.compare.comparable import check_comparable
 from pipeline.compare.tables import percent_above
 from pipeline.config.load import stored_config
-from pipeline.errors import Fault, InputError, ResultsError, missing
+from pipeline.errors import Fault, InputError, ResultsError
 from pipeline.instance import Instance
 from pipeline.results.frames import Results, records
 from pipeline.words import counted, per_million, signed_percent
@@ -109,14 +109,24 @@ class Refusal:
         )
 
 
+@dataclass(frozen=True)
+class NothingPlaced(Refusal):
+    """Why there is nothing to launch: neither this placement nor another."""
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 def launch_of(results: Results, point: str | None, model: str | None = None) -> Launch | Refusal:
-    """Return how to launch a point's placement, or why vLLM cannot run it.
+    """Return how to launch a point's placement, or why there is none that vLLM can run.
 
     point: its id or the beginning of it; None: the recommended placement. model: path or name
     for vLLM; None: that of the config, or of the hub for a model of the catalogue. Raises
-    InputError for a point that is not there or has no placement.
+    InputError for a point that is not there.
     """
     row = _row(results, point)
+    if isinstance(row, NothingPlaced):
+        return row
     check_comparable(results)
     stages = records(results.placement(row["point_id"]))
     if not stages:
@@ -303,11 +313,14 @@ def _label(text: str) -> str:
     )
 
 
-def _row(results: Results, point: str | None) -> dict[str, Any]:
+def _row(results: Results, point: str | None) -> dict[str, Any] | NothingPlaced:
+    """Return the row of a point, of the recommended one if None, where it has a placement."""
     if point is None:
         advice = advise(Comparison(results))
         if advice is None:
-            raise InputError([missing(str(results.directory), "points", "none has a placement")])
+            reason = results.points.message.iloc[0]
+            told = f"{results.directory}: no point has a placement; one says: {reason}"
+            return NothingPlaced(told, None, None)
         point = advice.best.point_id
     ids = [str(i) for i in results.points.point_id]  # Arrow compares no text that is not UTF-8
     found = results.points[[i == point for i in ids]]
@@ -321,8 +334,8 @@ def _row(results: Results, point: str | None) -> dict[str, Any]:
         raise InputError([Fault("command line", "--point", reason, point)])
     (row,) = records(found)
     if row["cost_usd_per_token"] != row["cost_usd_per_token"]:
-        reason = f"has no placement: {row['status']}, {row['message']}"
-        raise InputError([Fault("command line", "--point", reason, point)])
+        told = f"{results.directory}: point {row['point_id']} has no placement: {row['message']}"
+        return NothingPlaced(told, None, None)
     return row
 
 
@@ -344,14 +357,6 @@ def _refusal(results: Results, row: dict[str, Any], reason: str) -> Refusal:
             dearer = percent_above(other["cost_usd_per_token"], row["cost_usd_per_token"])
             return Refusal(reason, str(other["point_id"]), dearer)
     return Refusal(reason, None, None)
-
-
-def nothing_placed(results: Results) -> str:
-    """Say that no point of a run has a placement, with a reason; empty where one has."""
-    if results.points.cost_usd_per_token.notna().any():
-        return ""
-    reason = results.points.message.iloc[0]
-    return f"{results.directory}: no point has a placement; one says: {reason}"
 
 
 def launch_json(results: Results, launch: Launch) -> dict[str, Any]:

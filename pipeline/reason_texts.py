@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pipeline.granularity import Granularity, can_sum_to
 from pipeline.instance import Instance, Limits
 from pipeline.restrictions import RESTRICTIONS
-from pipeline.words import counted, per_hour
+from pipeline.words import counted, enough_per_hour, per_hour
 
 NO_COMBINATION = "no combination of allowed sizes on the pool's groups covers all layers"
 # By type of GPU: the most layers that a group of each TP degree holds.
@@ -70,7 +70,7 @@ def pool_reason(instance: Instance, held: Held, beside: str = "") -> str:
 
 def budget_reason(budget_usd_per_hour: float, cheapest_usd_per_hour: float) -> str:
     """Name the cost of the cheapest placement, which is above the budget."""
-    budget, cheapest = per_hour(budget_usd_per_hour), per_hour(cheapest_usd_per_hour)
+    budget, cheapest = per_hour(budget_usd_per_hour), enough_per_hour(cheapest_usd_per_hour)
     return f"budget: {budget} is below the cheapest placement, {cheapest}"
 
 

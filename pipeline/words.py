@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 
 # Nobody mistypes a longer name, and comparing two of them takes the product of their lengths.
@@ -18,6 +19,12 @@ def per_hour(usd: float) -> str:
     """Write a cost in plain dollars, with as many of its decimals as tell something."""
     decimals = 4 if abs(usd) >= 0.0001 else 12
     return f"${usd:,.{decimals}f}".rstrip("0").rstrip(".") + "/h"
+
+
+def enough_per_hour(usd: float) -> str:
+    """Write a cost as `per_hour` does, rounded up: as a budget it suffices."""
+    unit = 1e-4 if abs(usd) >= 0.0001 else 1e-12
+    return per_hour(math.ceil(round(usd / unit, 6)) * unit)
 
 
 def target_sentence(usd_per_million_tokens: float, met: bool) -> str:

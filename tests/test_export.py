@@ -11,6 +11,7 @@ from pipeline.config.load import stored_config
 from pipeline.errors import InputError
 from pipeline.export import (
     Launch,
+    NothingPlaced,
     Refusal,
     kubernetes_file,
     launch_of,
@@ -140,7 +141,6 @@ def test_a_single_stage_needs_no_partition(tmp_path: Path) -> None:
         ("zzz", "0 begin so"),
         ("\udcff", "0 begin so"),
         ("", "2 begin so"),
-        ("none", "has no placement"),
     ],
 )
 def test_a_point_that_cannot_be_meant_is_an_input_error(
@@ -150,6 +150,19 @@ def test_a_point_that_cannot_be_meant_is_an_input_error(
     results = write_run(tmp_path, rows)
     with pytest.raises(InputError, match=reason):
         launch_of(results, name)
+
+
+def test_a_point_without_a_placement_is_told_and_not_an_input_error(tmp_path: Path) -> None:
+    rows = [point("even"), point("none", usd_per_million=None)]
+    found = launch_of(write_run(tmp_path, rows), "none")
+    assert isinstance(found, NothingPlaced)
+    assert "point none has no placement" in str(found)
+
+
+def test_a_run_without_a_placement_gives_one_reason(tmp_path: Path) -> None:
+    found = launch_of(write_run(tmp_path, [point("none", usd_per_million=None)]), None)
+    assert isinstance(found, NothingPlaced)
+    assert "no point has a placement; one says: " in str(found)
 
 
 def test_the_ray_serve_file_holds_the_engine_and_its_environment(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pipeline.words import (
     close_names,
     counted,
     duration,
+    enough_per_hour,
     listed,
     per_hour,
     per_million,
@@ -14,6 +15,14 @@ from pipeline.words import (
 
 def test_prices_are_per_million_tokens() -> None:
     assert per_million(9.8697e-8) == "$0.098697"
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [(0.25, "$0.25/h"), (0.1 + 0.2, "$0.3/h"), (0.12341, "$0.1235/h"), (5.1e-5, "$0.000051/h")],
+)
+def test_a_cost_that_is_rounded_suffices_as_a_budget(usd: float, text: str) -> None:
+    assert enough_per_hour(usd) == text
 
 
 def test_differences_carry_their_sign() -> None:

@@ -90,20 +90,18 @@ def export(
 ) -> int:
     """Write what starts a placement: a vLLM command, a Ray Serve or a Kubernetes file.
 
-    Exits 3 where the run has no placement, and where vLLM cannot run it, naming the cheapest of
-    the run that it can.
+    Exits 3 where the run or the point has no placement, and where vLLM cannot run it, naming the
+    cheapest of the run that it can.
     """
     import json
 
-    from pipeline.export import TARGETS, Refusal, launch_json, launch_of, nothing_placed, summary
+    from pipeline.export import TARGETS, Refusal, launch_json, launch_of, summary
     from pipeline.results import load
 
     results = load(directory)
-    if point is None and (nothing := nothing_placed(results)):
-        return _refused(nothing, Refusal(nothing, None, None), as_json)
     launch = launch_of(results, point, model)
     if isinstance(launch, Refusal):
-        return _refused(str(launch), launch, as_json)
+        return _refused(launch, as_json)
     text = TARGETS[to.value](launch)
     if file is not None:
         _write(file, text)
@@ -118,12 +116,12 @@ def export(
     return 0
 
 
-def _refused(told: str, refusal: Refusal, as_json: bool) -> int:
+def _refused(refusal: Refusal, as_json: bool) -> int:
     """Say why there is nothing to start; return the exit code."""
     import json
     from dataclasses import asdict
 
-    err().print(told, style="red")
+    err().print(str(refusal), style="red")
     if as_json:
         typer.echo(json.dumps(asdict(refusal), indent=2))
     return NO_PLACEMENT

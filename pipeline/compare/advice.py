@@ -149,9 +149,15 @@ def band(percent_to_baseline: float | None) -> str:
 
 
 def _best(rows: Sequence[GranularityRow]) -> GranularityRow:
-    """Return the row of the lowest $/token; of equal ones that of the shortest time."""
+    """Return the row of the lowest $/token; of equal ones that of the shortest time.
+
+    Of those that are free the fastest comes first.
+    """
     limit = min(row.usd_per_token for row in rows) * (1 + SAME_PRICE)
-    return min((r for r in rows if r.usd_per_token <= limit), key=lambda row: row.solve_seconds)
+    equal = [row for row in rows if row.usd_per_token <= limit]
+    if not limit:
+        return min(equal, key=lambda row: (-row.tokens_per_s, row.solve_seconds))
+    return min(equal, key=lambda row: row.solve_seconds)
 
 
 def _optima(results: Results) -> dict[str, tuple[float, bool]]:

@@ -60,16 +60,18 @@ def in_order(found: Sequence[Any], order: Sequence[str]) -> list[str]:
 def lowest(points: pd.DataFrame) -> pd.Series | None:
     """Return the row of the lowest $/token, None where no point has a placement.
 
-    Of equal ones that of the method that proves most about $/token, then the one of least cost.
+    Of equal ones that of the method that proves most about $/token, then the one of least cost,
+    and of those that are free the fastest.
     """
     prices = points.cost_usd_per_token.to_numpy(dtype=float)
     if np.isnan(prices).all():
         return None
     equal = np.flatnonzero(prices <= np.nanmin(prices) * (1 + SAME_PRICE))
     costs = points.cost_usd_per_hour.to_numpy(dtype=float)
+    rates = points.throughput_tokens_per_s.to_numpy(dtype=float)
     methods, ids = points.method.to_numpy(), points.point_id.to_numpy()
     best: pd.Series = points.iloc[
-        min(equal, key=lambda i: (METHODS.index(methods[i]), costs[i], ids[i]))
+        min(equal, key=lambda i: (METHODS.index(methods[i]), costs[i], -rates[i], ids[i]))
     ]
     return best
 

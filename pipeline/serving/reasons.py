@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from pipeline.formulation.compact import within
 from pipeline.instance import Instance, Limits
 from pipeline.methods import REASON_UNKNOWN, Answer, AnswerStatus
 from pipeline.reason_texts import (
@@ -29,9 +30,18 @@ from pipeline.serving.placement import ServedPlacement
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.tables import serving_of
 from pipeline.settings import Clock
-from pipeline.words import counted, listed, per_hour
+from pipeline.words import counted, enough_per_hour, listed, per_hour
 
 LATENCIES = ("max_ttft_s", "max_tpot_s")
+
+
+@dataclass(frozen=True)
+class _Shortest:
+    """A time that a limit on latency can be set to, s; if it is the least, within a budget."""
+
+    seconds: float
+    is_least: bool
+    budget: float | None
 
 
 def why_nothing(search: ServingSearch, budget_usd_per_hour: float | None) -> str:
@@ -68,8 +78,9 @@ def _by_search(search: ServingSearch, budget: float | None) -> str:
             if budget is not None and not names:
                 return _over_budget(budget, answer.placement, is_proven)
             is_latency = len(names) == 1 and names[0] in LATENCIES
-            shortest = _shortest(search, names[0], clock) if is_latency else None
-            return _in_the_way(limits, names, answer.placement, is_proven, shortest)
+            shortest = _shortest(search, names[0], clock, budget) if is_latency else None
+            told = _in_the_way(limits, names, answer.placement, is_proven, shortest)
+            return told + _beyond(budget, answer.placement)
         is_proven &= answer.status is AnswerStatus.INFEASIBLE
     return NO_COMBINATION if is_proven else REASON_UNKNOWN
 
@@ -105,8 +116,12 @@ def _cheapest(search: ServingSearch, limits: Limits, clock: Clock) -> Answer:
     return methods.cheapest(relaxed)
 
 
-def _shortest(search: ServingSearch, name: str, clock: Clock) -> tuple[float, bool] | None:
+def _shortest(
+    search: ServingSearch, name: str, clock: Clock, budget: float | None
+) -> _Shortest | None:
     """Return a short time that a limit on latency can be set to, and if it is the shortest.
+
+    Both are within the budget if there is one; None where nothing was found there.
 
     Under one micro-batch the fastest placement is the one of the shortest time: of prompts for
     the first token, of whole requests for those after it; and no load has less to do or to hold
@@ -125,18 +140,25 @@ def _shortest(search: ServingSearch, name: str, clock: Clock) -> tuple[float, bo
     limits = replace(search.instance.limits, max_ttft_s=None, max_tpot_s=None)
     changed = replace(search.instance, limits=limits, serving=serving)
     alone = ServingSearch(changed, search.granularity, clock.settings_now, search.table)
-    fastest = methods.enumeration(alone)
+    fastest = methods.enumeration(alone, math.inf if budget is None else budget)
     if fastest.status is not AnswerStatus.OPTIMAL:
         return None
     taken_s = float(getattr(fastest.placement, name.removeprefix("max_")))
-    return taken_s, load.micro_batches == 1
+    return _Shortest(taken_s, load.micro_batches == 1, budget)
 
 
 def _over_budget(budget: float, found: ServedPlacement, is_proven: bool) -> str:
     if is_proven:
         return budget_reason(budget, found.usd_per_hour)
-    least = f"the cheapest found costs {per_hour(found.usd_per_hour)}"
+    least = f"the cheapest found costs {enough_per_hour(found.usd_per_hour)}"
     return f"budget: no placement costs {per_hour(budget)} or less, {least}"
+
+
+def _beyond(budget: float | None, found: ServedPlacement) -> str:
+    """Add that a placement without the limits in the way is above the budget too."""
+    if budget is None or found.usd_per_hour <= within(budget):
+        return ""
+    return f"; and it costs {enough_per_hour(found.usd_per_hour)}, above the budget"
 
 
 def _in_the_way(
@@ -144,7 +166,7 @@ def _in_the_way(
     names: Sequence[str],
     found: ServedPlacement,
     is_proven: bool,
-    shortest: tuple[float, bool] | None,
+    shortest: _Shortest | None,
 ) -> str:
     """Say that limits are in the way. found: the cheapest placement without them, if proven.
 
@@ -164,9 +186,10 @@ def _in_the_way(
         return f"sizes: without {name} there is a placement"
     limit_s, taken_s = getattr(limits, name), getattr(found, name.removeprefix("max_"))
     told = f"latency: no placement keeps {name} at {limit_s:g} s; "
-    if shortest is not None and shortest[0] > limit_s:
-        known = "that can be had" if shortest[1] else "found"
-        return f"{told}the shortest {known} is {_rounded_up(shortest[0]):g} s"
+    if shortest is not None and shortest.seconds > limit_s:
+        known = "that can be had" if shortest.is_least else "found"
+        known += "" if shortest.budget is None else " within the budget"
+        return f"{told}the shortest {known} is {_rounded_up(shortest.seconds):g} s"
     return f"{told}without this limit {cheapest} takes {taken_s:.3g} s"
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.points import Point, Problem
 from pipeline.roofline.constant_files import shipped_table, write_constants
 from pipeline.roofline.constants import Spread
+from pipeline.run import PointRows, run_point
 from tests.cli.runner import run, run_json
 from tests.roofline_helpers import BLOCK_ROW, ROW, write_csv
 
@@ -236,6 +238,23 @@ def test_solve_says_that_time_did_not_allow_to_decide_again(
     assert "Not decided again under drawn constants: the limit of 5 s passed." in shown
     assert run_json("solve", CONFIG, *limited)["robustness"] is None
     assert "robustness" not in run_json("solve", CONFIG, *limited, "--brief")
+
+
+def test_an_answer_that_took_all_the_time_is_not_decided_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(_: object) -> None:
+        pytest.fail("decided again")
+
+    def out_of_time(problem: Problem, point: Point) -> PointRows:
+        rows = run_point(problem, point)
+        late = {**rows.points[0].values, "status": "time_limit"}
+        return replace(rows, points=(replace(rows.points[0], values=late),))
+
+    monkeypatch.setattr("pipeline.serving.uncertainty.solved_robustness", never)
+    monkeypatch.setattr("pipeline.run.run_point", out_of_time)
+    shown = run("solve", CONFIG, *FEW, "--set", "solver.time_limit_s=5").stdout
+    assert "limit of 5 s passed" in " ".join(shown.split())
 
 
 def test_the_frontier_of_a_served_instance_falls_in_cost_and_throughput() -> None:

@@ -35,6 +35,15 @@ def test_prices_that_differ_in_the_last_digit_are_equal() -> None:
     assert best.point_id == "b"
 
 
+def test_of_what_is_free_the_fastest_is_the_lowest() -> None:
+    rows = frame(
+        point("a", usd_per_million=0.0), point("b", usd_per_million=0.0, tokens_per_s=2000.0)
+    )
+    best = lowest(rows)
+    assert best is not None
+    assert best.point_id == "b"
+
+
 def test_there_is_no_lowest_of_points_without_placement() -> None:
     assert lowest(frame(point("a", usd_per_million=None))) is None
 

@@ -118,6 +118,27 @@ def test_a_limit_on_latency_that_is_too_tight_names_the_tightest_there_can_be(na
     assert asked([*one, (name, 0.99 * shortest_s)])["status"] == "infeasible"
 
 
+def test_the_shortest_latency_named_under_a_budget_can_be_had_within_it() -> None:
+    one = [*IN_ANY_TIME, ("workload.micro_batches", 1)]
+    # $0.3/h rents one of the slower cards, $100/h all there are.
+    within, beyond = (
+        str(asked([*one, ("limits.max_ttft_s", 1e-4)], "enumeration", budget)["message"])
+        for budget in (0.3, 100.0)
+    )
+    _, _, found = within.partition("the shortest that can be had within the budget is ")
+    _, _, sooner = beyond.partition("the shortest that can be had within the budget is ")
+    shortest_s = float(found.removesuffix(" s"))
+    assert float(sooner.removesuffix(" s")) < shortest_s
+    at_limit = asked([*one, ("limits.max_ttft_s", shortest_s)], "enumeration", 0.3)
+    assert at_limit["status"] == "optimal"
+
+
+def test_a_placement_above_the_budget_too_is_said_to_be() -> None:
+    told = asked([*IN_ANY_TIME, ("limits.max_ttft_s", 1e-4)], "enumeration", 0.01)["message"]
+    assert "without this limit the cheapest placement takes" in told
+    assert told.endswith(", above the budget")
+
+
 @pytest.mark.parametrize("name", ["limits.max_ttft_s", "limits.max_tpot_s"])
 def test_under_several_micro_batches_a_time_is_named_that_can_be_met(name: str) -> None:
     told = str(asked([*IN_ANY_TIME, (name, 1e-4)])["message"])
