@@ -9,9 +9,11 @@ from pydantic_core import ErrorDetails
 
 from pipeline.errors import Fault
 
+UNKNOWN_FIELD = "is not a known field"
+
 _PLAIN: Mapping[str, str] = {
     "missing": "is missing",
-    "extra_forbidden": "is not a known field",
+    "extra_forbidden": UNKNOWN_FIELD,
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "int_parsing": "must be a whole number",

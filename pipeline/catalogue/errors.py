@@ -13,9 +13,9 @@ class CatalogueError(SourceError, LookupError):
 
 
 class UnknownNameError(CatalogueError):
-    """A name that no catalogue holds: why it is not taken, and how to add it.
+    """A name that no catalogue holds: why it is not taken, and what does instead.
 
-    Whoever names another field, or knows another way to add it, tells `reason` alone.
+    Whoever names another field, or knows more of what does instead, tells `reason` alone.
     """
 
     def __init__(self, kind: str, name: str, reason: str, advice: str) -> None:
@@ -27,13 +27,12 @@ class UnknownNameError(CatalogueError):
         return f"{self.kind}: {self.name}: {self.reason}. {self.advice}."
 
 
-def unknown(kind: str, name: str, known: Iterable[str], file: str) -> UnknownNameError:
-    """Error for an unknown name: the near names, and how to add one."""
+def unknown(kind: str, name: str, known: Iterable[str], advice: str) -> UnknownNameError:
+    """Error for an unknown name: the near names, and what does instead."""
     names = sorted(known)
     folded = {known_name.casefold(): known_name for known_name in names}
     near = close_names(name.casefold(), folded, n=5, cutoff=0.4)
     starts = [key for key in folded if key.startswith(name.casefold()) and key not in near]
     close = [folded[key] for key in (*starts, *near)][:6]
     hint = f"near names: {', '.join(close)}" if close else f"known: {', '.join(names)}"
-    advice = f"To add one, write an entry with its sources into pipeline/catalogue/{file}"
     return UnknownNameError(kind, name, f"is not in the catalogue; {hint}", advice)

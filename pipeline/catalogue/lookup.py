@@ -29,6 +29,16 @@ class _SourceText(_Strict):
     date: str = Field(pattern=r"^\d{4}-\d{2}$")
 
 
+OWN_GPU = (
+    "One that it lacks is described under performance.hardware of a config, or in a file of such "
+    "entries under --hardware"
+)
+OWN_MODEL = (
+    "One that it lacks is described under model of a config, or by the config.json that "
+    "model.hf_config names"
+)
+OWN_ENGINE = "One that it lacks can take the name of the engine that it is most like"
+
 Cited = tuple[float, str]
 
 
@@ -95,7 +105,7 @@ def _sources(texts: Mapping[str, _SourceText]) -> dict[str, Source]:
 def _figure(cited: Cited, sources: Mapping[str, Source], file: str) -> Figure:
     """Pair a number with its source; raises CatalogueError when the source is not listed."""
     if cited[1] not in sources:
-        raise unknown("source", cited[1], sources, file)
+        raise unknown("source", cited[1], sources, f"It is cited in {file}")
     return Figure(cited[0], sources[cited[1]])
 
 
@@ -188,7 +198,7 @@ def _gpu_of_name(name: str) -> Gpu:
         if wanted in {alias.casefold() for alias in (gpu.name, *gpu.aliases)}:
             return gpu
     known = [alias for gpu in _gpus().values() for alias in (gpu.name, *gpu.aliases)]
-    raise unknown("gpu", name, known, "gpus.yaml")
+    raise unknown("gpu", name, known, OWN_GPU)
 
 
 def find_model(name: str) -> ModelEntry:
@@ -199,7 +209,7 @@ def find_model(name: str) -> ModelEntry:
     for key, entry in _models().items():
         if name.casefold() in (key.casefold(), entry.hub_name.casefold()):
             return entry
-    raise unknown("model", name, _models(), "models.yaml")
+    raise unknown("model", name, _models(), OWN_MODEL)
 
 
 @cache
@@ -218,7 +228,7 @@ def find_engine(name: str) -> Engine:
         if re.search(rf"(?<![a-z]){re.escape(match)}(?!(?!v[0-9])[a-z])", folded)
     ]
     if not hits:
-        raise unknown("engine", name, file.engines, "engines.yaml")
+        raise unknown("engine", name, file.engines, OWN_ENGINE)
     family = max(hits)[1]
     text = file.engines[family]
     source = file.sources[text.source]

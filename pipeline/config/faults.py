@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.config.document import Document, Path
 from pipeline.config.schema import Config
 from pipeline.errors import Fault
-from pipeline.fault_words import reason
+from pipeline.fault_words import UNKNOWN_FIELD, reason
 from pipeline.words import close_names
 
 
@@ -22,7 +22,7 @@ def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
             yield document.lacking(path, "is missing")
         elif detail["type"] == "extra_forbidden":
             hint = _hint(path[-1], _known_fields(path[:-1]))
-            yield document.fault(path, f"is not a known field{hint}", detail["input"])
+            yield document.fault(path, f"{UNKNOWN_FIELD}{hint}", detail["input"])
         else:
             is_name = path == ("model",) and isinstance(detail["input"], str)
             advice = "; a name of the catalogue goes under model.catalogue" if is_name else ""

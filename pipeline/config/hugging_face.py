@@ -24,6 +24,15 @@ PLAIN = (
     "vocab_size",
     "head_dim",
 )
+# Fields of experts that go by other names in a file.
+EXPERTS: Mapping[str, str] = {
+    "num_experts": "num_experts",
+    "experts_per_token": "num_experts_per_tok",
+    "moe_intermediate_size": "moe_intermediate_size",
+    "shared_experts": "n_shared_experts",
+    "first_dense_layers": "first_k_dense_replace",
+}
+NAMES: Mapping[str, str] = {**{name: name for name in PLAIN}, **EXPERTS}
 NONE_BESIDE: Mapping[str, Any] = {}
 
 
@@ -40,14 +49,14 @@ def read_hf_config(path: Path, beside: Mapping[str, Any] = NONE_BESIDE) -> dict[
         raise not_taken(error, file) from None
     if not isinstance(found, dict):
         raise InputError([Fault(file, "file", "must hold an object", found)])
-    stated = {key: beside[key] for key in PLAIN if beside.get(key) is not None}
+    stated = {NAMES[key]: beside[key] for key in NAMES if beside.get(key) is not None}
     text = {**text_fields(found), **stated}
     try:
         size = beside.get("bytes_per_weight") or bytes_per_weight(text)
     except UnknownWeightTypeError as error:
         raise InputError([Fault(file, error.field, str(error), error.value)]) from None
     name = str(found.get("_name_or_path") or _name_of(path))
-    return {**_shape_fields(text, name, file), "bytes_per_weight": size}
+    return {**_shape_fields(text, name, file, stated), "bytes_per_weight": size}
 
 
 def _name_of(path: Path) -> str:
@@ -55,15 +64,20 @@ def _name_of(path: Path) -> str:
     return path.resolve().parent.name if path.name == "config.json" else path.stem
 
 
-def _shape_fields(text: dict[str, Any], name: str, file: str) -> dict[str, Any]:
-    """Return what a model's shape says beyond the usual, or the plain fields for the schema."""
+def _shape_fields(
+    text: dict[str, Any], name: str, file: str, stated: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a model's shape says beyond the usual, or its fields for the schema to check.
+
+    stated: those of the text that stand beside the file.
+    """
     try:
         return beyond_usual(from_hf_config({**text, "text_config": None}, name))
     except ModelConfigError as error:
         faults = [dataclasses.replace(each, file=file) for each in error.faults]
-        if told := [fault for fault in faults if fault.field not in PLAIN]:
+        if told := [fault for fault in faults if fault.field not in (*PLAIN, *stated)]:
             raise InputError(told) from None
-        return {"name": name, **{key: text[key] for key in PLAIN if key in text}}
+        return {"name": name, **{own: text[key] for own, key in NAMES.items() if key in text}}
 
 
 def beyond_usual(shape: ModelShape) -> dict[str, Any]:

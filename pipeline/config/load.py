@@ -25,6 +25,7 @@ from pipeline.config.packaged import located
 from pipeline.config.schema import Config, ModelSection, Section
 from pipeline.config.yaml_file import parse_yaml, read_yaml
 from pipeline.errors import Fault, InputError
+from pipeline.fault_words import UNKNOWN_FIELD
 from pipeline.instance import Instance
 from pipeline.network import TooManyZonesError
 
@@ -329,6 +330,8 @@ def _value_faults(
             variant = loaded.swept([(key, value)])
         except InputError as error:
             yield from error.faults
+            if any(fault.reason.startswith(UNKNOWN_FIELD) for fault in error.faults):
+                return  # the same for every value
             continue
         # Ids are of what a value makes of the config: 600 and 600.0 would be run twice as one.
         made = repr(getattr(variant.config, section))

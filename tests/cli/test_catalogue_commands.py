@@ -38,11 +38,11 @@ def test_a_gpu_is_shown_with_the_source_of_every_figure() -> None:
     assert [gpu["name"] for gpu in run_json("gpus", "RTX4090")] == ["RTX-4090"]
 
 
-def test_an_unknown_gpu_lists_the_near_names_and_how_to_add_one() -> None:
+def test_an_unknown_gpu_lists_the_near_names_and_what_does_instead() -> None:
     result = run("gpus", "H101")
     assert result.exit_code == 2
     assert "near names: H100" in result.stderr
-    assert "pipeline/catalogue/gpus.yaml" in result.stderr
+    assert "performance.hardware" in result.stderr
 
 
 def test_models_are_listed_with_total_and_active_parameters() -> None:

@@ -198,6 +198,17 @@ def test_what_the_file_lacks_may_stand_beside_it_and_the_rest_is_read_all_the_sa
     assert (model.intermediate_size, model.tie_word_embeddings) == (28672, True)
 
 
+def test_what_is_stated_of_experts_goes_before_the_file_too(tmp_path: Path) -> None:
+    stated = {"experts_per_token": 2, "first_dense_layers": 4}
+    path = inside_model(tmp_path, {**LLAMA_70B, "num_local_experts": 8}, **stated)
+    model = load_config(path).instance.model
+    assert (model.num_experts, model.experts_per_token, model.first_dense_layers) == (8, 2, 4)
+    (tmp_path / "x").mkdir()
+    assert faults_of(inside_model(tmp_path / "x", LLAMA_70B, num_experts=8)) == [
+        "hf/config.json: num_experts_per_tok: is required with experts"
+    ]
+
+
 def test_a_file_beside_a_model_of_the_catalogue_is_refused(tmp_path: Path) -> None:
     # What the one leaves out would be taken from the other.
     path = inside_model(tmp_path, LLAMA_70B, catalogue="Qwen2.5-14B")

@@ -457,6 +457,16 @@ def test_what_is_no_field_of_the_instance_cannot_be_swept(tmp_path: Path, key: s
     ]
 
 
+def test_a_swept_field_that_is_unknown_is_told_once_whatever_its_values(tmp_path: Path) -> None:
+    over = {"workload.batch_sice": [1, 2, 3], "limits.max_stages": [0, -1]}
+    assert faults_after(tmp_path, put("sweep", {"over": over})) == [
+        "c.yaml: sweep.over.workload.batch_sice: is not a known field, did you mean batch_size? "
+        "(got 1)",
+        "c.yaml: sweep.over.limits.max_stages: must be at least 1 (got 0)",
+        "c.yaml: sweep.over.limits.max_stages: must be at least 1 (got -1)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("one", "values", "other"),
     [
