@@ -130,12 +130,7 @@ class _Shape(BaseModel):
     @field_validator("gpu")
     @classmethod
     def _known_gpu(cls, value: str, given: ValidationInfo[_Known]) -> str:
-        if value in given.context.hardware:
-            return value
-        try:
-            return _looked_up(find_gpu, value)
-        except ValueError as error:
-            raise ValueError(f"{error}, or state it in a file for --hardware") from error
+        return value if value in given.context.hardware else _looked_up(find_gpu, value)
 
     @field_validator("n_kv_heads")
     @classmethod

@@ -163,7 +163,7 @@ def test_one_fault_of_many_lines_is_told_once(tmp_path: Path) -> None:
     assert fault.startswith(
         "m.csv: lines 3, 4, 5 and 2 more, gpu: is not in the catalogue; near names: H100"
     )
-    assert "pipeline/catalogue/gpus.yaml" in fault
+    assert "in a file of such entries under --hardware" in fault
     assert fault.endswith("(got 'H101')")
 
 
