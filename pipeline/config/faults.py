@@ -13,6 +13,9 @@ from pipeline.errors import Fault
 from pipeline.fault_words import UNKNOWN_FIELD, reason
 from pipeline.words import close_names
 
+# So many names can be read at a glance.
+FEW_FIELDS = 8
+
 
 def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
     """Translate every error found in a document."""
@@ -49,5 +52,8 @@ def _sections_in(annotation: Any) -> Iterable[type[BaseModel]]:
 
 
 def _hint(name: str | int, known: Iterable[str]) -> str:
-    near = close_names(str(name), known, n=1)
-    return f", did you mean {near[0]}?" if near else ""
+    """Name the field that was meant, or all that there are where they are few."""
+    names = list(known)
+    if near := close_names(str(name), names, n=1):
+        return f", did you mean {near[0]}?"
+    return f"; known: {', '.join(names)}" if 0 < len(names) <= FEW_FIELDS else ""

@@ -39,15 +39,24 @@ SINGLE_FAULTS: list[tuple[Change, str]] = [
         put("workload.batchsize", 3),
         "workload.batchsize: is not a known field, did you mean batch_size? (got 3)",
     ),
-    (put("pool.1.colour", "red"), "pool[1].colour: is not a known field (got 'red')"),
+    (
+        put("pool.1.colour", "red"),
+        "pool[1].colour: is not a known field; known: gpu, count, memory_gb, usd_per_hour, max_tp, "
+        "gpus_per_node, link_gb_per_s (got 'red')",
+    ),
     (
         put(
             "performance.gpus",
             {"B1": {"tflops": 1, "gb_per_s": 1, "efficiency": 1, "effort": 2}},
         ),
-        "performance.gpus.B1.effort: is not a known field (got 2)",
+        "performance.gpus.B1.effort: is not a known field; known: tflops, gb_per_s, efficiency "
+        "(got 2)",
     ),
-    (put("sweep.normalization.x", 1), "sweep.normalization.x: is not a known field (got 1)"),
+    (
+        put("sweep.normalization.x", 1),
+        "sweep.normalization.x: is not a known field; known: throughput_tokens_per_s, "
+        "cost_usd_per_hour (got 1)",
+    ),
     # Numbers that are missing, negative, not finite, or none.
     (drop("workload", "batch_size"), "workload.batch_size: is missing"),
     (lambda data: data["pool"][0].pop("usd_per_hour"), "pool[0].usd_per_hour: is missing"),
