@@ -87,12 +87,26 @@ def _affords(costs: FloatArray, budget_usd_per_hour: float) -> NDArray[np.bool_]
 
 
 def ratio(curve: CostCurve) -> Answer:
-    """Find the lowest $/token. The bound is on $/token."""
+    """Find the lowest $/token; of free placements the fastest. The bound is on $/token."""
 
     def price(usd_per_hour: FloatArray, tokens_per_s: FloatArray) -> FloatArray:
         return usd_per_hour / (tokens_per_s * SECONDS_PER_HOUR)
 
-    return _lowest(curve, price)
+    answer = _lowest(curve, price)
+    return fastest_if_free(answer, lambda: enumeration(curve, 0.0))
+
+
+def fastest_if_free(answer: Answer, enumerate_free: Callable[[], Answer]) -> Answer:
+    """Return an answer by $/token, or where it costs nothing the fastest that costs nothing.
+
+    GPUs that are owned may have a price of 0; whatever is placed on them has the same $/token.
+    """
+    if answer.placement is None or answer.placement.usd_per_hour:
+        return answer
+    fastest = enumerate_free()
+    if fastest.placement is None:
+        return answer
+    return replace(answer, placement=fastest.placement)
 
 
 def weighted(

@@ -137,6 +137,16 @@ def test_a_budget_of_exactly_a_placements_cost_affords_it() -> None:
     assert answer.placement.tokens_per_s == pytest.approx(6304.337, rel=1e-6)
 
 
+def test_of_free_placements_the_lowest_price_is_that_of_the_fastest() -> None:
+    owned = reference_instance()
+    owned = replace(owned, pool=tuple(replace(kind, usd_per_hour=0.0) for kind in owned.pool))
+    answer = methods.ratio(CostCurve(owned, granularity("exact", 40), SolverSettings()))
+    assert answer.placement is not None
+    assert (answer.status, answer.placement.usd_per_hour) == (AnswerStatus.OPTIMAL, 0.0)
+    # The fastest of all, as above.
+    assert answer.placement.tokens_per_s == pytest.approx(21457.672, rel=1e-6)
+
+
 def test_iterative_is_the_published_search_and_proves_nothing() -> None:
     asked: list[float] = []
     prices = {math.inf: placement(1000.0, 3.6), 0.95 * 3.6: placement(900.0, 2.7)}

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.formulation.compact import within
-from pipeline.methods import RELATIVE_TOLERANCE, Answer, AnswerStatus
+from pipeline.methods import RELATIVE_TOLERANCE, Answer, AnswerStatus, fastest_if_free
 from pipeline.placement import SECONDS_PER_HOUR
 from pipeline.serving.picks import Pick
 from pipeline.serving.placement import served
@@ -53,14 +53,14 @@ class Loss:
 
 
 def ratio(search: ServingSearch) -> Answer:
-    """Find the lowest $/token. The bound is on $/token."""
+    """Find the lowest $/token; of free placements the fastest. The bound is on $/token."""
     loss = Loss(
         lambda cost, rate: cost / (rate * SECONDS_PER_HOUR),
         lambda cost, value: cost / max(value * SECONDS_PER_HOUR, 1e-300),
         lambda rate, value: value * rate * SECONDS_PER_HOUR,
         least=0.0,
     )
-    return _lowest(search, loss)
+    return fastest_if_free(_lowest(search, loss), lambda: enumeration(search, 0.0))
 
 
 def weighted(

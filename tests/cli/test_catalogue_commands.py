@@ -190,7 +190,7 @@ def test_a_gpu_of_ones_own_is_measured_fitted_and_placed(measured: Path) -> None
     measured.write_text(text, encoding="utf-8")
     refused = run("validate", measured)
     assert refused.exit_code == 2
-    assert "or state it in a file for --hardware (got 'Mine')" in refused.stderr
+    assert "in a file of such entries under --hardware (got 'Mine')" in refused.stderr
 
     card = """Mine:
   {architecture: ada, tflops: {fp16: 165}, memory_gb: 80, gb_per_s: 1008,

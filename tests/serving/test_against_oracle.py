@@ -133,6 +133,9 @@ def test_what_is_free_is_placed_as_well(phase: str, seed: int, free: int | None)
     assert answer.status == "optimal"
     lowest = min(cost / rate / 3600 for rate, cost in points)
     assert answer.placement.usd_per_token == pytest.approx(lowest, rel=1e-9)
+    if not lowest:
+        fastest = max(rate for rate, cost in points if not cost)
+        assert answer.placement.tokens_per_s == pytest.approx(fastest, rel=1e-9)
     figures = [
         (a.placement.tokens_per_s, a.placement.usd_per_hour)
         for a in methods.frontier(search_of(instance, "exact"))
