@@ -128,8 +128,8 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
             explanation = explain_point(problem, point)
     elif draws:
         with working(err(), "deciding again under drawn constants; the answer above is final"):
-            # An answer that is not proven took all the time that there is, and so would this.
-            steady = _robustness(problem, name) if statuses == {"optimal"} else None
+            # An answer that took all the time that there is would be searched for again.
+            steady = None if "time_limit" in statuses else _robustness(problem, name)
     if as_json:
         answers = [answer_json(row, rows.segments) for row in rows.points]
         if explanation is not None:

@@ -78,9 +78,10 @@ def _by_search(search: ServingSearch, budget: float | None) -> str:
             if budget is not None and not names:
                 return _over_budget(budget, answer.placement, is_proven)
             is_latency = len(names) == 1 and names[0] in LATENCIES
-            shortest = _shortest(search, names[0], clock, budget) if is_latency else None
-            told = _in_the_way(limits, names, answer.placement, is_proven, shortest)
-            return told + _beyond(budget, answer.placement)
+            beyond, shortest = _beyond(budget, answer.placement), None
+            if is_latency and not beyond:
+                shortest = _shortest(search, names[0], clock, budget)
+            return _in_the_way(limits, names, answer.placement, is_proven, shortest) + beyond
         is_proven &= answer.status is AnswerStatus.INFEASIBLE
     return NO_COMBINATION if is_proven else REASON_UNKNOWN
 
@@ -158,7 +159,7 @@ def _beyond(budget: float | None, found: ServedPlacement) -> str:
     """Add that a placement without the limits in the way is above the budget too."""
     if budget is None or found.usd_per_hour <= within(budget):
         return ""
-    return f"; and it costs {enough_per_hour(found.usd_per_hour)}, above the budget"
+    return f", and that costs {enough_per_hour(found.usd_per_hour)}, above the budget"
 
 
 def _in_the_way(
