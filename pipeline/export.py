@@ -318,8 +318,8 @@ def _row(results: Results, point: str | None) -> dict[str, Any] | NothingPlaced:
     if point is None:
         advice = advise(Comparison(results))
         if advice is None:
-            reason = results.points.message.iloc[0]
-            told = f"{results.directory}: no point has a placement; one says: {reason}"
+            said = "".join(f"; one says: {text}" for text in results.points.message[:1])
+            told = f"{results.directory}: no point has a placement{said}"
             return NothingPlaced(told, None, None)
         point = advice.best.point_id
     ids = [str(i) for i in results.points.point_id]  # Arrow compares no text that is not UTF-8

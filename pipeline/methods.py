@@ -90,7 +90,8 @@ def ratio(curve: CostCurve) -> Answer:
     """Find the lowest $/token; of free placements the fastest. The bound is on $/token."""
 
     def price(usd_per_hour: FloatArray, tokens_per_s: FloatArray) -> FloatArray:
-        return usd_per_hour / (tokens_per_s * SECONDS_PER_HOUR)
+        with np.errstate(over="ignore"):  # beyond all floats a price is infinite
+            return usd_per_hour / (tokens_per_s * SECONDS_PER_HOUR)
 
     answer = _lowest(curve, price)
     return fastest_if_free(answer, lambda: enumeration(curve, 0.0))

@@ -165,6 +165,13 @@ def test_a_run_without_a_placement_gives_one_reason(tmp_path: Path) -> None:
     assert "no point has a placement; one says: " in str(found)
 
 
+def test_a_run_without_any_point_has_no_placement_either(tmp_path: Path) -> None:
+    results = write_run(tmp_path, [point("a")])  # a part may be a table without rows
+    found = launch_of(replace(results, points=results.points[:0]), None)
+    assert isinstance(found, NothingPlaced)
+    assert str(found).endswith("no point has a placement")
+
+
 def test_the_ray_serve_file_holds_the_engine_and_its_environment(tmp_path: Path) -> None:
     (application,) = yaml.safe_load(ray_serve_file(launch(tmp_path)))["applications"]
     assert application["import_path"] == "ray.serve.llm:build_openai_app"

@@ -121,8 +121,8 @@ def speed_up(points: pd.DataFrame, reference: pd.DataFrame) -> float | None:
     """Return the reference's time over that of other points, for the questions both answered."""
     seconds, other = (_seconds_by_question(frame) for frame in (points, reference))
     shared = seconds.keys() & other.keys()
-    own, theirs = (math.fsum(times[key] for key in shared) for times in (seconds, other))
-    return theirs / own if own > 0 and theirs > 0 else None
+    own, theirs = (sum(times[key] for key in shared) for times in (seconds, other))
+    return theirs / own if 0 < own < math.inf and 0 < theirs < math.inf else None
 
 
 def _seconds_by_question(points: pd.DataFrame) -> dict[tuple[str, ...], float]:

@@ -90,7 +90,8 @@ def asked(points: pd.DataFrame) -> pd.DataFrame:
 def effort_seconds(points: pd.DataFrame) -> float:
     """Return the time to build and solve the models of these points, s."""
     questions = asked(points)
-    return float((questions.build_seconds + questions.solve_seconds).sum())
+    with np.errstate(over="ignore"):  # tables may hold any number
+        return float((questions.build_seconds + questions.solve_seconds).sum())
 
 
 def proven_usd_per_token(points: pd.DataFrame, time_limit_s: float) -> float | None:

@@ -134,7 +134,10 @@ class LocalFolder(Folder):
 
     def opened(self, name: str) -> pa.NativeFile:
         """Open a file to read it; what is no plain file, as a pipe, might never end."""
-        if not stat.S_ISREG((self.path / name).stat().st_mode):
+        path = self.path / name
+        if path.is_symlink() and not path.exists():
+            raise OSError("is a link that leads nowhere")  # it is not gone, as after a merge
+        if not stat.S_ISREG(path.stat().st_mode):
             raise OSError("is no plain file")
         return pa.OSFile(str(self.path / name))
 
