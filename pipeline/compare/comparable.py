@@ -7,10 +7,11 @@ from pipeline.results.checked import check_run
 from pipeline.results.frames import Results
 from pipeline.results.store import RUN_FILE
 
-DESCRIBED_BY = (
-    *("throughput_tokens_per_s", "cost_usd_per_hour", "num_stages", "num_gpus"),
-    *("options", "segments", "connections", "binaries"),
-)
+# What is described, the columns of which any says that it is there, and what else it then has.
+FIGURES = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
+BASELINE = tuple(f"baseline_{name}" for name in FIGURES)
+SIZES = ("num_stages", "num_gpus", "options", "segments", "connections", "binaries")
+DESCRIBED = (("a placement", FIGURES, SIZES), ("a baseline", BASELINE, ()))
 
 
 def check_comparable(results: Results) -> None:
@@ -19,14 +20,15 @@ def check_comparable(results: Results) -> None:
     `placement verify` lists what is wrong with such rows.
     """
     check_run(results.run, results.directory / RUN_FILE)
-    placed = results.points[results.points.cost_usd_per_token.notna()]
-    for name in DESCRIBED_BY:
-        if placed[name].isna().any():
-            point_id = placed.point_id[placed[name].isna()].iloc[0]
-            raise ResultsError(
-                f"{results.directory}: point {point_id}: has a placement but no {name}; "
-                "placement verify tells what else is wrong"
-            )
+    for what, figures, sizes in DESCRIBED:
+        rows = results.points[results.points[list(figures)].notna().any(axis=1)]
+        for name in (*figures, *sizes):
+            if rows[name].isna().any():
+                point_id = rows.point_id[rows[name].isna()].iloc[0]
+                raise ResultsError(
+                    f"{results.directory}: point {point_id}: has {what} but no {name}; "
+                    "placement verify tells what else is wrong"
+                )
     stages = results.segments
     odd = stages[(stages.tp_degree < 1) | (stages["size"] < 1) | (stages.gpu_ids.map(len) < 1)]
     if len(odd):

@@ -206,9 +206,20 @@ def test_a_run_file_is_checked_for_what_is_read_of_it(
     assert told in refusal(folder, read)
 
 
-def test_a_placement_without_its_figures_cannot_be_compared(folder: Path) -> None:
-    change_part(folder, "points", replaced("num_stages", lambda column: [None] * len(column)))
-    assert "has a placement but no num_stages" in refusal(folder, compared)
+@pytest.mark.parametrize(
+    ("what", "figure"),
+    [
+        ("placement", "num_stages"),
+        ("placement", "throughput_tokens_per_s"),
+        ("placement", "cost_usd_per_token"),
+        ("baseline", "baseline_throughput_tokens_per_s"),
+    ],
+)
+def test_an_answer_without_its_figures_cannot_be_compared(
+    folder: Path, what: str, figure: str
+) -> None:
+    change_part(folder, "points", replaced(figure, lambda column: [None] * len(column)))
+    assert f"has a {what} but no {figure}" in refusal(folder, compared)
 
 
 def test_a_stage_without_gpus_cannot_be_compared(folder: Path) -> None:
