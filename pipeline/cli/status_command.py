@@ -41,11 +41,9 @@ def status_lines(found: RunStatus) -> list[str]:
     }.get(found.state, found.state)
     counts = ", ".join(f"{count} {name}" for name, count in sorted(found.by_status.items()))
     points = counted(found.done, "point")
-    # Budgets that are multiples of a ballpark are not told from those of other plans.
-    is_told = found.planned is not None and found.planned >= found.planned_done
-    if found.planned and is_told and found.planned_done == found.done:
+    if found.planned and found.planned_done == found.done:
         points = f"{found.done:,} of {counted(found.planned, 'point')}"
-    elif found.planned and is_told:
+    elif found.planned and found.planned_done is not None:
         planned = f"{found.planned_done:,} of {counted(found.planned, 'point')} planned"
         points = f"{planned}; with those of other plans {points}"
     lines = [f"{found.name}: {state}", f"{points}: {counts or 'none yet'}"]

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from pipeline.compare.tables import asked
 from pipeline.results.frames import Results
-from pipeline.results.planned import is_planned, plan_columns
+from pipeline.results.planned import is_planned, plan_columns, planned_done
 from pipeline.words import counted
 
 
@@ -16,14 +16,12 @@ def unfinished(results: Results) -> str:
     run = results.run
     if run["status"] == "finished":
         return ""
-    planned = run.get("planned_points")
-    if planned is None:
-        return "This run has not finished."
     questions = asked(results.points)[plan_columns(run)]
     table = pa.Table.from_pandas(questions, preserve_index=False)
-    there = pc.sum(is_planned(table, run)).as_py() or 0
-    if there > planned:  # among them are some of other plans, with budgets from a ballpark
+    there = planned_done(pc.sum(is_planned(table, run)).as_py() or 0, run)
+    if there is None:
         return "This run has not finished."
+    planned = run["planned_points"]
     are = "is" if planned == 1 else "are"
     return (
         f"This run has not finished: {there:,} of {counted(planned, 'point')} {are} there; "

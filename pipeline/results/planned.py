@@ -27,6 +27,16 @@ def is_planned(points: pa.Table, run: Mapping[str, Any]) -> pa.ChunkedArray:
     return reduce(pc.and_, columns, pa.chunked_array([pa.repeat(True, points.num_rows)]))
 
 
+def planned_done(rows: int, run: Mapping[str, Any]) -> int | None:
+    """Return how many points of the plan are there, given the rows that may answer it.
+
+    None where that cannot be told: `run.json` does not say how many there are to be, or there are
+    more rows than that, so that those of other plans are among them.
+    """
+    planned = run.get("planned_points")
+    return None if planned is None or rows > planned else rows
+
+
 def _planned_values(run: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     """Return the values that a plan asks for, by column; what `run.json` lacks is left out."""
     sweep = run["config"].get("sweep") or {}

@@ -15,7 +15,7 @@ from pipeline.results.checked import check_progress
 from pipeline.results.folder import Folder, Place, folder_at
 from pipeline.results.lock import Holder, holder, is_held
 from pipeline.results.parts import MAX_ATTEMPTS, POINTS, order, part_files, read_part
-from pipeline.results.planned import is_planned, plan_columns
+from pipeline.results.planned import is_planned, plan_columns, planned_done
 from pipeline.results.schema import base_id
 from pipeline.results.store import RUN_FILE, read_run
 
@@ -28,7 +28,7 @@ class RunStatus:
 
     state: running, finished, stopped, died (killed before it could note its end), or unknown
     (its lock is held on another host). planned: points of the last run's plan. planned_done: those
-    of them that have a row. by_status: points by status, those of other plans in the folder too.
+    of them that have a row, None where that cannot be told. by_status: points by status, those of other plans in the folder too.
     points_per_s: of the last run.
     """
 
@@ -37,7 +37,7 @@ class RunStatus:
     held_by: Holder | None
     started_at: datetime
     planned: int | None
-    planned_done: int
+    planned_done: int | None
     by_status: dict[str, int]
     points_per_s: float
     best_usd_per_token: float | None
@@ -51,10 +51,11 @@ class RunStatus:
     @property
     def seconds_left(self) -> float | None:
         """Time that the rest takes at the rate so far; None where that is not known."""
-        if self.state not in ("running", "unknown") or not (self.planned and self.points_per_s):
+        if self.state not in ("running", "unknown") or not self.points_per_s:
             return None
-        left = self.planned - self.planned_done
-        return None if left < 0 else left / self.points_per_s
+        if self.planned is None or self.planned_done is None:
+            return None
+        return (self.planned - self.planned_done) / self.points_per_s
 
 
 def read_status(place: Place) -> RunStatus:
@@ -73,7 +74,7 @@ def read_status(place: Place) -> RunStatus:
         held_by=holder(folder) if held is not False else None,
         started_at=started_at,
         planned=run.get("planned_points"),
-        planned_done=sum(row["planned"] for row in rows),
+        planned_done=planned_done(sum(row["planned"] for row in rows), run),
         by_status=dict(Counter(row["status"] for row in rows)),
         points_per_s=_rate(new, started_at, running=bool(held)),
         best_usd_per_token=min(prices, default=None),

@@ -117,13 +117,22 @@ def run_batch(batch: Batch, note: Path | None = None) -> Tally:
 def _serve(connection: Connection, notes: str) -> None:
     """Run batches as they come, until None does."""
     sys.dont_write_bytecode = True
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    while (batch := connection.recv()) is not None:
+        _limit_growth()
+        connection.send(run_batch(batch, Path(notes) / CURRENT))
+
+
+def _limit_growth() -> None:
+    """Let the process grow by three times what an input may take, from where it stands.
+
+    What is promised is promised of an input. Over a worker's life its inputs themselves, which
+    Hypothesis keeps, and the libraries' arenas add up to more than that.
+    """
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     size = next(int(line.split()[1]) for line in lines if line.startswith("VmSize")) * 1024
     most = size + int(3 * MAX_GROWTH_MB) * 1024**2
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    while (batch := connection.recv()) is not None:
-        connection.send(run_batch(batch, Path(notes) / CURRENT))
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
 class _Worker:
