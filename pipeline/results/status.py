@@ -28,8 +28,8 @@ class RunStatus:
 
     state: running, finished, stopped, died (killed before it could note its end), or unknown
     (its lock is held on another host). planned: points of the last run's plan. planned_done: those
-    of them that have a row, None where that cannot be told. by_status: points by status, those of other plans in the folder too.
-    points_per_s: of the last run.
+    of them that have a row, None where that cannot be told. by_status: points by status, those of
+    other plans in the folder too. points_per_s: of the last run.
     """
 
     name: str
