@@ -26,8 +26,12 @@ SERVED: dict[str, Any] = {
     "micro_batches": 5,
     "ttft_s": 2.0,
     "tpot_s": 0.1691,
+    "throughput_low_tokens_per_s": 800.0,
+    "throughput_high_tokens_per_s": 1100.0,
+    "cost_low_usd_per_token": 9e-7,
+    "cost_high_usd_per_token": 1.2e-6,
 }
-"""What the `roofline` model adds to a row: a load and its latency."""
+"""What the `roofline` model adds to a row: a load, its latency, the range of the prediction."""
 
 
 def point(

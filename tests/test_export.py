@@ -22,7 +22,7 @@ from pipeline.export import (
 )
 from pipeline.results.frames import Results
 from pipeline.results.schema import SegmentRow
-from tests.result_builders import point, segment, write_run
+from tests.result_builders import SERVED, point, segment, write_run
 
 
 def two_stages(point_id: str, degrees: tuple[int, int] = (2, 2)) -> list[SegmentRow]:
@@ -117,7 +117,7 @@ def test_under_roofline_the_command_has_the_load_and_the_memory_that_the_answer_
         "network.overrides": [],
         "baseline": None,
     }
-    row = point("a", concurrency=96, micro_batches=1)
+    row = point("a", **{**SERVED, "concurrency": 96, "micro_batches": 1})
     found = launch_of(write_run(tmp_path, [row], fields=fields), "a")
     assert isinstance(found, Launch)
     words = shell_words(found)

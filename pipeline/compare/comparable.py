@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.errors import ResultsError
 from pipeline.results.checked import check_run
 from pipeline.results.frames import Results
@@ -11,7 +13,16 @@ from pipeline.results.store import RUN_FILE
 FIGURES = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
 BASELINE = tuple(f"baseline_{name}" for name in FIGURES)
 SIZES = ("num_stages", "num_gpus", "options", "segments", "connections", "binaries")
-DESCRIBED = (("a placement", FIGURES, SIZES), ("a baseline", BASELINE, ()))
+LOAD = (
+    *("concurrency", "micro_batches", "ttft_s"),
+    *("throughput_low_tokens_per_s", "throughput_high_tokens_per_s"),
+    *("cost_low_usd_per_token", "cost_high_usd_per_token"),
+)
+DESCRIBED: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
+    ("a placement", FIGURES, SIZES),
+    ("a baseline", BASELINE, ()),
+    ("a load", LOAD, ()),
+)
 
 
 def check_comparable(results: Results) -> None:

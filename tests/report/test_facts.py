@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 from pipeline.compare import Comparison, advise
 from pipeline.report.facts import facts, provenance, shown_config, warnings
@@ -27,8 +26,7 @@ def test_the_answers_name_placement_price_granularity_and_proof(tmp_path: Path) 
 
 
 def test_the_load_that_an_answer_is_for_is_told(tmp_path: Path) -> None:
-    prices: dict[str, Any] = {"cost_low_usd_per_token": 9e-7, "cost_high_usd_per_token": 1.2e-6}
-    said = sentences(write_run(tmp_path, [point("e", **SERVED, **prices)]))
+    said = sentences(write_run(tmp_path, [point("e", **SERVED)]))
     told = said["Which placement should I run?"]
     assert "640 requests at once in 5 micro-batches: first token after 2.00 s" in told
     assert "between $0.900000 and $1.200000 per million tokens" in told

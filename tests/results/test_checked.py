@@ -222,6 +222,11 @@ def test_an_answer_without_its_figures_cannot_be_compared(
     assert f"has a {what} but no {figure}" in refusal(folder, compared)
 
 
+def test_a_load_without_its_figures_cannot_be_compared(folder: Path) -> None:
+    change_part(folder, "points", replaced("concurrency", lambda column: [3] * len(column)))
+    assert "has a load but no micro_batches" in refusal(folder, compared)
+
+
 def test_a_stage_without_gpus_cannot_be_compared(folder: Path) -> None:
     change_part(folder, "segments", replaced("gpu_ids", lambda column: [[]] * len(column)))
     assert "has a stage without layers or GPUs" in refusal(folder, compared)
