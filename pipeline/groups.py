@@ -12,14 +12,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from pipeline.errors import InputError, missing
 from pipeline.instance import Instance
 from pipeline.network import Network
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -114,6 +117,9 @@ class GroupClasses:
         The position of a block of its type's GPUs from f on, in blocks of `width`, is ⌊f/width⌋.
         Few entries of it are not 0: a block lies in one place.
         """
+        # SciPy before Pyomo has Pyomo import all of its statistics (see `pipeline.solver`).
+        from scipy.sparse import csr_array
+
         own = [(index, c) for index, c in enumerate(self.classes) if c.degree == degree]
         places = [(np.array(c.first_gpu_ids) - self.type_first_ids[c.gpu]) // width for _, c in own]
         rows = np.concatenate(places)
