@@ -23,6 +23,7 @@ from pipeline.constant_fit import (
     source_weights,
 )
 from pipeline.measurements import MeasurementError, measured_tokens_per_s
+from pipeline.roofline import constant_files
 from pipeline.roofline.cases import case_arrays
 from pipeline.roofline.constant_files import (
     prior_table,
@@ -229,6 +230,11 @@ def test_the_shipped_constants_say_where_they_come_from() -> None:
     assert table.spread.known[0] < 1 < table.spread.known[1]
     assert {"H100", "T4"} <= table.seen("gpu")
     assert table.undetermined()
+
+
+def test_the_shipped_constants_are_read_as_a_file_of_ones_own_is() -> None:
+    catalogue = Path(constant_files.__file__).parents[1] / "catalogue"
+    assert read_constants(catalogue / "calibration.yaml") == shipped_table()
 
 
 def test_a_summary_gives_each_constant_with_its_range(priors: ConstantTable) -> None:

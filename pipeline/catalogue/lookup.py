@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.catalogue.errors import CatalogueError, unknown
+from pipeline.catalogue.packaged import packaged_yaml
 from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, Source
 from pipeline.fault_words import told
 from pipeline.model_config import from_hf_config
@@ -87,12 +86,6 @@ class _EngineFile(_Strict):
     engines: dict[str, _EngineText]
 
 
-def _read(file: str) -> object:
-    """Contents of a YAML file of this package; dates stay text."""
-    text = resources.files("pipeline.catalogue").joinpath(file).read_text(encoding="utf-8")
-    return yaml.safe_load(text)
-
-
 def _faults(file: str, error: ValidationError) -> CatalogueError:
     """All faults of a catalogue file as one error."""
     return CatalogueError("\n".join(told(file, fault) for fault in error.errors()))
@@ -132,7 +125,7 @@ def _gpu(name: str, text: _GpuText, sources: Mapping[str, Source]) -> Gpu:
 @cache
 def _gpus() -> dict[str, Gpu]:
     try:
-        file = _GpuFile.model_validate(_read("gpus.yaml"))
+        file = _GpuFile.model_validate(packaged_yaml("gpus.yaml"))
     except ValidationError as error:
         raise _faults("gpus.yaml", error) from error
     sources = _sources(file.sources)
@@ -142,7 +135,7 @@ def _gpus() -> dict[str, Gpu]:
 @cache
 def _models() -> dict[str, ModelEntry]:
     try:
-        file = _ModelFile.model_validate(_read("models.yaml"))
+        file = _ModelFile.model_validate(packaged_yaml("models.yaml"))
     except ValidationError as error:
         raise _faults("models.yaml", error) from error
     return {
@@ -157,7 +150,7 @@ def _models() -> dict[str, ModelEntry]:
 @cache
 def _engine_file() -> _EngineFile:
     try:
-        return _EngineFile.model_validate(_read("engines.yaml"))
+        return _EngineFile.model_validate(packaged_yaml("engines.yaml"))
     except ValidationError as error:
         raise _faults("engines.yaml", error) from error
 

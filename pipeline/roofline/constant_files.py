@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from pipeline.catalogue.errors import CatalogueError
+from pipeline.catalogue.packaged import packaged_yaml
 from pipeline.errors import SourceError
 from pipeline.fault_words import told
 from pipeline.roofline.constants import CONSTANT_NAMES, LEVELS, ConstantTable, Effect, Prior, Spread
@@ -131,8 +131,7 @@ def _validated(model: type[Any], contents: object, file: str) -> Any:
 
 @cache
 def _priors() -> dict[str, Prior]:
-    text = resources.files("pipeline.catalogue").joinpath("constants.yaml").read_text("utf-8")
-    file: _PriorFile = _validated(_PriorFile, yaml.safe_load(text), "constants.yaml")
+    file: _PriorFile = _validated(_PriorFile, packaged_yaml("constants.yaml"), "constants.yaml")
     wrong = set(file.constants) ^ set(CONSTANT_NAMES)
     levels = {level for prior in file.constants.values() for level in prior.spread} - set(LEVELS)
     if wrong or levels:
@@ -218,7 +217,5 @@ def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
 @cache
 def shipped_table() -> ConstantTable:
     """Return the constants that come with the package, fitted on public measurements."""
-    with resources.as_file(
-        resources.files("pipeline.catalogue").joinpath("calibration.yaml")
-    ) as path:
-        return read_constants(path)
+    file = "calibration.yaml"
+    return table_of(_validated(FittedConstants, packaged_yaml(file), file))
