@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.catalogue.errors import CatalogueError, unknown
-from pipeline.catalogue.packaged import packaged_yaml
+from pipeline.catalogue.errors import unknown
+from pipeline.catalogue.packaged import packaged
 from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, Source
-from pipeline.fault_words import told
 from pipeline.model_config import from_hf_config
 
 COMPUTE_TYPES = ("fp16", "bf16", "fp8", "int8", "int4", "fp4")
@@ -86,11 +85,6 @@ class _EngineFile(_Strict):
     engines: dict[str, _EngineText]
 
 
-def _faults(file: str, error: ValidationError) -> CatalogueError:
-    """All faults of a catalogue file as one error."""
-    return CatalogueError("\n".join(told(file, fault) for fault in error.errors()))
-
-
 def _sources(texts: Mapping[str, _SourceText]) -> dict[str, Source]:
     return {key: Source(text.title, text.url, text.date) for key, text in texts.items()}
 
@@ -124,35 +118,25 @@ def _gpu(name: str, text: _GpuText, sources: Mapping[str, Source]) -> Gpu:
 
 @cache
 def _gpus() -> dict[str, Gpu]:
-    try:
-        file = _GpuFile.model_validate(packaged_yaml("gpus.yaml"))
-    except ValidationError as error:
-        raise _faults("gpus.yaml", error) from error
+    file = packaged(_GpuFile, "gpus.yaml")
     sources = _sources(file.sources)
     return {name: _gpu(name, text, sources) for name, text in file.gpus.items()}
 
 
 @cache
 def _models() -> dict[str, ModelEntry]:
-    try:
-        file = _ModelFile.model_validate(packaged_yaml("models.yaml"))
-    except ValidationError as error:
-        raise _faults("models.yaml", error) from error
     return {
         name: ModelEntry(
             from_hf_config(text.config, name, text.bytes_per_weight),
             Source(f"config.json of {name}", text.source, text.date),
         )
-        for name, text in file.models.items()
+        for name, text in packaged(_ModelFile, "models.yaml").models.items()
     }
 
 
 @cache
 def _engine_file() -> _EngineFile:
-    try:
-        return _EngineFile.model_validate(packaged_yaml("engines.yaml"))
-    except ValidationError as error:
-        raise _faults("engines.yaml", error) from error
+    return packaged(_EngineFile, "engines.yaml")
 
 
 def gpu_names() -> tuple[str, ...]:

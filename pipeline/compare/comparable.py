@@ -1,4 +1,4 @@
-"""Tells whether the tables of a run can be compared: every placement has what describes one."""
+"""Tells whether the tables of a run can be compared: all in them has what describes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DESCRIBED: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
 
 
 def check_comparable(results: Results) -> None:
-    """Raise ResultsError for a placement that lacks a figure, a stage or a note that is none.
+    """Raise ResultsError for an answer that lacks a figure, a stage or a note that is none.
 
     `placement verify` lists what is wrong with such rows.
     """
@@ -34,10 +34,10 @@ def check_comparable(results: Results) -> None:
     for what, figures, sizes in DESCRIBED:
         rows = results.points[results.points[list(figures)].notna().any(axis=1)]
         for name in (*figures, *sizes):
-            if rows[name].isna().any():
-                point_id = rows.point_id[rows[name].isna()].iloc[0]
+            lacking = rows.point_id[rows[name].isna()]
+            if len(lacking):
                 raise ResultsError(
-                    f"{results.directory}: point {point_id}: has {what} but no {name}; "
+                    f"{results.directory}: point {lacking.iloc[0]}: has {what} but no {name}; "
                     "placement verify tells what else is wrong"
                 )
     stages = results.segments

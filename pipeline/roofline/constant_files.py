@@ -6,7 +6,7 @@ import contextlib
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
 from pydantic import (
@@ -14,15 +14,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
 
 from pipeline.catalogue.errors import CatalogueError
-from pipeline.catalogue.packaged import packaged_yaml
+from pipeline.catalogue.packaged import packaged, validated
 from pipeline.errors import SourceError
-from pipeline.fault_words import told
 from pipeline.roofline.constants import CONSTANT_NAMES, LEVELS, ConstantTable, Effect, Prior, Spread
 from pipeline.texts import TextError, check_name, check_printable, parse_yaml, read_text
 
@@ -121,17 +119,9 @@ class FittedConstants(_Strict):
     effects: Annotated[list[_EffectText], AfterValidator(_sound)]
 
 
-def _validated(model: type[Any], contents: object, file: str) -> Any:
-    """Contents checked against a schema; raises CatalogueError with every fault."""
-    try:
-        return model.model_validate(contents)
-    except ValidationError as error:
-        raise CatalogueError("\n".join(told(file, fault) for fault in error.errors())) from error
-
-
 @cache
 def _priors() -> dict[str, Prior]:
-    file: _PriorFile = _validated(_PriorFile, packaged_yaml("constants.yaml"), "constants.yaml")
+    file = packaged(_PriorFile, "constants.yaml")
     wrong = set(file.constants) ^ set(CONSTANT_NAMES)
     levels = {level for prior in file.constants.values() for level in prior.spread} - set(LEVELS)
     if wrong or levels:
@@ -156,7 +146,7 @@ def read_constants(path: str | os.PathLike[str]) -> ConstantTable:
         contents = parse_yaml(read_text(Path(path), MAX_FILE_BYTES))
     except TextError as error:
         raise CatalogueError(f"{name}: {error.where}: {error}") from error
-    return table_of(_validated(FittedConstants, contents, name))
+    return table_of(validated(FittedConstants, contents, name))
 
 
 def table_of(fitted: FittedConstants) -> ConstantTable:
@@ -217,5 +207,4 @@ def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
 @cache
 def shipped_table() -> ConstantTable:
     """Return the constants that come with the package, fitted on public measurements."""
-    file = "calibration.yaml"
-    return table_of(_validated(FittedConstants, packaged_yaml(file), file))
+    return table_of(packaged(FittedConstants, "calibration.yaml"))

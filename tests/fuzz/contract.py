@@ -160,9 +160,14 @@ def _memory_mb(fresh_peak: bool = False) -> tuple[float, float]:
     """Return the resident memory now and its peak, MB. fresh_peak: count the peak from now on."""
     if fresh_peak:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    sizes = memory_kb()
+    return sizes["VmRSS"] / 1024, sizes["VmHWM"] / 1024
+
+
+def memory_kb() -> dict[str, int]:
+    """Return this process's sizes by the names that Linux gives them, KiB."""
     lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    kilobytes = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
-    return int(kilobytes["VmRSS"]) / 1024, int(kilobytes["VmHWM"]) / 1024
+    return {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Vm")}
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.fuzz.cases import Case, from_json
-from tests.fuzz.contract import MAX_GROWTH_MB, MAX_WAIT_SECONDS, Outcome, observed
+from tests.fuzz.contract import MAX_GROWTH_MB, MAX_WAIT_SECONDS, Outcome, memory_kb, observed
 from tests.fuzz.inputs import inputs
 from tests.fuzz.targets import TARGETS, run_case
 
@@ -129,9 +129,7 @@ def _limit_growth() -> None:
     What is promised is promised of an input. Over a worker's life its inputs themselves, which
     Hypothesis keeps, and the libraries' arenas add up to more than that.
     """
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    size = next(int(line.split()[1]) for line in lines if line.startswith("VmSize")) * 1024
-    most = size + int(3 * MAX_GROWTH_MB) * 1024**2
+    most = memory_kb()["VmSize"] * 1024 + int(3 * MAX_GROWTH_MB) * 1024**2
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
