@@ -12,9 +12,15 @@ from pipeline.roofline.cases import Case, CaseArrays, case_arrays
 from pipeline.roofline.compute import activation_bytes
 from pipeline.roofline.constant_files import shipped_table
 from pipeline.roofline.constants import Constants, resolve
-from pipeline.roofline.step import decode_attention_seconds, decode_load, matrix_seconds
-from tests.kernels.layouts import ATTENTIONS, BLOCKS, attention_shape, block_shape
-from tests.kernels.rows import Row, read_rows
+from pipeline.roofline.step import (
+    decode_attention_seconds,
+    decode_load,
+    matrix_seconds,
+    prefill_attention_seconds,
+    prefill_load,
+)
+from tests.kernels.layouts import ATTENTIONS, BLOCKS, Attention, attention_shape, block_shape
+from tests.kernels.rows import PROMPT_KERNEL, Row, read_rows
 
 GPUS = {"NVIDIA H100 80GB HBM3": "H100", "NVIDIA H200": "H200"}
 ENGINE = "vllm"
@@ -22,13 +28,19 @@ ENGINE = "vllm"
 LEAST_S = 50e-6
 MANY_TOKENS = 256
 GROUPS: Mapping[str, Callable[[Row], bool]] = {
-    "dense block": lambda row: row.kernel == "cublas",
-    "experts, up to 256 tokens": lambda row: _routed(row) and row.tokens <= MANY_TOKENS,
-    "experts, 512 to 8192 tokens": lambda row: _routed(row) and row.tokens > MANY_TOKENS,
-    "decode attention": lambda row: row.kernel == "decode" and "window" not in row.layout,
-    "decode attention, window": lambda row: "window" in row.layout,
+    "dense block": lambda row: _dense(row, eight_bit=False),
+    "dense block, fp8": lambda row: _dense(row, eight_bit=True),
+    "experts, up to 256 tokens": lambda row: _routed(row, eight_bit=False, many=False),
+    "experts, 512 to 8192 tokens": lambda row: _routed(row, eight_bit=False, many=True),
+    "fp8 experts, up to 256 tokens": lambda row: _routed(row, eight_bit=True, many=False),
+    "fp8 experts, 512 to 8192 tokens": lambda row: _routed(row, eight_bit=True, many=True),
+    "decode attention": lambda row: row.kernel == "decode" and not _attention(row).window,
+    "decode attention, window": lambda row: row.kernel == "decode" and _attention(row).window > 0,
     "MLA, kernel for Hopper": lambda row: row.kernel == "fa3",
     "MLA, older kernel": lambda row: row.kernel == "fa2",
+    "prompts": lambda row: _plain_prompts(row),
+    "prompts, window": lambda row: row.kernel == PROMPT_KERNEL and _attention(row).window > 0,
+    "prompts, MLA": lambda row: row.kernel == PROMPT_KERNEL and not _attention(row).kv_heads,
 }
 
 
@@ -42,14 +54,36 @@ class Agreement:
     highest: float
 
 
-def _routed(row: Row) -> bool:
-    return row.layout in BLOCKS and BLOCKS[row.layout].experts > 0
+def _dense(row: Row, *, eight_bit: bool) -> bool:
+    block = BLOCKS.get(row.layout)
+    return block is not None and not block.experts and block.eight_bit == eight_bit
+
+
+def _routed(row: Row, *, eight_bit: bool, many: bool) -> bool:
+    block = BLOCKS.get(row.layout)
+    if block is None or not block.experts or block.eight_bit != eight_bit:
+        return False
+    return (row.tokens > MANY_TOKENS) == many
+
+
+def _attention(row: Row) -> Attention:
+    return ATTENTIONS[row.layout]
+
+
+def _plain_prompts(row: Row) -> bool:
+    if row.kernel != PROMPT_KERNEL:
+        return False
+    return _attention(row).kv_heads > 0 and not _attention(row).window
 
 
 def _resolved(row: Row) -> tuple[CaseArrays, Constants]:
-    block = row.layout in BLOCKS
-    shape = block_shape(BLOCKS[row.layout]) if block else attention_shape(ATTENTIONS[row.layout])
-    arrays = case_arrays([Case(GPUS[row.gpu], shape, "decode", 1.0, 1.0, 1.0, engine=ENGINE)])
+    block = BLOCKS.get(row.layout)
+    shape = block_shape(block) if block else attention_shape(_attention(row))
+    compute_type = "fp8" if block and block.eight_bit else "fp16"
+    case = Case(
+        GPUS[row.gpu], shape, "decode", 1.0, 1.0, 1.0, engine=ENGINE, compute_type=compute_type
+    )
+    arrays = case_arrays([case])
     return arrays, resolve(shipped_table(), arrays.labels)
 
 
@@ -68,14 +102,23 @@ def _block_seconds(row: Row) -> float:
 
 def _attention_seconds(row: Row) -> float:
     arrays, constants = _resolved(row)
-    load = decode_load(np.array([float(row.tokens)]), np.array([float(row.context)]))
-    seconds = decode_attention_seconds(load, arrays.work, arrays.hardware, np.ones(1), constants)
-    return float(seconds.item())
+    number, length = np.array([float(row.tokens)]), np.array([float(row.context)])
+    if row.kernel == PROMPT_KERNEL:
+        load, formula = prefill_load(number * length, length), prefill_attention_seconds
+    else:
+        load, formula = decode_load(number, length), decode_attention_seconds
+    return float(formula(load, arrays.work, arrays.hardware, np.ones(1), constants).item())
 
 
 def predicted_seconds(row: Row) -> float:
     """Time that the model gives to a timed part, with the constants of the package, s."""
     return _block_seconds(row) if row.layout in BLOCKS else _attention_seconds(row)
+
+
+def timed_gpus(group: str) -> tuple[str, ...]:
+    """GPUs on which rows of a group were timed."""
+    timed = {row.gpu for row in read_rows() if GROUPS[group](row)}
+    return tuple(name for gpu, name in GPUS.items() if gpu in timed)
 
 
 def agreement(gpu: str, group: str) -> Agreement:
@@ -95,10 +138,10 @@ def main(every_row: bool) -> None:
             print(*row.cells(), f"{predicted_seconds(row) / row.seconds:.2f}", sep=", ")
         return
     for group in GROUPS:
-        for gpu in GPUS.values():
+        for gpu in timed_gpus(group):
             found = agreement(gpu, group)
             span = f"{found.lowest:.2f} to {found.highest:.2f}"
-            print(f"{group:30}{gpu:6}{found.rows:4} rows  median {found.median:.2f}  {span}")
+            print(f"{group:34}{gpu:6}{found.rows:4} rows  median {found.median:.2f}  {span}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""What is timed: layouts of feed-forward blocks and of decode attention, and the loads on them."""
+"""What is timed: layouts of feed-forward blocks and of attention, and the loads on them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.model_shape import ModelShape
 
 TOKENS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 SEQUENCES = (1, 4, 16, 64, 256)
+# Lengths of the prompts of one step, and its tokens in all.
+PROMPT_LENGTHS, PROMPT_STEP_TOKENS = (512, 2048, 8192, 16384), 16384
 LATENT_RANK, ROPE_DIM, HEAD_DIM = 512, 64, 128
 
 
@@ -15,20 +17,22 @@ LATENT_RANK, ROPE_DIM, HEAD_DIM = 512, 64, 128
 class Block:
     """A gated feed-forward block: hidden size, width (of an expert), experts, active ones.
 
-    experts 0 is a dense block.
+    experts 0 is a dense block; eight_bit: weights and the products' inputs in fp8 (e4m3).
     """
 
     hidden: int
     width: int
     experts: int = 0
     active: int = 0
+    eight_bit: bool = False
 
 
 @dataclass(frozen=True)
 class Attention:
-    """Decode attention on one GPU; kv_heads 0 is MLA with the ranks of DeepSeek-V3.
+    """Attention on one GPU; kv_heads 0 is MLA with the ranks of DeepSeek-V3.
 
-    window: tokens that a query sees, 0 for all; contexts: cached tokens of each sequence.
+    window: tokens that a query sees, 0 for all; contexts: cached tokens of each sequence that
+    decodes.
     """
 
     heads: int
@@ -38,12 +42,15 @@ class Attention:
     window: int = 0
 
 
-BLOCKS = {
+HALF_BLOCKS = {
     "Llama-3.1-8B": Block(4096, 14336),
     "Qwen2.5-32B": Block(5120, 27648),
     "Mixtral-8x7B": Block(4096, 14336, 8, 2),
     "Qwen3-30B-A3B": Block(2048, 768, 128, 8),
     "DeepSeek-V3 / TP 8": Block(7168, 256, 256, 8),
+}
+BLOCKS = HALF_BLOCKS | {
+    f"{name}, fp8": replace(block, eight_bit=True) for name, block in HALF_BLOCKS.items()
 }
 ATTENTIONS = {
     "32 heads": Attention(32, 32),
@@ -70,6 +77,7 @@ def block_shape(block: Block) -> ModelShape:
         num_experts=block.experts,
         experts_per_token=block.active,
         moe_intermediate_size=block.width if block.experts else 0,
+        bytes_per_weight=1.0 if block.eight_bit else 2.0,
     )
 
 

@@ -8,11 +8,15 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DIGITS = 4
+PROMPT_KERNEL = "prompts"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One timing: layout and kernel, tokens of a step (or sequences decoding), context, seconds."""
+    """One timing: layout and kernel, tokens of a step, context, seconds.
+
+    Of decoding attention tokens are its sequences; of prompts their number, context their length.
+    """
 
     gpu: str
     layout: str
