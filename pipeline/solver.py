@@ -17,7 +17,7 @@ from functools import cache
 
 import highspy
 import numpy as np
-import pyomo.environ as pyo
+import pyomo.core as pyo
 from numpy.typing import NDArray
 from pyomo.common import dependencies
 from pyomo.common.errors import InfeasibleConstraintException

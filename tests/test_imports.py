@@ -62,6 +62,7 @@ ORDER = [
     "audit",
     "plan",
     "driver",
+    "loads",
     "compare",
     "plots",
     "export",

@@ -2,7 +2,7 @@
 
 import math
 
-import pyomo.environ as pyo
+import pyomo.core as pyo
 import pytest
 
 from pipeline import published

@@ -11,8 +11,8 @@ from rich.text import Text
 from pipeline.baseline import baseline_tries, best_baseline, why_none
 from pipeline.catalogue import find_engine
 from pipeline.cli.render import bar, id_range, per_million, signed_percent
-from pipeline.compare.loads import load_sentences
 from pipeline.grids import Grid, figures, names
+from pipeline.loads import load_sentences
 from pipeline.points import Problem
 from pipeline.results.schema import POINT_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows

@@ -24,7 +24,7 @@ from pipeline.compare import (
     unplaced,
 )
 from pipeline.compare.advice import Advice, about_target, against_baseline
-from pipeline.compare.loads import load_sentences
+from pipeline.loads import load_sentences
 from pipeline.results.frames import Results
 from pipeline.words import counted
 

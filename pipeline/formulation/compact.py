@@ -30,7 +30,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
-import pyomo.environ as pyo
+import pyomo.core as pyo
 from numpy.typing import NDArray
 from pyomo.core.expr import LinearExpression
 

@@ -1,6 +1,6 @@
 from math import nan
 
-from pipeline.compare.loads import load_sentences
+from pipeline.loads import load_sentences
 
 ROW = {
     "concurrency": 640,
