@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.config.hardware import gpus_of
+from pipeline.config.performance_checks import gpu_memory_gb
 from pipeline.config.schema import Config, ModelSection, NetworkSection, PerformanceSection
 from pipeline.instance import (
     Baseline,
@@ -30,7 +31,7 @@ def build_instance(config: Config) -> Instance:
         GpuType(
             kind.gpu,
             kind.count,
-            float(kind.memory_gb),
+            float(kind.memory_gb or gpu_memory_gb(kind.gpu, config.performance)),
             float(kind.usd_per_hour),
             kind.max_tp,
             kind.gpus_per_node,

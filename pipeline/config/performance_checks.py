@@ -218,19 +218,31 @@ def _host_faults(
             yield document.fault(("network", "gb_per_s"), reason, network.gb_per_s)
 
 
+def gpu_memory_gb(gpu: str, performance: PerformanceSection) -> float:
+    """Return the memory of a GPU as a config describes it, else of the catalogue's, GB.
+
+    Raises UnknownNameError where neither knows it.
+    """
+    own = performance.hardware.get(gpu)
+    return float(find_gpu(gpu).memory_gb.value if own is None else own.memory_gb)
+
+
 def memory_suits_gpus(
     document: Document, pool: list[GpuSection], performance: PerformanceSection
 ) -> Iterator[Fault]:
-    """Memory is in GB: what is a hundred times that of the GPU was meant in MiB."""
-    if performance.model == "flops":
-        return
+    """Memory is stated or known, and in GB: a hundred times that of the GPU was meant in MiB."""
     for index, kind in enumerate(pool):
-        with contextlib.suppress(UnknownNameError):
-            own = performance.hardware.get(kind.gpu)
-            memory_gb = find_gpu(kind.gpu).memory_gb.value if own is None else own.memory_gb
-            if kind.memory_gb > MOST_MEMORY * memory_gb:
-                reason = f"must be in GB, of which {kind.gpu} has {memory_gb:g}; is this MiB?"
-                yield document.fault(("pool", index, "memory_gb"), reason, kind.memory_gb)
+        path = ("pool", index, "memory_gb")
+        try:
+            known_gb = gpu_memory_gb(kind.gpu, performance)
+        except UnknownNameError:
+            if kind.memory_gb is None:
+                yield document.lacking(path, "is missing")
+            continue
+        # GPUs of the flops model may be made up under the names of real ones.
+        if performance.model != "flops" and (kind.memory_gb or 0) > MOST_MEMORY * known_gb:
+            reason = f"must be in GB, of which {kind.gpu} has {known_gb:g}; is this MiB?"
+            yield document.fault(path, reason, kind.memory_gb)
 
 
 def network_suits_model(

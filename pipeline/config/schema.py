@@ -225,8 +225,8 @@ class GpuSection(Section):
     """Type, as in the performance model's catalogue."""
     count: Count
     """How many there are; ids are numbered in pool order."""
-    memory_gb: Positive
-    """Memory of one GPU, GB."""
+    memory_gb: Positive | None = None
+    """Memory of one GPU, GB; absent: that of `performance.hardware`, else of the catalogue."""
     usd_per_hour: Price
     """Price of one GPU, $/h."""
     max_tp: Degree | None = None

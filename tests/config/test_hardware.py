@@ -19,6 +19,7 @@ from pipeline.errors import InputError
 from pipeline.points import make_point
 from pipeline.run import run_point
 from pipeline.sweep import problem_id, problem_of, run_record
+from tests.config.builders import faults_after
 
 CONFIG = Path(__file__).parent.parent.parent / "configs" / "llama-3.1-8b-workstation.yaml"
 FEW = [
@@ -55,6 +56,35 @@ def faults(folder: Path, hardware: Any, gpu: str = "Mine") -> str:
 def lowest(loaded: LoadedConfig) -> dict[str, Any]:
     problem = problem_of(loaded, {})
     return dict(run_point(problem, make_point(problem, "coarse", "ratio")).points[0].values)
+
+
+def without_memory(data: dict[str, Any]) -> None:
+    for kind in data["pool"]:
+        del kind["memory_gb"]
+
+
+def test_a_pool_that_states_no_memory_has_that_of_its_gpus(tmp_path: Path) -> None:
+    data = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    without_memory(data)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    found, stated = load_config(tmp_path / "c.yaml"), load_config(CONFIG)
+    assert found.instance == stated.instance
+    data["pool"][0]["gpu"] = data["baseline"]["gpu"] = "Mine"
+    data["performance"]["hardware"] = {"Mine": {**CARD, "memory_gb": 30}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    loaded = load_config(tmp_path / "c.yaml")
+    assert [kind.memory_gb for kind in loaded.instance.pool] == [30, 24]
+    # where another GPU is swept in, its own; so too from what run.json says of the run
+    for before in (loaded, stored_config(json.loads(json.dumps(run_record(loaded))))):
+        other = before.swept([("pool.1.gpu", "L40S")])
+        assert [kind.memory_gb for kind in other.instance.pool] == [30, 48]
+
+
+def test_memory_that_nobody_knows_is_missing(tmp_path: Path) -> None:
+    told = faults_after(tmp_path, without_memory)
+    assert told == [
+        "c.yaml: pool[0].memory_gb: is missing"
+    ]  # of the A100; a T4 is in the catalogue
 
 
 def test_a_card_of_the_same_figures_gives_the_same_answer(tmp_path: Path) -> None:
