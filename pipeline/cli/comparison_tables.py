@@ -49,7 +49,8 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
     near, far = TARGET_BAND_PERCENT
     bands = ", ".join(f"{row.granularity}: {band(row.percent_to_baseline)}" for row in rows)
     target = f"Published target, within {near:g}–{far:g} % of the baseline: {bands}"
-    swept = bool(rows and rows[0].swept)
+    is_told = len(rows) <= _MOST_BANDS and not rows[0].swept
+    has_baseline = any(row.percent_to_baseline is not None for row in rows)
     used = _by_granularity(
         "Segments of these placements",
         rows,
@@ -77,7 +78,7 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
             "–" if row.speed_up_to_exact is None else f"× {row.speed_up_to_exact:.1f}",
         ),
     )
-    said = [Text(target), Text()] if len(rows) <= _MOST_BANDS and not swept else []
+    said = [Text(target), Text()] if is_told and has_baseline else []
     return Group(found, Text(), *said, used, Text(), took)
 
 

@@ -47,6 +47,16 @@ def test_compare_as_data_has_the_baseline_and_every_granularity(folder: Path) ->
     assert found["baseline"][0]["usd_per_token"] == pytest.approx(0.25 / (100 * 3600))
 
 
+def test_the_published_target_is_told_where_there_is_a_baseline(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert "Published target, within" in run("compare", folder).stdout
+    run_without_ray(small_config(tmp_path, {"baseline": None}), tmp_path / "run")
+    compared = run("compare", tmp_path / "run").stdout
+    assert "Lowest cost per token" in compared
+    assert "Published target" not in compared
+
+
 def test_a_baseline_that_does_not_fit_has_no_figures_as_data(tmp_path: Path) -> None:
     """The pool has one Slow: at TP 1 it is the baseline, at TP 2 it cannot be."""
     small = {"limits.tp_degrees": [1, 2]}
