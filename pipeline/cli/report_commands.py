@@ -34,7 +34,8 @@ def report(
             "--out",
             "-o",
             metavar="FILE",
-            help="The page, a path or an address; else DIR/report.html.",
+            help="The page, a path or an address; else DIR/report.html. Plots of NAME.html lie in "
+            "NAME-plots beside it.",
         ),
     ] = None,
     tolerance: Tolerance = 1.0,

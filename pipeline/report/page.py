@@ -47,25 +47,34 @@ class ToRun:
 def write_report(
     results: Results, page: Place, tolerance_percent: float, plot_files: bool = True
 ) -> Report:
-    """Write the page of a run, and its plots into `plots/` beside it. Raises ResultsError."""
+    """Write the page of a run, and its plots into a folder beside it. Raises ResultsError."""
     folder, name = file_at(page)
+    beside = _plots_folder(name) if plot_files else ""
     comparison = Comparison(results)
     advice = advise(comparison, tolerance_percent)
     plots = [] if advice is None else all_plots(comparison, advice.best)
-    html = render(comparison, advice, plots, plot_files)
+    html = render(comparison, advice, plots, beside)
     try:
         folder.make()
         folder.write(name, html.encode())
-        written = write_plots(plots, folder / PLOTS) if plot_files else []
+        written = write_plots(plots, folder / beside) if beside else []
     except OSError as error:
         raise ResultsError(f"{folder / name}: cannot be written: {one_line(error)}") from error
     return Report(str(folder / name), tuple(written))
 
 
+def _plots_folder(page: str) -> str:
+    """Name the folder of a page's plots: its own, so that pages may lie in one folder."""
+    return PLOTS if page == PAGE else f"{page.rpartition('.')[0] or page}-{PLOTS}"
+
+
 def render(
-    comparison: Comparison, advice: Advice | None, plots: list[Plot], plot_files: bool = True
+    comparison: Comparison, advice: Advice | None, plots: list[Plot], plot_files: str = PLOTS
 ) -> str:
-    """Return the page. Whatever comes from configs and tables is escaped."""
+    """Return the page. Whatever comes from configs and tables is escaped.
+
+    plot_files: the folder beside the page in which its plots are files; empty: they are none.
+    """
     results = comparison.results
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -95,7 +104,7 @@ def render(
         unplaced=unplaced(results),
         baseline=results.run["baseline"],
         plots={plot.name: plot for plot in plots},
-        plot_files=PLOTS if plot_files else "",
+        plot_files=plot_files,
         table=table,
         provenance=provenance(results),
         config=config,

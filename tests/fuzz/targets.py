@@ -173,7 +173,7 @@ def _audited(run: Path) -> None:
 
 def _reported(run: Path) -> None:
     comparison = Comparison(load(run))
-    page = render(comparison, advise(comparison), [], plot_files=False)
+    page = render(comparison, advise(comparison), [], plot_files="")
     page.encode("utf-8")
 
 

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -81,6 +82,19 @@ def test_the_page_is_small_and_its_plots_lie_beside_it(page: Path) -> None:
     assert all((page.parent / plot).is_file() for plot in plots)
 
 
+def test_pages_in_one_folder_have_their_own_plots(solved: Results, tmp_path: Path) -> None:
+    for name in ("one.html", "a #2.html"):
+        written = write_report(solved, tmp_path / name, 1.0)
+        found = Elements((tmp_path / name).read_text(encoding="utf-8")).found
+        links = [a.get("href") or "" for tag, a in found if tag == "a"]
+        files = [unquote(link) for link in links if link.endswith((".png", ".svg"))]
+        assert sorted(str(tmp_path / file) for file in files) == sorted(written.plots)
+        assert all(Path(plot).is_file() for plot in written.plots)
+        assert not any(set(link) & set(" #") for link in links if link.endswith(".png"))
+    folders = sorted(entry.name for entry in tmp_path.iterdir() if entry.is_dir())
+    assert folders == ["a #2-plots", "one-plots"]
+
+
 def test_every_link_within_the_page_has_its_target(html: str) -> None:
     elements = Elements(html).found
     ids = {attributes.get("id") for _, attributes in elements}
@@ -96,7 +110,7 @@ def test_a_page_without_plot_files_does_not_speak_of_them(solved: Results) -> No
     plots = all_plots(comparison, best)
     beside = "files beside this page"
     assert beside in render(comparison, None, plots)
-    assert beside not in render(comparison, None, plots, plot_files=False)
+    assert beside not in render(comparison, None, plots, plot_files="")
     assert beside not in render(comparison, None, [])
 
 
