@@ -10,12 +10,16 @@ from typing import Any
 
 from pipeline.baseline import baseline_tries
 from pipeline.budgets import budgets_usd_per_hour, needs_ballpark
+from pipeline.catalogue import find_engine
 from pipeline.config import Config, LoadedConfig
 from pipeline.config.counts import num_points, num_problems
+from pipeline.config.hardware import gpus_of
+from pipeline.config.performance_checks import gpu_memory_gb
 from pipeline.errors import Fault, InputError
 from pipeline.points import Point, Problem, Scales, digest, make_point
 from pipeline.results.schema import SCHEMA_VERSION
 from pipeline.results.store import now
+from pipeline.roofline.cases import hardware_row, level_members
 from pipeline.roofline.constant_files import shipped_table, table_of
 from pipeline.roofline.constants import ConstantTable
 from pipeline.settings import SolverSettings
@@ -135,10 +139,13 @@ def problem_id(config: Config) -> str:
     """Hash every field of a config that decides answers, whatever its name or plan.
 
     Fields at their defaults are left out, so that ids stay what they were before a field was
-    there; a default that changes needs another SCHEMA_VERSION. The constants in force stand for
-    themselves, whether a file or the package brought them.
+    there; a default that changes needs another SCHEMA_VERSION. What the package knows of GPUs,
+    engines and constants stands for itself, whether a file or the catalogue brought it.
     """
     decisive = config.model_dump(mode="json", exclude={"name", "sweep"}, exclude_defaults=True)
+    for kind, stated in zip(config.pool, decisive["pool"], strict=True):
+        if kind.memory_gb is None:
+            stated["memory_gb"] = gpu_memory_gb(kind.gpu, config.performance)
     solver = decisive.pop("solver", {})
     solver.pop("threads", None)
     decisive["solver"] = solver
@@ -147,7 +154,18 @@ def problem_id(config: Config) -> str:
     decisive["target"] = sweep.target_usd_per_million_tokens
     if config.performance.model == "roofline":
         decisive["performance"]["constants"] = _constants(config).fingerprint
+        decisive["catalogue"] = list(_catalogued(config))
     return digest([SCHEMA_VERSION, decisive])
+
+
+def _catalogued(config: Config) -> Iterator[tuple[Any, ...]]:
+    """Yield what the `roofline` model takes for given of each GPU of the pool and of the engine."""
+    work, own = config.workload, gpus_of(config.performance.hardware)
+    share = find_engine(work.engine).memory_share_of
+    for kind in config.pool:
+        gpu = own.get(kind.gpu, kind.gpu)
+        figures = hardware_row(gpu, work.compute_type, None, None)
+        yield (*figures, *level_members(gpu, work.engine, work.compute_type), share)
 
 
 def _constants(config: Config) -> ConstantTable:

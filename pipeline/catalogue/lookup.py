@@ -15,6 +15,18 @@ from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, So
 from pipeline.model_config import from_hf_config
 
 COMPUTE_TYPES = ("fp16", "bf16", "fp8", "int8", "int4", "fp4")
+# What does instead of a name that a catalogue lacks.
+OWN_GPU = (
+    "One that it lacks is described under performance.hardware of a config, or in a file of such "
+    "entries under --hardware"
+)
+OWN_MODEL = (
+    "One that it lacks is described under model of a config, or by the config.json that "
+    "model.hf_config names"
+)
+OWN_ENGINE = "One that it lacks can take the name of the engine that it is most like"
+# A number, and the key of its source.
+Cited = tuple[float, str]
 
 
 class _Strict(BaseModel):
@@ -25,19 +37,6 @@ class _SourceText(_Strict):
     title: str
     url: str
     date: str = Field(pattern=r"^\d{4}-\d{2}$")
-
-
-OWN_GPU = (
-    "One that it lacks is described under performance.hardware of a config, or in a file of such "
-    "entries under --hardware"
-)
-OWN_MODEL = (
-    "One that it lacks is described under model of a config, or by the config.json that "
-    "model.hf_config names"
-)
-OWN_ENGINE = "One that it lacks can take the name of the engine that it is most like"
-
-Cited = tuple[float, str]
 
 
 class _LinkText(_Strict):

@@ -68,7 +68,7 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Engine:
-    """One inference engine: its label, family and class (compiled, graph, eager).
+    """One inference engine: its label, family and class, as in `engines.yaml`.
 
     memory_share_of: what its memory fraction is a share of, `total` memory of the GPU, or the
     memory `free` once weights and runtime are loaded.

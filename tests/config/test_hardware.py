@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.config.hardware import read_hardware
 from pipeline.config.load import stored_config
 from pipeline.errors import InputError
 from pipeline.points import make_point
+from pipeline.roofline import cases
 from pipeline.run import run_point
 from pipeline.sweep import problem_id, problem_of, run_record
 from tests.config.builders import faults_after
@@ -69,6 +71,7 @@ def test_a_pool_that_states_no_memory_has_that_of_its_gpus(tmp_path: Path) -> No
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
     found, stated = load_config(tmp_path / "c.yaml"), load_config(CONFIG)
     assert found.instance == stated.instance
+    assert problem_id(found.config) == problem_id(stated.config)
     data["pool"][0]["gpu"] = data["baseline"]["gpu"] = "Mine"
     data["performance"]["hardware"] = {"Mine": {**CARD, "memory_gb": 30}}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
@@ -78,6 +81,21 @@ def test_a_pool_that_states_no_memory_has_that_of_its_gpus(tmp_path: Path) -> No
     for before in (loaded, stored_config(json.loads(json.dumps(run_record(loaded))))):
         other = before.swept([("pool.1.gpu", "L40S")])
         assert [kind.memory_gb for kind in other.instance.pool] == [30, 48]
+
+
+def test_figures_of_the_catalogue_decide_the_ids_of_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A later version may know better: results of an earlier one do not count as done then."""
+    config = load_config(CONFIG).config
+    before = problem_id(config)
+    gpu = find_gpu("RTX-3090")
+    faster = replace(gpu, bandwidth_gb_per_s=replace(gpu.bandwidth_gb_per_s, value=1000.0))
+    monkeypatch.setattr(cases, "find_gpu", lambda n: faster if n == "RTX-3090" else find_gpu(n))
+    cases.hardware_row.cache_clear()
+    after = problem_id(config)
+    cases.hardware_row.cache_clear()
+    assert after != before
 
 
 def test_memory_that_nobody_knows_is_missing(tmp_path: Path) -> None:
