@@ -87,7 +87,7 @@ def test_every_command_reads_results_by_their_address(
     page = tmp_path / "here" / "page.html"
     printed = run("report", out, "--out", page).stdout
     assert page.is_file()
-    assert f"Plots: {tmp_path}/here/plots, " in printed
+    assert f"Plots: {tmp_path}/here/page-plots, " in printed
     if kind == "file":
         assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
             *("plots", "points", "report.html", "run.json", "segments")
