@@ -103,15 +103,15 @@ def pareto_plot(focus: Focus) -> Iterator[Plot]:
     )
     winner = {"cost": focus.best.usd_per_hour, "tokens_per_s": focus.best.tokens_per_s}
     ring = chart_of([winner]).mark_point(size=320, strokeWidth=2, color=RED).encode(x, y)
-    layers = [lines, marks, ring, *_baseline_marks(focus, records)]
+    baseline = _baseline_marks(focus, records)
+    dashed = "The dashed line has the baseline's cost per token: what lies above it is cheaper. "
     yield Plot(
         "pareto",
         "Throughput against cost",
         "Each step is a placement that no other of its granularity beats in both throughput and "
-        "cost. The dashed line has the baseline's cost per token: what lies above it is cheaper. "
-        "The ring marks the recommended placement. Click a mark to open its placement, a name in "
-        "the legend to see it alone." + focus.where,
-        page_spec(alt.layer(*layers)),
+        f"cost. {dashed if baseline else ''}The ring marks the recommended placement. Click a mark "
+        "to open its placement, a name in the legend to see it alone." + focus.where,
+        page_spec(alt.layer(lines, marks, ring, *baseline)),
     )
 
 

@@ -92,7 +92,8 @@ def test_without_a_baseline_its_marks_are_left_out(tmp_path: Path) -> None:
     }
     nothing |= {"baseline_cost_usd_per_token": None, "ratio_to_baseline": None}
     results = write_run(tmp_path, [point("e", **nothing)])
-    assert "baseline" not in str(plots_of(results)["pareto"].spec["layer"])
+    pareto = plots_of(results)["pareto"]
+    assert "baseline" not in f"{pareto.spec['layer']} {pareto.caption}"
 
 
 def test_plots_are_written_as_png_and_svg(tmp_path: Path) -> None:
