@@ -26,20 +26,7 @@ DEFAULT_BASELINES = ("V100", "V100-16G", "V100-32G")
 
 def build_instance(config: Config) -> Instance:
     """Build the instance of a config that was checked."""
-    hardware = gpus_of(config.performance.hardware)
-    pool = tuple(
-        GpuType(
-            kind.gpu,
-            kind.count,
-            float(kind.memory_gb or gpu_memory_gb(kind.gpu, config.performance)),
-            float(kind.usd_per_hour),
-            kind.max_tp,
-            kind.gpus_per_node,
-            kind.link_gb_per_s,
-            hardware.get(kind.gpu),
-        )
-        for kind in config.pool
-    )
+    pool = build_pool(config)
     limits: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in config.limits.model_dump().items()
@@ -54,6 +41,24 @@ def build_instance(config: Config) -> Instance:
         performance=_performance(config.performance),
         baseline=_baseline(config),
         serving=_serving(config),
+    )
+
+
+def build_pool(config: Config) -> tuple[GpuType, ...]:
+    """Build the pool of a config that was checked; memory that is absent is that of the GPU."""
+    hardware = gpus_of(config.performance.hardware)
+    return tuple(
+        GpuType(
+            kind.gpu,
+            kind.count,
+            float(kind.memory_gb or gpu_memory_gb(kind.gpu, config.performance)),
+            float(kind.usd_per_hour),
+            kind.max_tp,
+            kind.gpus_per_node,
+            kind.link_gb_per_s,
+            hardware.get(kind.gpu),
+        )
+        for kind in config.pool
     )
 
 

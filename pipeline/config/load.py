@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.catalogue import UnknownNameError, find_model
-from pipeline.config.build import build_instance
+from pipeline.config.build import build_instance, build_pool
 from pipeline.config.checks import ONE_NETWORK, check_labels, run_checks
 from pipeline.config.csv_directory import read_directory, read_matrix
 from pipeline.config.document import Document, key_parts, path_of
@@ -333,8 +333,10 @@ def _value_faults(
             if any(fault.reason.startswith(UNKNOWN_FIELD) for fault in error.faults):
                 return  # the same for every value
             continue
-        # Ids are of what a value makes of the config: 600 and 600.0 would be run twice as one.
-        made = repr(getattr(variant.config, section))
+        # Ids are of what a value makes of the config: 600 and 600.0 would be run twice as one, and
+        # so would the memory that a GPU has by itself and the same stated.
+        config = variant.config
+        made = repr(build_pool(config) if section == "pool" else getattr(config, section))
         if made in known:
             reason = "stands there twice, if in other words"
             yield Fault(loaded.document.file, f"sweep.over.{key}", reason, value)

@@ -498,6 +498,7 @@ def test_a_field_is_not_swept_twice(
     [
         ("workload.batch_size", [16, 2, 16]),
         ("network.gb_per_s", [600, 600.0]),
+        ("pool.T4.memory_gb", [16, None]),
         ("limits", [{"max_stages": 8}, {"max_stages": 8, "min_layers_per_stage": 1}]),
     ],
 )
