@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pipeline.baseline import BaselineTry
 from pipeline.cli.comparison_tables import claims_view, granularity_view, method_view, runs_view
-from pipeline.cli.render import baseline_view, per_million
+from pipeline.cli.render import baseline_view, per_million, plain
 from pipeline.compare import (
     DEFAULT_TOLERANCE_PERCENT,
     Comparison,
@@ -75,7 +75,7 @@ def comparison_json(
     """Return the comparison of a run as plain data."""
     comparison = Comparison(results)
     advice = advise(comparison, tolerance_percent)
-    return {
+    report = {
         "directory": str(results.directory),
         "baseline": [_baseline_json(tried) for tried in _baseline(results)],
         "unfinished": unfinished(results) or None,
@@ -84,11 +84,12 @@ def comparison_json(
         "claims": [asdict(row) for row in comparison.claims],
         "recommendation": None if advice is None else _advice_json(advice),
     }
+    return dict(plain(report))
 
 
 def run_to_run_json(runs: Sequence[Results]) -> list[dict[str, Any]]:
     """Return what changed from each run to the next as plain data."""
-    return [
+    changes = [
         {
             "before": str(comparison.before.directory),
             "after": str(comparison.after.directory),
@@ -107,6 +108,7 @@ def run_to_run_json(runs: Sequence[Results]) -> list[dict[str, Any]]:
         }
         for comparison in _each_to_next(runs)
     ]
+    return list(plain(changes))
 
 
 def headline(results: Results, best: GranularityRow | None) -> str:

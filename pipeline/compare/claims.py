@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.compare.tables import asked, lowest, proven_usd_per_token
+from pipeline.compare.tables import asked, effort_seconds, lowest, proven_usd_per_token
 from pipeline.results.frames import Results
 
 SOURCE = "published system"
@@ -116,10 +116,10 @@ def _measured(points: pd.DataFrame, granularity: str, time_limit_s: float) -> di
         measured = {str(name): f"{int(size):,}" for name, size in sizes.iloc[0].items()}
     budgets = asked(own[own.method == "enumeration"])
     if not budgets.empty:
-        seconds = budgets.build_seconds + budgets.solve_seconds
-        measured["seconds per budget"] = f"{seconds.mean():.3f}"
+        seconds = effort_seconds(budgets)
+        measured["seconds per budget"] = f"{seconds / len(budgets):.3f}"
         measured["budgets solved"] = f"{len(budgets)}"
-        measured["minutes for all budgets"] = f"{seconds.sum() / 60:.4f}"
+        measured["minutes for all budgets"] = f"{seconds / 60:.4f}"
     best = lowest(own)
     optimum = proven_usd_per_token(points[points.granularity == "exact"], time_limit_s)
     if best is not None and optimum is not None:

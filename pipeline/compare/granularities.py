@@ -19,6 +19,7 @@ from pipeline.compare.tables import (
     in_order,
     lowest,
     percent_above,
+    summed,
 )
 from pipeline.results.frames import Results, records
 from pipeline.words import counted
@@ -163,7 +164,7 @@ def _row(
         infeasible=int((questions.status == "infeasible").sum()),
         models=int(questions.num_solves.sum()),
         solve_seconds=effort_seconds(points),
-        total_seconds=float(questions.total_seconds.sum()),
+        total_seconds=summed(questions.total_seconds),
         percent_to_baseline=percent_above(best.ratio_to_baseline, 1.0),
         percent_to_exact=None
         if exact_best is None

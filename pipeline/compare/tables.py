@@ -90,8 +90,13 @@ def asked(points: pd.DataFrame) -> pd.DataFrame:
 def effort_seconds(points: pd.DataFrame) -> float:
     """Return the time to build and solve the models of these points, s."""
     questions = asked(points)
-    with np.errstate(over="ignore"):  # tables may hold any number
-        return float((questions.build_seconds + questions.solve_seconds).sum())
+    return summed(questions.build_seconds, questions.solve_seconds)
+
+
+def summed(*columns: pd.Series) -> float:
+    """Return the sum of columns; tables may hold any numbers, so that it may be infinite."""
+    with np.errstate(over="ignore"):
+        return float(sum(float(column.sum()) for column in columns))
 
 
 def proven_usd_per_token(points: pd.DataFrame, time_limit_s: float) -> float | None:

@@ -155,8 +155,8 @@ def _status(run: Path) -> None:
 
 def _compared(run: Path) -> None:
     results = load(run)
-    json.dumps(comparison_json(results), default=str)
-    json.dumps(run_to_run_json([results, results]), default=str)
+    json.dumps(comparison_json(results), default=str, allow_nan=False)
+    json.dumps(run_to_run_json([results, results]), default=str, allow_nan=False)
     _draw(comparison_view(results))
 
 
