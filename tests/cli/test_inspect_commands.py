@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_compare_as_data_has_the_baseline_and_every_granularity(folder: Path) ->
 
 
 def test_times_that_add_up_to_no_number_are_null_as_data(tmp_path: Path) -> None:
-    long = dict.fromkeys(("build_seconds", "solve_seconds", "total_seconds"), 1e308)
+    long: dict[str, Any] = dict.fromkeys(("build_seconds", "solve_seconds", "total_seconds"), 1e308)
     directory = tmp_path / "run"
     write_run(directory, [point("a", **long), point("b", method="frontier", **long)])
     ended = run("compare", directory, "--json")

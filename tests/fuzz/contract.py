@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -93,7 +94,9 @@ def observed(run: Callable[[], object], allowed: Path | None = None) -> Outcome:
     was_taken = False
     with _watching(allowed) as found:
         try:
-            with _limited():
+            with _limited(), warnings.catch_warnings():
+                # Arithmetic beyond floats would be told to users by numpy, in words of its own.
+                warnings.simplefilter("error", RuntimeWarning)
                 run()
                 was_taken = True
         except EXPECTED as error:

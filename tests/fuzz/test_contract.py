@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.errors import InputError, ResultsError, missing
@@ -36,6 +37,12 @@ def test_any_other_exception_breaks_it(error: BaseException, told: str) -> None:
         raise error
 
     assert str(observed(run).failure).startswith(told)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_warning_of_arithmetic_breaks_it() -> None:
+    outcome = observed(lambda: np.array([1e308, 1e308]).sum())
+    assert str(outcome.failure).startswith("RuntimeWarning: overflow")
 
 
 def _busy() -> None:
