@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.config import LoadedConfig, load_config, parse_assignments
-from pipeline.config.schema import MAX_GRANULARITIES
 from pipeline.errors import Fault, InputError, ResultsError
 from pipeline.granularity import can_sum_to, canonical_name, granularity
-from pipeline.results.folder import Place, file_at, one_line
+
+if TYPE_CHECKING:
+    from pipeline.config import LoadedConfig
+    from pipeline.results.folder import Place
 
 
 def read_config(path: Path, assignments: Sequence[str] | None) -> LoadedConfig:
     """Load a config with the `--set` assignments applied. Raises InputError."""
+    from pipeline.config import load_config, parse_assignments
+
     return load_config(path, parse_assignments(assignments or []))
 
 
 def check_replaceable(place: Place, sign: bytes) -> None:
     """Raise InputError where a file stands that is not of ours: it holds text, but not the sign."""
+    from pipeline.results.folder import file_at, one_line
+
     folder, name = file_at(place)
     try:
         content = folder.read(name) if folder.exists(name) else b""
@@ -31,6 +37,8 @@ def check_replaceable(place: Place, sign: bytes) -> None:
 
 def listed_granularities(text: str, num_layers: int) -> list[str]:
     """Return the names in a list separated by commas, each once. Raises InputError."""
+    from pipeline.config.schema import MAX_GRANULARITIES
+
     names = list(dict.fromkeys(text.split(",")))
     if len(names) > MAX_GRANULARITIES:
         reason = f"must hold at most {MAX_GRANULARITIES}"

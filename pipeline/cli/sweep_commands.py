@@ -13,11 +13,11 @@ import typer
 from pipeline.cli.app import FAILED, INTERRUPTED, command, err, examples, out
 from pipeline.cli.inputs import read_config
 from pipeline.cli.options import AsJson, Assignments, ConfigPath
-from pipeline.config import LoadedConfig
 from pipeline.errors import Fault, InputError
 from pipeline.words import counted
 
 if TYPE_CHECKING:
+    from pipeline.config import LoadedConfig
     from pipeline.driver import FlushRule, Tally
     from pipeline.results.folder import Folder
     from pipeline.results.store import Store

@@ -194,3 +194,18 @@ def test_python_dash_m_pipeline_is_the_same_program() -> None:
     command = [sys.executable, "-m", "pipeline", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"{__version__}\n"
+
+
+def test_help_comes_without_what_commands_need_to_run() -> None:
+    """Half a second less for whoever looks a flag up."""
+    program = (
+        "import sys\n"
+        "from pipeline.cli import main\n"
+        "try:\n"
+        "    main(['sweep', '--help'])\n"
+        "except SystemExit:\n"
+        "    needed = ('pipeline.config', 'numpy', 'pyarrow', 'pyomo', 'ray')\n"
+        "    print([name for name in needed if name in sys.modules])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout.splitlines()[-1:] == ["[]"], ended.stderr
