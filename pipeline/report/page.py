@@ -18,6 +18,7 @@ from pipeline.export import Refusal, launch_of
 from pipeline.plots import DARK, LIGHT, Plot, all_plots, plotting_javascript, write_plots
 from pipeline.report.facts import facts, headline, provenance, shown_config, warnings
 from pipeline.report.rows import PointTable, point_table
+from pipeline.results.checked import check_folders
 from pipeline.results.folder import Place, file_at, one_line
 from pipeline.results.frames import Results
 from pipeline.words import counted, per_million, signed_percent
@@ -56,6 +57,7 @@ def write_report(
     html = render(comparison, advice, plots, beside)
     try:
         folder.make()
+        check_folders([folder / beside] if beside else [])
         folder.write(name, html.encode())
         written = write_plots(plots, folder / beside) if beside else []
     except OSError as error:

@@ -151,6 +151,19 @@ def test_a_page_that_cannot_be_written_is_an_error_that_names_it(
     assert {entry.name for entry in tmp_path.iterdir()} == {"run", "file", "folder"}
 
 
+def test_plots_are_not_written_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of results that came from elsewhere may hold one that leads anywhere."""
+    results = write_run(tmp_path / "run", [point("a", usd_per_million=None)])
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / "plots").symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setattr(report_page, "verification", lambda _: "")
+    with pytest.raises(ResultsError, match="plots is a link to another folder"):
+        write_report(results, tmp_path / "run" / "report.html", 1.0)
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
 def test_a_page_of_many_points_stays_below_six_megabytes(tmp_path: Path) -> None:
     rows = [
         point(f"p{i:05}", method="enumeration", budget_usd_per_hour=float(i), usd_per_million=1 + i)
