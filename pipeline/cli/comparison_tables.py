@@ -14,7 +14,7 @@ from pipeline.cli.render import per_million, signed_percent
 from pipeline.compare import ClaimRow, GranularityRow, MethodRow, RunComparison, band
 from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
-from pipeline.grids import Column, Grid, figures, names, texts
+from pipeline.grids import Column, Grid, apart, figures, names, texts
 from pipeline.words import counted, short_name
 
 Row = TypeVar("Row", GranularityRow, MethodRow)
@@ -24,7 +24,19 @@ _MOST_BANDS = 12
 
 def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
     """Show the lowest $/token of every granularity, what it is made of, and what it took."""
-    found = _by_granularity(
+    used = _by_granularity(
+        "Segments of these placements",
+        rows,
+        [texts("segments")],
+        lambda row: (", ".join(map(str, row.segments_used)),),
+    )
+    target = _published_target(rows)
+    said = [Text(target)] if target else []
+    return apart(_prices_view(rows), *said, used, _effort_view(rows))
+
+
+def _prices_view(rows: Sequence[GranularityRow]) -> Grid:
+    return _by_granularity(
         "Lowest cost per token by granularity",
         rows,
         [
@@ -46,18 +58,23 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
             row.method,
         ),
     )
+
+
+def _published_target(rows: Sequence[GranularityRow]) -> str:
+    """Say where prices lie in the published target band; empty without a baseline.
+
+    Empty too where there are many rows, or several of a name.
+    """
+    has_baseline = any(row.percent_to_baseline is not None for row in rows)
+    if not has_baseline or len(rows) > _MOST_BANDS or rows[0].swept:
+        return ""
     near, far = TARGET_BAND_PERCENT
     bands = ", ".join(f"{row.granularity}: {band(row.percent_to_baseline)}" for row in rows)
-    target = f"Published target, within {near:g}–{far:g} % of the baseline: {bands}"
-    is_told = len(rows) <= _MOST_BANDS and not rows[0].swept
-    has_baseline = any(row.percent_to_baseline is not None for row in rows)
-    used = _by_granularity(
-        "Segments of these placements",
-        rows,
-        [texts("segments")],
-        lambda row: (", ".join(map(str, row.segments_used)),),
-    )
-    took = _by_granularity(
+    return f"Published target, within {near:g}–{far:g} % of the baseline: {bands}"
+
+
+def _effort_view(rows: Sequence[GranularityRow]) -> Grid:
+    return _by_granularity(
         "Search space, and what the points took",
         rows,
         [
@@ -78,8 +95,6 @@ def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
             "–" if row.speed_up_to_exact is None else f"× {row.speed_up_to_exact:.1f}",
         ),
     )
-    said = [Text(target), Text()] if is_told and has_baseline else []
-    return Group(found, Text(), *said, used, Text(), took)
 
 
 def method_view(rows: Sequence[MethodRow]) -> RenderableType:
