@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline.baseline import baseline_tries
@@ -15,7 +15,7 @@ from pipeline.config import Config, LoadedConfig
 from pipeline.config.counts import num_points, num_problems
 from pipeline.config.hardware import gpus_of
 from pipeline.config.performance_checks import gpu_memory_gb
-from pipeline.errors import Fault, InputError
+from pipeline.errors import Fault, InputError, shown
 from pipeline.points import Point, Problem, Scales, digest, make_point
 from pipeline.results.schema import SCHEMA_VERSION
 from pipeline.results.store import now
@@ -87,14 +87,27 @@ def check_combinations(loaded: LoadedConfig, most: int = 10) -> None:
     faults: dict[str, Fault] = {}
     step = -(-count_problems(loaded) // MAX_COMBINATIONS_CHECKED)
     for values in _combinations(list(over.values()), step):
+        swept = dict(zip(over, values, strict=True))
         try:
-            loaded.swept(list(zip(over, values, strict=True)))
+            loaded.swept(list(swept.items()))
         except InputError as error:
-            faults |= {str(fault): fault for fault in error.faults}
+            for fault in error.faults:
+                # Values of a further field only repeat a fault of two that do not go together.
+                faults.setdefault(str(fault), _of_combination(fault, swept))
         if len(faults) >= most:
             break
     if faults:
         raise InputError(faults.values())
+
+
+def _of_combination(fault: Fault, swept: Mapping[str, Any]) -> Fault:
+    """Return a fault that also says what the other swept fields were."""
+    others = [
+        f"{key} {shown(value)}"
+        for key, value in swept.items()
+        if fault.field != f"sweep.over.{key}"
+    ]
+    return replace(fault, reason=f"{fault.reason}; swept with {' and '.join(others)}")
 
 
 def _combinations(lists: Sequence[Sequence[Any]], step: int) -> Iterator[tuple[Any, ...]]:

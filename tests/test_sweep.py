@@ -137,12 +137,17 @@ def test_the_record_of_a_run_says_what_was_run_with_what(tmp_path: Path) -> None
 
 def test_swept_values_that_do_not_go_together_are_told_before_the_sweep(tmp_path: Path) -> None:
     # 2 heads divide a hidden size of 2 and of 4, 4 heads only the latter; 1 divides both.
+    over: dict[str, list[Any]]
     over = {"model.num_attention_heads": [1, 2, 4], "model.hidden_size": [4, 2]}
-    loaded = small_config(tmp_path, {"sweep.over": over, "model.hidden_size": 4})
-    with pytest.raises(InputError, match="must divide hidden_size 2") as error:
+    # What does not go together does so with whatever else is swept, and is told once.
+    further = {**over, "workload.batch_size": [1, 2]}
+    loaded = small_config(tmp_path, {"sweep.over": further, "model.hidden_size": 4})
+    with pytest.raises(InputError) as error:
         check_combinations(loaded)
-    assert "num_attention_heads" in str(error.value)
-    assert "(got 4)" in str(error.value)
+    assert str(error.value).partition(": sweep.over.")[2] == (
+        "model.num_attention_heads: must divide hidden_size 2, unless head_dim is given; "
+        "swept with model.hidden_size 2 and workload.batch_size 1 (got 4)"
+    )
     over["model.num_attention_heads"] = [1, 2]
     sound = small_config(tmp_path, {"sweep.over": over, "model.hidden_size": 4})
     check_combinations(sound)

@@ -114,7 +114,7 @@ def workload_suits_model(
     for name in foreign:
         if getattr(workload, name) != WorkloadSection.model_fields[name].default:
             reason = f"is not known to the {performance.model} model"
-            yield document.fault(("workload", name), reason, getattr(workload, name))
+            yield document.fault(("workload", name), reason, document.data["workload"][name])
     if not is_flops:
         yield from _serving_faults(document, workload)
         yield from _engine_faults(document, workload.engine, performance)

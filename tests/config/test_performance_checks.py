@@ -116,6 +116,7 @@ def test_flops_needs_its_own_workload() -> None:
     ("name", "value", "default"),
     [
         ("concurrency", [8], "auto"),
+        ("concurrency", 8, "auto"),
         ("micro_batches", [1, 2], "auto"),
         ("compute_type", "fp8", "fp16"),
         ("kv_bytes", 1.0, 2),
