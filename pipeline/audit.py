@@ -25,7 +25,7 @@ from pipeline.results.frames import Results, each_record
 from pipeline.results.schema import PointRow, base_id, pareto_id
 from pipeline.search_space import connections
 from pipeline.sweep import problem_of
-from pipeline.verify import Mismatch, verify_point
+from pipeline.verify import Mismatch, gap_stands, verify_point
 
 Linked = Callable[[Sequence[int], Sequence[int]], bool]
 Row = dict[str, Any]
@@ -194,6 +194,9 @@ def _comparison_stands(row: Row, variant: Variant) -> Iterator[Mismatch]:
     slack = bound - score
     if slack < -1e-6 * abs(score) or (row["status"] == "optimal" and slack > 1e-6 * abs(score)):
         yield Mismatch(point_id, "bound_weighted_score", bound, score)
+    # At a weight of 1 the score is the cost alone, and the gap may be that of the throughput.
+    elif row["cost_weight"] != 1 and not gap_stands(row["mip_gap"], slack, score):
+        yield Mismatch(point_id, "mip_gap", row["mip_gap"], slack / abs(score))
 
 
 def _weighted_score(row: Row, variant: Variant) -> float | None:

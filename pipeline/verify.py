@@ -214,7 +214,7 @@ def throughput_is_the_slowest(case: Case) -> Iterator[Mismatch]:
 
 
 def bound_holds(case: Case) -> Iterator[Mismatch]:
-    """No answer is better than its bound, and an optimum is as good."""
+    """No answer is better than its bound, an optimum is as good, and a gap is what lies between."""
     faster = {"bound_throughput_tokens_per_s": "throughput_tokens_per_s"}
     cheaper = {
         "bound_cost_usd_per_hour": "cost_usd_per_hour",
@@ -236,6 +236,16 @@ def bound_holds(case: Case) -> Iterator[Mismatch]:
                 yield _mismatch(case, bound_name, bound, f"not worse than {value}")
             if case.point["status"] == "optimal" and slack > abs(value) * 1e-6:
                 yield _mismatch(case, f"status optimal with {bound_name}", bound, value)
+            elif not gap_stands(gap, slack, value):
+                yield _mismatch(case, "mip_gap", gap, slack / abs(value))
+
+
+def gap_stands(gap: Any, slack: float, value: float) -> bool:
+    """Tell whether a gap is how far a value lies from its bound, relative; a value of 0 has none.
+
+    slack: by how much the bound is better.
+    """
+    return not _present(gap) or not value or abs(gap - slack / abs(value)) <= 1e-6
 
 
 def restrictions_hold(case: Case) -> Iterator[Mismatch]:

@@ -130,6 +130,16 @@ def test_a_sound_run_passes(folder: Path) -> None:
     assert (found.points, found.placements) == (3, 2)
 
 
+# The placement's 400 tokens/s are a quarter short of them.
+UNPROVEN = {"status": "time_limit", "bound_throughput_tokens_per_s": 500.0, "mip_gap": 0.25}
+
+
+def test_an_unproven_answer_with_its_bound_and_gap_passes(folder: Path) -> None:
+    score = {"status": "time_limit", "bound_weighted_score": 3.0, "mip_gap": 0.2}
+    change(folder, "points", lambda rows: rows[0].update(UNPROVEN) or rows[1].update(score))
+    assert audit(folder).mismatches == ()
+
+
 def point_field(name: str, value: Any) -> tuple[str, Callable[[Rows], None]]:
     return "points", lambda rows: rows[0].update({name: value})
 
@@ -155,6 +165,14 @@ TAMPERING: dict[str, tuple[str, Callable[[Rows], Any]]] = {
     "bound taken away": point_field("bound_throughput_tokens_per_s", None),
     "gap of an optimum": point_field("mip_gap", 0.5),
     "gap of an optimum, below zero": point_field("mip_gap", -0.5),
+    "gap of an unproven answer": (
+        "points",
+        lambda rows: rows[0].update(UNPROVEN, mip_gap=0.05),
+    ),
+    "gap of an unproven score": (
+        "points",
+        lambda rows: rows[1].update(status="time_limit", bound_weighted_score=3.0, mip_gap=0.05),
+    ),
     "position on a frontier": point_field("pareto_index", 0),
     "seconds in all": point_field("total_seconds", -1.0),
     "seconds of a point without placement": (
