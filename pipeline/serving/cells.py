@@ -80,11 +80,11 @@ class Proofs:
         self._rates: FloatArray = np.zeros(0)
         self._costs: FloatArray = np.zeros(0)
 
-    def add(self, cell: int, tokens_per_s: float, usd_per_hour: float) -> None:
-        """Keep a proven cost."""
-        self._cells = np.append(self._cells, cell)
-        self._rates = np.append(self._rates, tokens_per_s)
-        self._costs = np.append(self._costs, usd_per_hour)
+    def add(self, cells: IntArray, tokens_per_s: float, usd_per_hour: float) -> None:
+        """Keep a cost that is proven of some cells."""
+        self._cells = np.append(self._cells, cells)
+        self._rates = np.append(self._rates, np.full(len(cells), tokens_per_s))
+        self._costs = np.append(self._costs, np.full(len(cells), usd_per_hour))
 
     def inherit(self, child: int, parent: int) -> None:
         """What holds in a cell holds in every part of it."""

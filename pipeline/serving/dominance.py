@@ -7,6 +7,8 @@ all sizes used under the other fit, and the first token is no later.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +20,19 @@ from pipeline.serving.tables import FloatArray, IntArray, ServingTables
 BoolArray = NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class _Demands:
+    """What every load takes at a throughput, and what it may take under another that is no worse.
+
+    taken, allowed: rows of figures by load, the smaller the better. unit_s: the time that shares
+    are of, by load.
+    """
+
+    taken: FloatArray
+    allowed: FloatArray
+    unit_s: FloatArray
+
+
 class Dominance:
     """Compares the loads of one instance."""
 
@@ -27,50 +42,58 @@ class Dominance:
         self._tables, self._rates, self._least = tables, rates, least
         self._max_stages = max_stages
         self._cells = one_cell_each(len(tables.decisions), max_stages)
+        self._every = np.arange(len(tables.decisions))
+        self._first_s = np.vstack(
+            [tables.prefill_s, tables.prefill_hops.between_s, tables.prefill_hops.inside_s]
+        )
 
     def best_of(self, decision: int, tokens_per_s: float) -> int:
-        """Return a load that is no worse than a given one: the last of a chain of such loads."""
-        reach = self._rates.reach(tokens_per_s, self._cells)
-        fast = self._least.largest_sizes(reach.slowest_s, self._cells.decision)
-        seen = {decision}
-        while better := [d for d in self._no_worse(decision, reach.whole_s, fast) if d not in seen]:
-            decision = better[0]
-            seen.add(decision)
-        return decision
+        """Return a load that is no worse than a given one: the last of a chain of such loads.
 
-    def _no_worse(self, decision: int, whole_s: FloatArray, fast: IntArray) -> list[int]:
-        """Return the loads that are no worse than one; of equal loads only those before it.
+        Of equal loads the first is the last of the chain.
+        """
+        demands, seen = self._demands(tokens_per_s), {decision}
+        while True:
+            own = np.array([decision])
+            found = self._no_worse(demands, self._every, own)
+            found &= ~self._no_worse(demands, own, self._every) | (self._every < decision)
+            better = [load for load in np.flatnonzero(found).tolist() if load not in seen]
+            if not better:
+                return decision
+            # Envelopes stand last, and are soonest at the end of a chain.
+            decision = better[-1]
+            seen.add(decision)
+
+    def no_better_than(self, decision: int, tokens_per_s: float) -> IntArray:
+        """Return all loads that a given one is no worse than, itself among them."""
+        demands = self._demands(tokens_per_s)
+        return np.flatnonzero(self._no_worse(demands, np.array([decision]), self._every))
+
+    def _demands(self, tokens_per_s: float) -> _Demands:
+        """Return what the loads take of the time that a throughput allows.
 
         Rounds: R = f·max(P, m·M), compared by P over R/f and by the sizes that are fast enough.
         Fills: P + (m−1)·M ≤ F is (P−M)/m + M ≤ F/m. With P ≥ M, more micro-batches of the same
         shape only help, so times are compared over F/m.
-
-        whole_s: longest round or fill, by load. fast: the largest sizes that keep to it.
         """
-        tables, m = self._tables, self._tables.micro_batches
-        unit_s = whole_s / (m if self._rates.fills else tables.step_factor)
-        fits = tables.largest if self._rates.fills else fast
-        hops = np.vstack([tables.hops.between_s, tables.hops.inside_s]) / unit_s
-        first_s = np.vstack(
-            [tables.prefill_s, tables.prefill_hops.between_s, tables.prefill_hops.inside_s]
-        )
-        no_worse = m >= m[decision] if self._rates.fills else np.ones(len(m), dtype=bool)
-        equal = m == m[decision]
-        # What the load may take at most under another, and what it takes under each.
-        for own, values in (
-            (tables.pass_s / unit_s, tables.pass_s / unit_s),
-            (hops, hops),
-            (-fast, -fits),
-            (tables.smallest, tables.smallest),
-            (first_s, np.where(self._never_late(unit_s, decision), 0.0, first_s)),
-        ):
-            no_worse &= (values <= own[:, [decision]]).all(axis=0)
-            equal &= (own == own[:, [decision]]).all(axis=0)
-        index = np.arange(len(m))
-        found = no_worse & (index != decision) & (~equal | (index < decision))
-        return np.flatnonzero(found).tolist()
+        tables, fills = self._tables, self._rates.fills
+        reach = self._rates.reach(tokens_per_s, self._cells)
+        fast = self._least.largest_sizes(reach.slowest_s, self._cells.decision)
+        unit_s = reach.whole_s / (tables.micro_batches if fills else tables.step_factor)
+        hops = np.vstack([tables.hops.between_s, tables.hops.inside_s])
+        both = [tables.pass_s / unit_s, hops / unit_s, tables.smallest]
+        if fills:
+            both.append(-tables.micro_batches[None, :])
+        taken = np.vstack([*both, -(tables.largest if fills else fast)])
+        return _Demands(taken, np.vstack([*both, -fast]), unit_s)
 
-    def _never_late(self, unit_s: FloatArray, decision: int) -> BoolArray:
+    def _no_worse(self, demands: _Demands, better: IntArray, worse: IntArray) -> BoolArray:
+        """Tell which loads are no worse than which; one of both may be a single load."""
+        fits = (demands.taken[:, better] <= demands.allowed[:, worse]).all(axis=0)
+        early = (self._first_s[:, better] <= self._first_s[:, worse]).all(axis=0)
+        return np.asarray(fits & (early | self._never_late(demands.unit_s, better, worse)))
+
+    def _never_late(self, unit_s: FloatArray, better: IntArray, worse: IntArray) -> BoolArray:
         """Tell under which loads the first token of what another serves in time cannot be late.
 
         With T the stages of a pass and H its hops, a fill of m micro-batches within m·unit takes
@@ -79,13 +102,13 @@ class Dominance:
         placement under a load that is no worse.
         """
         if np.isinf(self._rates.longest_first_s):
-            return np.ones(len(unit_s), dtype=bool)
+            return np.array(True)
         if not self._rates.fills:
-            return np.zeros(len(unit_s), dtype=bool)
+            return np.array(False)
         tables, stages = self._tables, self._max_stages
-        m = tables.micro_batches[decision]
-        inside_s = tables.hops.inside_s[:, decision].max(initial=0.0)
-        hop = max(float(tables.hops.between_s[decision]), float(inside_s)) / unit_s[decision]
+        m = tables.micro_batches[worse]
+        inside_s = tables.hops.inside_s[:, worse].max(axis=0, initial=0.0)
+        hop = np.maximum(tables.hops.between_s[worse], inside_s) / unit_s[worse]
         spread = 1 + (m - 1) / stages
-        pass_s = unit_s * (m / spread + (1 - 1 / spread) * (stages - 1) * hop)
+        pass_s = unit_s[better] * (m / spread + (1 - 1 / spread) * (stages - 1) * hop)
         return np.asarray(self._rates.first_token_s(pass_s) <= self._rates.longest_first_s)

@@ -115,21 +115,29 @@ class ServingSearch:
         """Raise the bound on a cell's cost of a throughput: by prices, then by a model.
 
         No model is built where prices show that the cost is `enough`, $/h. Where another load is
-        no worse, its cells are asked instead. Returns the model's answer where it is the cheapest
-        of the load; None where none was built, or it has none of at most a cost.
+        no worse, its cells are asked instead, and what is proven of it holds for all loads that
+        it is no worse than. Returns the model's answer where it is the cheapest of the load; None
+        where none was built, or it has none of at most a cost.
         """
         best = self._dominance.best_of(int(self.cells.decision[index]), tokens_per_s)
         if best == self.cells.decision[index]:
             return self._raise_own(index, tokens_per_s, enough, at_most)
-        bounds = self._bounds_of(best, tokens_per_s)
-        found = None
+        bounds, found = self._bounds_of(best, tokens_per_s), None
         if bounds.min() <= enough:  # both are zero where GPUs are free
             weakest = int(self._cells_of(best)[np.argmin(bounds)])
             found = self._raise_own(weakest, tokens_per_s, enough, at_most)
-        least = float(self._bounds_of(best, tokens_per_s).min())
-        self._proofs.add(index, tokens_per_s, least)
+            bounds = self._bounds_of(best, tokens_per_s)
+        least = float(bounds.min())
+        self._proofs.add(self._served_by(best, tokens_per_s, index), tokens_per_s, least)
         settled = found is not None and least >= found.usd_per_hour * (1 - self.gap) * (1 - 1e-9)
         return found if settled else None
+
+    def _served_by(self, decision: int, tokens_per_s: float, index: int) -> IntArray:
+        """Return the cells of the loads that a load is no worse than, and a given one."""
+        worse = self._dominance.no_better_than(decision, tokens_per_s)
+        is_served = np.isin(self.cells.decision, worse[worse != decision])
+        is_served[index] = True
+        return np.flatnonzero(is_served)
 
     def _cells_of(self, decision: int) -> IntArray:
         return np.flatnonzero(self.cells.decision == decision)
@@ -156,7 +164,7 @@ class ServingSearch:
         bound, pick = self._solved(cell, asked, Goal.COST, at_most)
         nothing = bound == math.inf and math.isfinite(at_most)
         least = float(np.nextafter(within(at_most), math.inf)) if nothing else bound
-        self._proofs.add(index, tokens_per_s, least)
+        self._proofs.add(np.array([index]), tokens_per_s, least)
         if pick is None or _reaches(pick.tokens_per_s, asked) or not self._can_cut(cell):
             return pick
         if self.known.sizes_are_free:

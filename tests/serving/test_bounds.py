@@ -81,11 +81,16 @@ def serves_as_well(search: ServingSearch) -> int:
     dominance = Dominance(search.tables, search.rates, search._least, stages)
     every = list(placed(search))
     for asked in np.quantile([rate for _, rate, _, _ in every], [0.1, 0.5, 0.9]).tolist():
-        best = [dominance.best_of(d, asked) for d in range(len(search.tables.decisions))]
+        loads = range(len(search.tables.decisions))
+        best = [dominance.best_of(load, asked) for load in loads]
+        no_better = [set(dominance.no_better_than(load, asked).tolist()) for load in loads]
+        assert all(load in no_better[load] for load in loads)
         for load, rate, _, rates in every:
-            if rate >= asked and best[load] != load:
-                compared += 1
-                assert rates.get(best[load], 0.0) >= asked * (1 - 1e-9)
+            if rate < asked:
+                continue
+            no_worse = {other for other in loads if load in no_better[other]} | {best[load]}
+            compared += len(no_worse - {load})
+            assert min(rates.get(other, 0.0) for other in no_worse) >= asked * (1 - 1e-9)
     return compared
 
 

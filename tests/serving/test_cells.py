@@ -22,10 +22,16 @@ def test_cutting_leaves_the_cells_before_it_as_they_were() -> None:
 
 
 def test_a_proof_speaks_for_higher_throughputs_and_for_parts() -> None:
-    proofs = Proofs()
-    proofs.add(0, tokens_per_s=10.0, usd_per_hour=3.0)
-    proofs.add(0, tokens_per_s=20.0, usd_per_hour=2.0)
+    proofs, first, second = Proofs(), np.array([0]), np.array([2])
+    proofs.add(first, tokens_per_s=10.0, usd_per_hour=3.0)
+    proofs.add(first, tokens_per_s=20.0, usd_per_hour=2.0)
     proofs.inherit(child=2, parent=0)
-    proofs.add(2, tokens_per_s=30.0, usd_per_hour=7.0)
+    proofs.add(second, tokens_per_s=30.0, usd_per_hour=7.0)
     assert proofs.least_costs(np.array([9.0, 50.0, 10.0])).tolist() == [0.0, 0.0, 3.0]
     assert proofs.least_costs(np.array([40.0, 50.0, 40.0])).tolist() == [3.0, 0.0, 7.0]
+
+
+def test_a_proof_may_be_of_several_cells() -> None:
+    proofs = Proofs()
+    proofs.add(np.array([0, 2]), tokens_per_s=10.0, usd_per_hour=3.0)
+    assert proofs.least_costs(np.full(3, 10.0)).tolist() == [3.0, 0.0, 3.0]
