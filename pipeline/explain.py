@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pipeline import methods
 from pipeline.curve import CostCurve
@@ -16,11 +17,13 @@ from pipeline.granularity import PRESETS, granularity
 from pipeline.instance import GpuType, Instance
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.placement import Placement
-from pipeline.points import Point, Problem
+from pipeline.points import Point, Problem, Scales
 from pipeline.restrictions import is_restricted, unrestricted
 from pipeline.run import answers
 
 Solve = Callable[[CostCurve], Answer]
+# How much better another placement is than one, in percent; negative where it is worse.
+Improvement = Callable[[Placement, Placement], float]
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class Explanation:
 def explain_point(problem: Problem, point: Point) -> Explanation | None:
     """Explain the answer to a point; None where it has no placement.
 
-    Better means a higher throughput for `enumeration`, else a lower $/token.
+    Better means a higher throughput for `enumeration`, a higher score for `weighted`, else a lower
+    $/token.
     """
     sizes = granularity(point.granularity, problem.instance.num_layers)
     curve = CostCurve(problem.instance, sizes, problem.settings)
@@ -75,14 +79,16 @@ def explain_point(problem: Problem, point: Point) -> Explanation | None:
     placement = solve(curve).placement
     if placement is None:
         return None
-    return explain(curve, placement, solve, by_price=point.method != "enumeration")
+    return explain(curve, placement, solve, _improvement(problem, point))
 
 
-def explain(curve: CostCurve, placement: Placement, solve: Solve, by_price: bool) -> Explanation:
+def explain(
+    curve: CostCurve, placement: Placement, solve: Solve, improvement: Improvement
+) -> Explanation:
     """Explain a placement that `solve` found on the curve.
 
-    solve: answers the same question on the curve of another instance or granularity. by_price:
-    better means a lower $/token; else a higher throughput.
+    solve: answers the same question on the curve of another instance or granularity.
+    improvement: what better means.
     """
     statuses = set()
 
@@ -94,7 +100,7 @@ def explain(curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
         return told(solve(other))
 
     def gain_percent(other: Placement | None) -> float:
-        return -math.inf if other is None else improvement_percent(placement, other, by_price)
+        return -math.inf if other is None else improvement(placement, other)
 
     bindings = []
     for limit, relaxed, instance in relaxations(curve.instance):
@@ -102,8 +108,8 @@ def explain(curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
         if gain > 100 * methods.RELATIVE_TOLERANCE:
             bindings.append(Binding(limit, relaxed, gain))
     cheaper, faster = neighbours(placement, map(told, methods.frontier(curve)))
-    regrets = tuple(_regrets(curve, placement, asked, by_price))
-    restrictions_percent = _restrictions_percent(curve, placement, asked, by_price)
+    regrets = tuple(_regrets(curve, placement, asked, improvement))
+    restrictions_percent = _restrictions_percent(curve, placement, asked, improvement)
     return Explanation(
         tuple(sorted(bindings, key=lambda binding: -binding.gain_percent)),
         cheaper,
@@ -114,13 +120,41 @@ def explain(curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
     )
 
 
-def improvement_percent(placement: Placement, other: Placement, by_price: bool) -> float:
-    """Return how much better another placement is, in percent; negative where it is worse."""
-    if by_price and not placement.usd_per_token:
-        return 0.0  # nothing is cheaper than what costs nothing
-    if by_price:
-        return 100 * (1 - other.usd_per_token / placement.usd_per_token)
+def _improvement(problem: Problem, point: Point) -> Improvement:
+    """Return what better means to the method of a point."""
+    if point.method == "enumeration":
+        return faster_percent
+    if point.method == "weighted" and point.cost_weight is not None:
+        return partial(_score_percent, problem.scales, point.cost_weight)
+    return cheaper_percent
+
+
+def faster_percent(placement: Placement, other: Placement) -> float:
+    """Return how much faster another placement is, in percent."""
     return 100 * (other.tokens_per_s / placement.tokens_per_s - 1)
+
+
+def cheaper_percent(placement: Placement, other: Placement) -> float:
+    """Return how much less another placement costs per token, in percent."""
+    if not placement.usd_per_token:
+        return 0.0  # nothing is cheaper than what costs nothing
+    return 100 * (1 - other.usd_per_token / placement.usd_per_token)
+
+
+def _score_percent(
+    scales: Scales, cost_weight: float, placement: Placement, other: Placement
+) -> float:
+    """Return how much higher the weighted score of another placement is, in percent of its size."""
+
+    def score(of: Placement) -> float:
+        cost = of.usd_per_hour / scales.cost_usd_per_hour
+        if cost_weight == 1:
+            return -cost
+        rate = of.tokens_per_s / scales.throughput_tokens_per_s
+        return rate - cost_weight / (1 - cost_weight) * cost
+
+    own = score(placement)
+    return 100 * (score(other) - own) / (abs(own) or 1.0)
 
 
 def relaxations(instance: Instance) -> Iterator[tuple[str, str, Instance]]:
@@ -180,7 +214,7 @@ def neighbours(
 
 
 def _regrets(
-    curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
+    curve: CostCurve, placement: Placement, solve: Solve, improvement: Improvement
 ) -> Iterator[Regret]:
     """Yield what every preset of fewer sizes gives away, where that is found out in time."""
     layers = curve.instance.num_layers
@@ -195,16 +229,16 @@ def _regrets(
             yield Regret(name, None)
         else:
             # Fewer sizes cannot be better: what is below 0 is the last digits of a division.
-            lost = -improvement_percent(placement, answer.placement, by_price)
+            lost = -improvement(placement, answer.placement)
             yield Regret(name, max(0.0, lost))
 
 
 def _restrictions_percent(
-    curve: CostCurve, placement: Placement, solve: Solve, by_price: bool
+    curve: CostCurve, placement: Placement, solve: Solve, improvement: Improvement
 ) -> float | None:
     limits = curve.instance.limits
     if not is_restricted(limits):
         return None
     free = replace(curve.instance, limits=unrestricted(limits))
     found = solve(curve.changed(free)).placement
-    return None if found is None else improvement_percent(placement, found, by_price)
+    return None if found is None else improvement(placement, found)

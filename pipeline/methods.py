@@ -231,7 +231,7 @@ def iterative(
         answer = fastest_within(budget)
         found = answer.placement
         if best is None and found is None:
-            return answer
+            return replace(answer, bound=None)  # that was one on the throughput
         if found is None or (best and found.usd_per_token >= best.usd_per_token):
             break
         best = found

@@ -3,10 +3,19 @@
 import math
 from dataclasses import replace
 
+import pytest
+
 from pipeline import methods
 from pipeline.cli.explanation import explanation_view
 from pipeline.curve import CostCurve
-from pipeline.explain import Explanation, explain, explain_point, relaxations
+from pipeline.explain import (
+    Explanation,
+    cheaper_percent,
+    explain,
+    explain_point,
+    faster_percent,
+    relaxations,
+)
 from pipeline.granularity import Granularity, granularity
 from pipeline.instance import GpuType, Instance, Limits
 from pipeline.network import Override, matrix_network, uniform_network
@@ -20,7 +29,7 @@ def explained(instance: Instance, name: str = "exact") -> Explanation:
     curve = CostCurve(instance, sizes, SolverSettings())
     placement = methods.ratio(curve).placement
     assert placement is not None
-    return explain(curve, placement, methods.ratio, by_price=True)
+    return explain(curve, placement, methods.ratio, cheaper_percent)
 
 
 def test_the_reference_answer_is_held_back_by_its_v100s_alone() -> None:
@@ -59,7 +68,9 @@ def test_a_preset_that_finds_the_same_gives_nothing_away_not_less_than_nothing()
     curve = CostCurve(reference_instance(), granularity("exact", 40), SolverSettings())
     placement = fastest(curve).placement
     assert placement is not None
-    regrets = {r.granularity: r.percent for r in explain(curve, placement, fastest, False).regrets}
+    regrets = {
+        r.granularity: r.percent for r in explain(curve, placement, fastest, faster_percent).regrets
+    }
     assert f"{regrets['moderate']:.1f} {regrets['fine']:.1f}" == "0.0 0.0"
 
 
@@ -100,13 +111,24 @@ def test_a_point_without_placement_has_no_explanation() -> None:
     assert explain_point(problem, make_point(problem, "exact", "ratio")) is None
 
 
+def test_of_a_weighted_answer_better_means_a_higher_score() -> None:
+    # With w = 0.2: 21,457.67 tokens/s for $8.00 at exact score 2.1458 − 2.0, and the 6,304.34
+    # for $2.40 of coarsest 0.6304 − 0.6. By $/token it would be 2 % that is lost.
+    instance, scales = reference_instance(), Scales(10_000.0, 1.0, None)
+    problem = Problem("p", instance, SolverSettings(), scales, {})
+    explanation = explain_point(problem, make_point(problem, "exact", "weighted", None, 0.2))
+    assert explanation is not None
+    lost = {regret.granularity: regret.percent for regret in explanation.regrets}
+    assert lost["coarsest"] == pytest.approx(100 * (1 - 0.030434 / 0.145767), abs=0.01)
+
+
 def test_where_prices_alone_decide_nothing_binds() -> None:
     # One layer on one of many GPUs: no limit is near.
     instance = small_instance(GpuType("A100", 4, 40.0, 1.0), num_layers=1)
     curve = CostCurve(instance, Granularity("exact", (1,)), SolverSettings())
     placement = methods.ratio(curve).placement
     assert placement is not None
-    assert explain(curve, placement, methods.ratio, by_price=True).bindings == ()
+    assert explain(curve, placement, methods.ratio, cheaper_percent).bindings == ()
 
 
 def test_what_time_did_not_allow_to_find_out_is_not_stated() -> None:
@@ -114,10 +136,10 @@ def test_what_time_did_not_allow_to_find_out_is_not_stated() -> None:
     placement = methods.ratio(curve).placement
     assert placement is not None
     late = curve.fresh(SolverSettings(time_limit_s=0.0))
-    explanation = explain(late, placement, methods.ratio, by_price=True)
+    explanation = explain(late, placement, methods.ratio, cheaper_percent)
     assert not explanation.complete
     assert explanation.regrets == ()
-    text = "\n".join(map(str, explanation_view(explanation, by_price=True).renderables))
+    text = "\n".join(map(str, explanation_view(explanation, "ratio").renderables))
     assert "prices alone" not in text
     assert "Nothing is" not in text
     assert "The time limit passed" in text

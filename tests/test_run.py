@@ -172,6 +172,13 @@ def test_the_published_search_stops_when_tokens_get_no_cheaper(problem: Problem)
     assert rows.points[0].values["status"] == "feasible"
 
 
+def test_the_published_search_without_time_claims_no_bound(problem: Problem) -> None:
+    late = replace(problem, settings=replace(problem.settings, time_limit_s=0.0))
+    values = ask(late, "exact", "iterative").points[0].values
+    assert values["status"] == "time_limit"
+    assert values["bound_cost_usd_per_token"] is None
+
+
 @pytest.mark.parametrize(("usd_per_million", "met"), [(0.5, True), (0.4, False)])
 def test_a_row_says_whether_the_target_was_met(
     tmp_path: Path, usd_per_million: float, met: bool

@@ -12,11 +12,14 @@ from pipeline.cli.render import per_million
 from pipeline.explain import Explanation
 from pipeline.placement import Placement
 
+# What better means, by method; a lower $/token to all others.
+_BETTER = {"enumeration": "higher throughput", "weighted": "higher score"}
 
-def explanation_view(explanation: Explanation, by_price: bool) -> Group:
+
+def explanation_view(explanation: Explanation, method: str) -> Group:
     """Say what binds, what lies next, and what coarser or freer choices would give."""
-    better = "lower cost per token" if by_price else "higher throughput"
-    lines = [_binding_line(explanation, better, held_by_budget=not by_price)]
+    better = _BETTER.get(method, "lower cost per token")
+    lines = [_binding_line(explanation, better, held_by_budget=method == "enumeration")]
     lines += [
         f"Next {name} on the frontier: {_sketch(placement)}" if placement else f"Nothing is {name}."
         for name, placement in (("cheaper", explanation.cheaper), ("faster", explanation.faster))
