@@ -50,7 +50,7 @@ class Launch:
 
     sequence_length: tokens of one request, input and output. requests: at once.
     engine_limits: further arguments of the engine that the placement rests on, by vLLM's names.
-    bytes_per_weight: what the placement has counted.
+    bytes_per_weight: what the placement has counted. swept: values of swept fields that it is for.
     """
 
     point_id: str
@@ -62,6 +62,7 @@ class Launch:
     requests: int
     engine_limits: Mapping[str, Any] = field(default_factory=dict)
     bytes_per_weight: float = 2.0
+    swept: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -145,6 +146,7 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
         requests=_requests(row, instance),
         engine_limits=_engine_limits(instance),
         bytes_per_weight=instance.model.bytes_per_weight,
+        swept=results.swept(row),
     )
 
 
@@ -261,10 +263,20 @@ def _notes(launch: Launch, order: Sequence[str]) -> list[str]:
     )
     notes = [
         _one_line(f"{SIGN}{launch.point_id}; stages: {stages}."),
-        _one_line(f"# Model: {launch.model}; --model names another, as a path or on the hub."),
+        _one_line(_about_model(launch.model)),
         f"# It counts {launch.bytes_per_weight:g} bytes a weight: weights of more may not fit.",
     ]
+    if launch.swept:
+        values = ", ".join(f"{name} = {value}" for name, value in launch.swept.items())
+        notes.append(_one_line(f"# It is for {values}; other swept values have other placements."))
     return [*notes, *order] if len(set(launch.gpus)) > 1 else notes
+
+
+def _about_model(model: str) -> str:
+    """Say where the name of the model comes from; one without owner is on no hub."""
+    if "/" in model:
+        return f"# Model: {model}; --model names another, as a path or on the hub."
+    return f"# Model: {model}, as the config calls it: --model names a path, or one on the hub."
 
 
 def _serve_config(launch: Launch) -> dict[str, Any]:

@@ -68,6 +68,18 @@ def test_the_command_has_the_sizes_and_the_uneven_layers(tmp_path: Path) -> None
     }
 
 
+def test_a_name_that_is_on_no_hub_is_told_to_be_the_config_s(tmp_path: Path) -> None:
+    script = vllm_command(replace(launch(tmp_path), model="w"))
+    assert "# Model: w, as the config calls it: --model names a path, or one on the hub." in script
+
+
+def test_the_command_says_which_swept_values_it_is_for(tmp_path: Path) -> None:
+    started = launch(tmp_path)
+    assert "swept" not in vllm_command(started)
+    script = vllm_command(replace(started, swept={"workload.batch_size": 16}))
+    assert "# It is for workload.batch_size = 16; other swept values" in script
+
+
 def test_mixed_tp_degrees_are_refused_with_the_best_that_can_run(tmp_path: Path) -> None:
     refusal = launch_of(run_of(tmp_path), "mixed")
     assert isinstance(refusal, Refusal)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from pipeline.errors import SourceError
 from pipeline.words import close_names
@@ -27,12 +28,22 @@ class UnknownNameError(CatalogueError):
         return f"{self.kind}: {self.name}: {self.reason}. {self.advice}."
 
 
-def unknown(kind: str, name: str, known: Iterable[str], advice: str) -> UnknownNameError:
-    """Error for an unknown name: the near names, and what does instead."""
-    names = sorted(known)
-    folded = {known_name.casefold(): known_name for known_name in names}
-    near = close_names(name.casefold(), folded, n=5, cutoff=0.4)
-    starts = [key for key in folded if key.startswith(name.casefold()) and key not in near]
-    close = [folded[key] for key in (*starts, *near)][:6]
+def unknown(
+    kind: str,
+    name: str,
+    known: Iterable[str],
+    advice: str,
+    aliases: Mapping[str, str] = MappingProxyType({}),
+) -> UnknownNameError:
+    """Error for an unknown name: the near names, and what does instead.
+
+    aliases: what else may be written, with the name that is meant and told.
+    """
+    meant = {other: other for other in known} | dict(aliases)
+    spelled = {spelling.casefold(): meant[spelling] for spelling in sorted(meant)}
+    starts = [key for key in spelled if key.startswith(name.casefold())]
+    near = close_names(name.casefold(), spelled, n=10, cutoff=0.4)
+    close = list(dict.fromkeys(spelled[key] for key in (*starts, *near)))[:6]
+    names = sorted(set(meant.values()))
     hint = f"near names: {', '.join(close)}" if close else f"known: {', '.join(names)}"
     return UnknownNameError(kind, name, f"is not in the catalogue; {hint}", advice)

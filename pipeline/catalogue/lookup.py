@@ -173,8 +173,8 @@ def _gpu_of_name(name: str) -> Gpu:
     for gpu in _gpus().values():
         if wanted in {alias.casefold() for alias in (gpu.name, *gpu.aliases)}:
             return gpu
-    known = [alias for gpu in _gpus().values() for alias in (gpu.name, *gpu.aliases)]
-    raise unknown("gpu", name, known, OWN_GPU)
+    aliases = {alias: gpu.name for gpu in _gpus().values() for alias in gpu.aliases}
+    raise unknown("gpu", name, _gpus(), OWN_GPU, aliases)
 
 
 def find_model(name: str) -> ModelEntry:

@@ -67,10 +67,29 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
         Text(_against_baseline(problem, values)),
         *(Text(sentence) for sentence in _target(problem, values)),
         *(Text(sentence) for sentence in load_sentences(values)),
+        *(Text(sentence) for sentence in _question(problem)),
         *(Text(sentence) for sentence in _unseen_engine(problem)),
         Text(),
         segments_view(rows.segments, problem),
     )
+
+
+def _question(problem: Problem) -> Iterator[str]:
+    """Say what the `roofline` model was asked: tokens that count, and limits on latency."""
+    serving, limits = problem.instance.serving, problem.instance.limits
+    if serving is None:
+        return
+    if serving.phase == "mixed":
+        prompt, output = serving.input_tokens, serving.output_tokens
+        yield f"Tokens of prompt and output count, {prompt:,} and {output:,} a request."
+    asked = []
+    if limits.max_ttft_s is not None:
+        asked.append(f"first token within {limits.max_ttft_s:g} s")
+    if limits.max_tpot_s is not None:
+        asked.append(f"{1000 * limits.max_tpot_s:g} ms per output token at most")
+    if asked:
+        too = "; the baseline keeps to it too" if problem.instance.baseline else ""
+        yield f"Asked for: {', '.join(asked)}{too}."
 
 
 def segments_view(segments: Iterable[SegmentRow], problem: Problem) -> RenderableType:

@@ -46,6 +46,8 @@ NOT_SWEPT = (
 # A model whose fields are all these is stated as a whole.
 SHAPE = {name for name, field in ModelSection.model_fields.items() if field.is_required()}
 
+IS_MODEL = "must be a config, and is the config.json of a model: name it under hf_config of one"
+
 
 @dataclass(frozen=True)
 class LoadedConfig:
@@ -97,6 +99,8 @@ def load_config(path: str | Path, assignments: Sequence[Assignment] = ()) -> Loa
     source = located(Path(path))
     is_directory = os.path.isdir(source)
     document = (read_directory if is_directory else read_yaml)(source)
+    if "num_hidden_layers" in document.data:
+        raise InputError([Fault(str(source), "file", IS_MODEL, source.name)])
     document = document.with_values(assignments, "--set")
     base = source if is_directory else source.parent
     _resolve_files(document, base)

@@ -232,15 +232,18 @@ def memory_suits_gpus(
 ) -> Iterator[Fault]:
     """Memory is stated or known, and in GB: a hundred times that of the GPU was meant in MiB."""
     for index, kind in enumerate(pool):
+        if performance.model == "flops" and kind.memory_gb is not None:
+            # GPUs of the flops model may be made up, also under the names of real ones.
+            continue
         path = ("pool", index, "memory_gb")
         try:
             known_gb = gpu_memory_gb(kind.gpu, performance)
         except UnknownNameError:
-            if kind.memory_gb is None:
+            # Under roofline the name is at fault, which is told where GPUs are looked up.
+            if performance.model == "flops":
                 yield document.lacking(path, "is missing")
             continue
-        # GPUs of the flops model may be made up under the names of real ones.
-        if performance.model != "flops" and (kind.memory_gb or 0) > MOST_MEMORY * known_gb:
+        if (kind.memory_gb or 0) > MOST_MEMORY * known_gb:
             reason = f"must be in GB, of which {kind.gpu} has {known_gb:g}; is this MiB?"
             yield document.fault(path, reason, kind.memory_gb)
 

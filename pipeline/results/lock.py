@@ -250,4 +250,6 @@ def _in_use(folder: Folder, found: Holder | None, name: str) -> str:
 
 
 def _unwritable(folder: Folder, error: OSError) -> ResultsError:
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return ResultsError(f"{folder}: cannot write results: it is no folder")
     return ResultsError(f"{folder}: cannot write results: {one_line(error)}")

@@ -44,6 +44,7 @@ from pipeline.results.schema import (
     column_kind,
 )
 from pipeline.texts import TextError, parse_json
+from pipeline.words import listed
 
 __all__ = ["Store", "now", "part_files", "read_part", "read_run", "read_tables"]
 
@@ -224,14 +225,20 @@ class Store:
         for key, what in (("instance_hash", "instance"), ("swept_fields", "set of swept fields")):
             if before.get(key) != run[key]:
                 changed = changes_told(before.get("config"), run.get("config"))
+                if key == "swept_fields":
+                    there, here = (listed(_names(r.get(key))) or "none" for r in (before, run))
+                    changed = f"{there} there, {here} now"
                 raise ResultsError(
                     f"{self.directory}: holds results of another {what}"
                     f"{f' ({changed})' if changed else ''}; "
                     "choose another --out, or --fresh to discard them"
                 )
-        known = before.get("granularities")
-        known = [n for n in known if isinstance(n, str)] if isinstance(known, list) else []
-        return list(dict.fromkeys([*known, *run["granularities"]]))
+        return list(dict.fromkeys([*_names(before.get("granularities")), *run["granularities"]]))
+
+
+def _names(value: Any) -> list[str]:
+    """Return the names in a list of `run.json`; none where it holds something else."""
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def now() -> str:

@@ -219,6 +219,8 @@ def test_solve_draws_load_latency_and_what_takes_over() -> None:
     shown = " ".join(run("solve", CONFIG, *FEW).stdout.split())
     assert "8 requests at once in 1 micro-batch: first token after" in shown
     assert "Four of five such predictions lie between" in shown
+    assert "Tokens of prompt and output count, 500 and 200 a request." in shown
+    assert "first token within 2 s, 50 ms per output token at most; the baseline keeps" in shown
     assert "of 20 draws of the fitted constants" in shown
 
 

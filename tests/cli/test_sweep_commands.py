@@ -101,6 +101,8 @@ def test_a_folder_of_another_instance_is_refused_unless_fresh(config: Path, tmp_
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "holds results of another instance" in refused.stderr
     assert len(load(tmp_path / "run").points) == 2
+    swept = run("sweep", config, *out, "--set=sweep.over={workload.batch_size: [1, 2]}")
+    assert "another set of swept fields (none there, workload.batch_size now)" in swept.stderr
     assert run("sweep", config, *out, dearer, "--fresh").exit_code == 0
     assert read_run(tmp_path / "run")["config"]["pool"][0]["usd_per_hour"] == 0.6
     assert len(load(tmp_path / "run").points) == 2

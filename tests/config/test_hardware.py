@@ -227,7 +227,8 @@ def _faults_of_file(path: Path) -> str:
 
 def test_an_unknown_gpu_says_how_to_describe_it(tmp_path: Path) -> None:
     told = faults(tmp_path, {}, "RTX5090")
-    assert "pool[0].gpu: is not in the catalogue; near names: RTX" in told
+    assert "pool[0].gpu: is not in the catalogue; near names: RTX-" in told
+    assert "memory_gb" not in told  # of a GPU that is known it may be absent
     assert "add its figures under performance.hardware.RTX5090 (got 'RTX5090')" in told
 
 

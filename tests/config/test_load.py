@@ -291,6 +291,13 @@ def test_a_pool_of_too_many_gpus_is_refused(tmp_path: Path) -> None:
     ]
 
 
+def test_a_model_in_place_of_a_config_is_told_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('{"num_hidden_layers": 4, "hidden_size": 8, "vocab_size": 9}', encoding="utf-8")
+    (told,) = faults_of(file)
+    assert told.startswith("config.json: file: must be a config, and is the config.json of a model")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert faults_of(tmp_path / "absent.yaml") == ["absent.yaml: file: does not exist"]
 

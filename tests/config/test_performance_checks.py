@@ -52,7 +52,7 @@ def test_a_catalogue_name_beside_a_whole_model_is_refused() -> None:
     ("change", "told"),
     [
         (("model.catalogue", "Llama-3.1-9B"), "near names: Llama-3.1-8B"),
-        (("pool.0.gpu", "RTX4091"), "near names: RTX4090, RTX-4090"),
+        (("pool.0.gpu", "RTX4091"), "near names: RTX-4090, RTX-3090"),
         (("pool.0.gpus_per_node", 3), "must be a power of two (got 3)"),
         (("pool.0.memory_gb", 24576), "must be in GB, of which RTX-4090 has 24; is this MiB?"),
         (("workload.batch_size", 4), "is not known to the roofline model (got 4)"),

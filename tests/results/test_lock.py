@@ -107,7 +107,7 @@ def test_without_file_locks_a_living_process_is_still_found(
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResultsError, match="file/run: cannot write results"):  # noqa: SIM117
+    with pytest.raises(ResultsError, match="file/run: cannot write results: it is no folder"):  # noqa: SIM117
         with locked(tmp_path / "file" / "run"):
             pass
 
