@@ -148,10 +148,13 @@ class ServingSearch:
     def _raise_own(
         self, index: int, tokens_per_s: float, enough: float, at_most: float
     ) -> Pick | None:
-        asked = tokens_per_s * (1 - SLACK)
-        if self._least.sharpen(asked, self.cells.at(np.array([index]))) > enough * (1 + 1e-12):
-            return None
-        return self.cheapest(index, tokens_per_s, at_most)
+        asked, chosen = tokens_per_s * (1 - SLACK), np.array([index])
+        least = self._least.sharpen(asked, self.cells.at(chosen))
+        if least <= enough * (1 + 1e-12):
+            return self.cheapest(index, tokens_per_s, at_most)
+        # The same prices may give less at a higher throughput; what they proved holds there too.
+        self._proofs.add(chosen, tokens_per_s, least)
+        return None
 
     def cheapest(self, index: int, tokens_per_s: float, at_most: float = math.inf) -> Pick | None:
         """Solve for the cheapest placement of a cell that reaches a throughput.

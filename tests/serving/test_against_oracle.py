@@ -142,6 +142,7 @@ def test_what_is_free_is_placed_as_well(phase: str, seed: int, free: int | None)
         if a.placement is not None
     ]
     assert figures == [pytest.approx(point, rel=1e-9) for point in points]
+    assert not search.clock.out_of_time
     robustness(search, draws=2)  # divides by no price of zero
 
 

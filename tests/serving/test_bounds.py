@@ -54,6 +54,19 @@ def test_prices_of_one_cell_bound_every_other(phase: str, seed: int) -> None:
         assert least.at(rate * (1 - 1e-9), search.cells.at(np.array([load])))[0] <= cost + 1e-9
 
 
+def test_what_prices_prove_of_a_throughput_holds_of_every_higher_one() -> None:
+    """Else a search for the fastest asks the same again and again, until its time is up."""
+    base = with_many_loads(random_instance(1, "prefill"))
+    free = replace(base, pool=tuple(replace(kind, usd_per_hour=0.0) for kind in base.pool))
+    search = search_of(free, "exact")
+    for cell in search.own_cells:
+        for rate in np.geomspace(2e4, 1e5, 25).tolist():
+            search.raise_bound(int(cell), rate, enough=0.0, at_most=0.0)
+            proven, above = (search.bounds(r, np.array([cell])) for r in (rate, 1.1 * rate))
+            assert above >= proven
+    assert np.isinf(search.bounds(1e5)).any()
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_load_that_is_no_worse_serves_every_placement_as_well(phase: str) -> None:
     seeds = (1, 4, 6)
