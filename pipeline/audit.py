@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise, starmap
 from typing import Any
 
 from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
 from pipeline.config import LoadedConfig
+from pipeline.config.counts import num_points
 from pipeline.config.load import stored_config
 from pipeline.errors import InputError
 from pipeline.granularity import granularity
 from pipeline.groups import group_classes
 from pipeline.instance import Instance
 from pipeline.options import stage_options
-from pipeline.points import Problem, make_point
+from pipeline.points import Point, Problem, make_point
 from pipeline.results import load
 from pipeline.results.folder import Place
 from pipeline.results.frames import Results, each_record
 from pipeline.results.schema import PointRow, base_id, pareto_id
+from pipeline.results.store import RUN_FILE
+from pipeline.rivals import Claim, Witness, claim_of, contradictions, weighted_score, witness_of
 from pipeline.search_space import connections
-from pipeline.sweep import problem_of
-from pipeline.verify import Mismatch, gap_stands, verify_point
+from pipeline.sweep import missing_tasks, problem_id, problem_of
+from pipeline.verify import PROOF_TOLERANCE, Mismatch, gap_stands, verify_point
 
 Linked = Callable[[Sequence[int], Sequence[int]], bool]
 Row = dict[str, Any]
@@ -52,6 +55,8 @@ class Variant:
     loaded: LoadedConfig
 
     def __post_init__(self) -> None:
+        self.claims: list[Claim] = []
+        self._witnesses: dict[Hashable, Witness] = {}
         self._filters: dict[tuple[int, ...], Linked] = {}
 
     @cached_property
@@ -70,20 +75,92 @@ class Variant:
             self._filters[sizes] = link_filter(self.loaded.instance, sizes)
         return self._filters[sizes]
 
+    def hear(self, witness: Witness) -> None:
+        """Keep a placement that holds; of many rows with the same placement one will do."""
+        rates = witness.tokens_per_s, witness.usd_per_hour
+        self._witnesses.setdefault((witness.groups, witness.layers, *rates), witness)
+
+    def contradictions(self) -> Iterator[Mismatch]:
+        """Yield what the rows say against each other."""
+        return contradictions(
+            self.claims, self._witnesses.values(), self.problem.scales, self._admits
+        )
+
+    def _admits(self, sizes: tuple[int, ...], witness: Witness) -> bool:
+        """Tell whether the link filter of a set of sizes leaves the links of a placement."""
+        return all(starmap(self.linked(sizes), pairwise(witness.groups)))
+
 
 def audit(directory: Place) -> Audit:
     """Verify every point of a run. Raises ResultsError and InputError for an unusable folder."""
     results = load(directory)
-    segments = results.stages()
-    mismatches = [*_rows_pair(results, segments), *_frontiers_count_up(results)]
-    for row, variant in _with_variants(results):
+    segments, base = results.stages(), stored_config(results.run)
+    mismatches = [
+        *_record_stands(results.run, base),
+        *_plan_is_answered(results, base),
+        *_rows_pair(results, segments),
+        *_frontiers_count_up(results),
+    ]
+    variants: dict[str, Variant] = {}
+    for row in each_record(results.points):
+        variant = _variant_of(row, results, base, variants)
         if isinstance(variant, Mismatch):
             mismatches.append(variant)
-            continue
-        rows = segments.get(row["point_id"], [])
-        mismatches += _verified(row, rows, variant)
+        else:
+            mismatches += _verified(row, segments.get(row["point_id"], []), variant)
+    for variant in variants.values():
+        mismatches += variant.contradictions()
     placed = int(results.points.throughput_tokens_per_s.notna().sum())
     return Audit(len(results.points), placed, tuple(mismatches))
+
+
+def _record_stands(run: Mapping[str, Any], base: LoadedConfig) -> Iterator[Mismatch]:
+    """What `run.json` says of its config follows from it."""
+    expected = {
+        "instance_hash": problem_id(base.config),
+        "granularities": list(base.config.sweep.granularities),
+        "swept_fields": list(base.config.sweep.over),
+        "planned_points": num_points(base.config.sweep),
+    }
+    for name, value in expected.items():
+        if run.get(name) not in (value, None):
+            yield Mismatch(RUN_FILE, name, run[name], value)
+    tries = baseline_tries(base.instance)
+    stored = [BaselineTry(**tried) for tried in run["baseline"]]
+    if len(stored) != len(tries) or not all(map(_same_try, stored, tries)):
+        yield Mismatch(RUN_FILE, "baseline", stored, tries)
+
+
+def _same_try(one: BaselineTry, other: BaselineTry) -> bool:
+    """Tell whether two tries of a baseline say the same, in whatever words they give a reason."""
+    said = [(t.gpu, t.tp_degree, bool(t.reason)) for t in (one, other)]
+    rates = _close(one.tokens_per_s, other.tokens_per_s)
+    return said[0] == said[1] and rates and _close(one.usd_per_hour, other.usd_per_hour)
+
+
+def _plan_is_answered(results: Results, base: LoadedConfig) -> Iterator[Mismatch]:
+    """A run that has finished has a row for every point of its plan."""
+    there, planned = results.points_there(), num_points(base.config.sweep)
+    if results.run["status"] == "finished" and there < planned:
+        found = f"{planned}, among them {', '.join(_without_row(results, base))}"
+        yield Mismatch(RUN_FILE, "points of the plan with a row", there, found)
+
+
+def _without_row(results: Results, base: LoadedConfig) -> list[str]:
+    """Describe the first points of a plan that have no row, those at a ballpark left out."""
+    done = {base_id(str(point_id)) for point_id in results.points.point_id}
+    missing = missing_tasks(base, done, skip=lambda: None, ballpark=lambda _: None)
+    return [_described(problem, point) for problem, point in islice(missing, 3)]
+
+
+def _described(problem: Problem, point: Point) -> str:
+    """Return a point in words, with its id."""
+    budget, weight = point.budget_usd_per_hour, point.cost_weight
+    at = [f"{name} {value}" for name, value in problem.swept.items()]
+    at += [] if budget is None else [f"{budget:g} $/h"]
+    at += [] if weight is None else [f"cost weight {weight:g}"]
+    where = f" at {', '.join(at)}" if at else ""
+    return f"{point.point_id} ({point.method} of {point.granularity}{where})"
 
 
 def _rows_pair(results: Results, segments: dict[str, list[Row]]) -> Iterator[Mismatch]:
@@ -98,33 +175,34 @@ def _rows_pair(results: Results, segments: dict[str, list[Row]]) -> Iterator[Mis
 
 
 def _frontiers_count_up(results: Results) -> Iterator[Mismatch]:
-    """A frontier's rows are numbered from 0, and the first is the fastest."""
+    """A frontier's rows are numbered from 0, each slower and cheaper than the one before it."""
     points = results.points[results.points.pareto_index.notna()]
-    columns = [points[n] for n in ("point_id", "pareto_index", "throughput_tokens_per_s")]
-    frontiers: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for point_id, index, rate in zip(*columns, strict=True):
-        frontiers[base_id(str(point_id))].append((int(index), float(rate)))
+    names = ("pareto_index", "throughput_tokens_per_s", "cost_usd_per_hour")
+    frontiers: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for point_id, *figures in zip(points.point_id, *(points[n] for n in names), strict=True):
+        frontiers[base_id(str(point_id))].append(tuple(map(float, figures)))
     for base, rows in frontiers.items():
-        numbers, rates = zip(*sorted(rows), strict=True)
+        numbers, rates, costs = zip(*sorted(rows), strict=True)
         if numbers != tuple(range(len(rows))):
-            yield Mismatch(base, "frontier", list(numbers), f"0 to {len(rows) - 1}")
+            yield Mismatch(base, "frontier", list(map(int, numbers)), f"0 to {len(rows) - 1}")
         if any(slower * (1 - TOLERANCE) > faster for faster, slower in pairwise(rates)):
             yield Mismatch(base, "frontier", list(rates), "from the fastest to the slowest")
+        if any(cheaper >= dearer * (1 - TOLERANCE) for dearer, cheaper in pairwise(costs)):
+            yield Mismatch(base, "frontier", list(costs), "from the dearest to the cheapest")
 
 
-def _with_variants(results: Results) -> Iterator[tuple[Row, Variant | Mismatch]]:
-    """Yield every row with the config that it answers to, or with why there is none."""
-    base = stored_config(results.run)
-    variants: dict[str, Variant] = {}
-    for row in each_record(results.points):
-        try:
-            swept = results.swept(row)
-            if repr(swept) not in variants:
-                changed = base.with_values(list(swept.items()), "swept values")
-                variants[repr(swept)] = Variant(changed)
-            yield row, variants[repr(swept)]
-        except (InputError, KeyError, ValueError) as error:
-            yield row, Mismatch(str(row["point_id"]), "swept values", str(error), "a sound config")
+def _variant_of(
+    row: Row, results: Results, base: LoadedConfig, variants: dict[str, Variant]
+) -> Variant | Mismatch:
+    """Return the config that a row answers to, one for all rows alike, or why there is none."""
+    try:
+        swept = results.swept(row)
+        if repr(swept) not in variants:
+            changed = base.with_values(list(swept.items()), "swept values")
+            variants[repr(swept)] = Variant(changed)
+    except (InputError, KeyError, ValueError) as error:
+        return Mismatch(str(row["point_id"]), "swept values", str(error), "a sound config")
+    return variants[repr(swept)]
 
 
 def _verified(row: Row, segments: Sequence[Row], variant: Variant) -> Iterator[Mismatch]:
@@ -136,10 +214,16 @@ def _verified(row: Row, segments: Sequence[Row], variant: Variant) -> Iterator[M
     except ValueError as error:
         yield Mismatch(point_id, "row", str(error), "a row that says one thing")
         return
-    yield from _effort_is_possible(row)
-    yield from _question_stands(row, variant, allowed)
-    yield from _comparison_stands(row, variant)
-    yield from verify_point(row, segments, variant.loaded.instance, variant.linked(allowed))
+    found = [
+        *_effort_is_possible(row),
+        *_question_stands(row, variant, allowed),
+        *_comparison_stands(row, variant),
+        *verify_point(row, segments, variant.loaded.instance, variant.linked(allowed)),
+    ]
+    variant.claims.append(claim_of(row, allowed))
+    if segments and not found:
+        variant.hear(witness_of(row, segments))
+    yield from found
 
 
 def _effort_is_possible(row: Row) -> Iterator[Mismatch]:
@@ -188,27 +272,25 @@ def _comparison_stands(row: Row, variant: Variant) -> Iterator[Mismatch]:
         same = value is stored if value is None or stored is None else _close(stored, value)
         if not same:
             yield Mismatch(point_id, name, stored, value)
-    score, bound = _weighted_score(row, variant), row["bound_weighted_score"]
+    score, bound = _score_of(row, variant), row["bound_weighted_score"]
     if score is None or _is_null(bound):
         return
     slack = bound - score
-    if slack < -1e-6 * abs(score) or (row["status"] == "optimal" and slack > 1e-6 * abs(score)):
+    within = PROOF_TOLERANCE * abs(score)
+    if slack < -within or (row["status"] == "optimal" and slack > within):
         yield Mismatch(point_id, "bound_weighted_score", bound, score)
     # At a weight of 1 the score is the cost alone, and the gap may be that of the throughput.
     elif row["cost_weight"] != 1 and not gap_stands(row["mip_gap"], slack, score):
         yield Mismatch(point_id, "mip_gap", row["mip_gap"], slack / abs(score))
 
 
-def _weighted_score(row: Row, variant: Variant) -> float | None:
-    """Return the score, t/t_norm − w/(1−w)·cost/cost_norm; −cost/cost_norm for w = 1."""
-    weight, scales = row["cost_weight"], variant.problem.scales
-    if row["method"] != "weighted" or _is_null(weight) or _is_null(row["cost_usd_per_hour"]):
+def _score_of(row: Row, variant: Variant) -> float | None:
+    """Return the score of a row of the weighted method, None where it has none."""
+    weight, cost = row["cost_weight"], row["cost_usd_per_hour"]
+    if row["method"] != "weighted" or _is_null(weight) or _is_null(cost):
         return None
-    cost = row["cost_usd_per_hour"] / scales.cost_usd_per_hour
-    if weight == 1:
-        return float(-cost)
-    rate = row["throughput_tokens_per_s"] / scales.throughput_tokens_per_s
-    return float(rate - weight / (1 - weight) * cost)
+    rate = row["throughput_tokens_per_s"]
+    return weighted_score(weight, rate, cost, variant.problem.scales)
 
 
 def _close(one: Any, other: Any) -> bool:

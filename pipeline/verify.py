@@ -20,6 +20,8 @@ from pipeline.performance import PerformanceModel, performance_model
 from pipeline.serving_check import served_figures, served_stages, stage_alone
 
 TOLERANCE = 1e-9
+# What a solver may be off by, of a bound that it proved.
+PROOF_TOLERANCE = 1e-6
 Row = Mapping[str, Any]
 
 
@@ -223,8 +225,9 @@ def bound_holds(case: Case) -> Iterator[Mismatch]:
     proven = [name for name in case.point if name.startswith("bound_")]
     if case.point["status"] == "optimal" and not any(_present(case.point[n]) for n in proven):
         yield _mismatch(case, "status optimal", "no bound", "a bound that proves it")
-    gap = case.point.get("mip_gap")
-    if case.point["status"] == "optimal" and gap is not None and abs(gap) > 1e-6:
+    gap = case.point["mip_gap"]
+    is_zero = _present(gap) and abs(gap) <= PROOF_TOLERANCE
+    if case.point["status"] == "optimal" and not is_zero:
         yield _mismatch(case, "mip_gap of an optimum", gap, 0.0)
     for names, sign in ((faster, 1), (cheaper, -1)):
         for bound_name, name in names.items():
@@ -232,9 +235,9 @@ def bound_holds(case: Case) -> Iterator[Mismatch]:
             if not _present(bound):
                 continue
             slack = sign * (bound - value)
-            if slack < -abs(value) * 1e-6:
+            if slack < -abs(value) * PROOF_TOLERANCE:
                 yield _mismatch(case, bound_name, bound, f"not worse than {value}")
-            if case.point["status"] == "optimal" and slack > abs(value) * 1e-6:
+            if case.point["status"] == "optimal" and slack > abs(value) * PROOF_TOLERANCE:
                 yield _mismatch(case, f"status optimal with {bound_name}", bound, value)
             elif not gap_stands(gap, slack, value):
                 yield _mismatch(case, "mip_gap", gap, slack / abs(value))
@@ -245,7 +248,7 @@ def gap_stands(gap: Any, slack: float, value: float) -> bool:
 
     slack: by how much the bound is better.
     """
-    return not _present(gap) or not value or abs(gap - slack / abs(value)) <= 1e-6
+    return not _present(gap) or not value or abs(gap - slack / abs(value)) <= PROOF_TOLERANCE
 
 
 def restrictions_hold(case: Case) -> Iterator[Mismatch]:

@@ -27,6 +27,9 @@ POOL = [{**kind, "count": 4} for kind in SMALL["pool"]]
 CHANGES = {
     "pool": POOL,
     "limits.tp_degrees": [1, 2],
+    "sweep.granularities": ["exact"],
+    "sweep.methods": ["enumeration", "weighted", "iterative"],
+    "sweep.budgets_usd_per_hour": [1.6],
     "sweep.target_usd_per_million_tokens": 2.0,
     "sweep.normalization": {"throughput_tokens_per_s": 100.0, "cost_usd_per_hour": 1.0},
 }
@@ -105,7 +108,7 @@ def folder(tmp_path: Path) -> Path:
             (2, "Slow", (5,), range(4, 5)),
         )
     ]
-    reason = {"method": "iterative", "status": "infeasible", "message": "budget: too low"}
+    reason = {"method": "iterative", "status": "time_limit", "message": "no time was left"}
     compared = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
     sums = dict(zip(compared, (100.0, 0.25, BASELINE), strict=True))
     baseline = {f"baseline_{name}": value for name, value in sums.items()}
@@ -165,6 +168,7 @@ TAMPERING: dict[str, tuple[str, Callable[[Rows], Any]]] = {
     "bound taken away": point_field("bound_throughput_tokens_per_s", None),
     "gap of an optimum": point_field("mip_gap", 0.5),
     "gap of an optimum, below zero": point_field("mip_gap", -0.5),
+    "gap of an optimum, taken away": point_field("mip_gap", None),
     "gap of an unproven answer": (
         "points",
         lambda rows: rows[0].update(UNPROVEN, mip_gap=0.05),
@@ -238,7 +242,7 @@ def test_tampering_is_found_and_the_point_named(
         word, point_id = line.split(": ")[0].split()
         assert word == "wrong"
         assert "np." not in line
-        assert point_id in known | {"stray"}
+        assert point_id in known | {"stray", "run.json"}
 
 
 def test_segments_of_a_point_without_placement_are_found(folder: Path) -> None:
@@ -270,6 +274,7 @@ FRONTIER: dict[str, Callable[[Rows], Any]] = {
     "position": lambda rows: rows[1].update(pareto_index=7),
     "position taken away": lambda rows: rows[1].update(pareto_index=None),
     "point deleted": lambda rows: [rows[0], *rows[2:]],
+    "cost": lambda rows: rows[1].update(cost_usd_per_hour=rows[0]["cost_usd_per_hour"]),
     "points exchanged": lambda rows: [exchanged(rows[0], rows[1]), exchanged(rows[1], rows[0])],
 }
 
@@ -280,7 +285,7 @@ def exchanged(row: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("tamper", FRONTIER.values(), ids=FRONTIER.keys())
-def test_a_frontier_counts_up_from_the_fastest(
+def test_a_frontier_counts_up_from_the_fastest_to_the_cheapest(
     tmp_path: Path, tamper: Callable[[Rows], Any]
 ) -> None:
     changes = {**CHANGES, "sweep.granularities": ["exact"], "sweep.methods": ["frontier"]}
@@ -289,6 +294,160 @@ def test_a_frontier_counts_up_from_the_fastest(
     change(tmp_path / "run", "points", tamper)
     whats = {mismatch.what for mismatch in audit(tmp_path / "run").mismatches}
     assert whats & {"pareto_index", "frontier"}
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    """Solve the sweep of `sweeps`, at both granularities, with every method that proves."""
+    methods = ["enumeration", "ratio", "frontier", "weighted"]
+    # A score of t/100 - cost: 0.75, 2.5 and 3.25.
+    scales = {"throughput_tokens_per_s": 100.0, "cost_usd_per_hour": 1.0}
+    changes = {"sweep.methods": methods, "sweep.normalization": scales}
+    run_without_ray(small_config(tmp_path, changes), tmp_path / "run")
+    assert audit(tmp_path / "run").mismatches == ()
+    return tmp_path / "run"
+
+
+Key = tuple[str, str, float | None]
+SLOWER: Key = ("exact", "enumeration", 0.25)
+ALL: Key = ("exact", "enumeration", 0.75)
+
+
+def row_of(rows: Rows, key: Key) -> dict[str, Any]:
+    names = ("granularity", "method", "budget_usd_per_hour")
+    (found,) = (row for row in rows if tuple(row[name] for name in names) == key)
+    return found
+
+
+def told_as_best(folder: Path, key: Key, other: Key) -> str:
+    """Let a row have another's placement and a bound that fits it: by itself it holds. Its id."""
+    ids: dict[str, str] = {}
+
+    def answer(rows: Rows) -> None:
+        row, source = row_of(rows, key), row_of(rows, other)
+        ids.update(own=row["point_id"], other=source["point_id"])
+        names = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
+        placement = (*names, "num_stages", "num_gpus", "ratio_to_baseline")
+        row.update({name: source[name] for name in placement}, status="optimal", mip_gap=0.0)
+        score = row["throughput_tokens_per_s"] / 100 - row["cost_usd_per_hour"]
+        bounds = {
+            "enumeration": ("throughput_tokens_per_s", row["throughput_tokens_per_s"]),
+            "ratio": ("cost_usd_per_token", row["cost_usd_per_token"]),
+            "weighted": ("weighted_score", score),
+        }
+        name, value = bounds[row["method"]]
+        row[f"bound_{name}"] = value
+
+    def stages(rows: Rows) -> Rows:
+        kept = [row for row in rows if row["point_id"] != ids["own"]]
+        added = [row for row in rows if row["point_id"] == ids["other"]]
+        return [*kept, *({**row, "point_id": ids["own"]} for row in added)]
+
+    change(folder, "points", answer)
+    change(folder, "segments", stages)
+    return ids["own"]
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        (ALL, "bound_throughput_tokens_per_s"),
+        (("exact", "ratio", None), "bound_cost_usd_per_token"),
+        (("exact", "weighted", None), "bound_weighted_score"),
+    ],
+)
+def test_an_optimum_that_another_row_beats_is_none(answers: Path, key: Key, what: str) -> None:
+    told = told_as_best(answers, key, SLOWER)
+    (mismatch,) = audit(answers).mismatches
+    assert (mismatch.point_id, mismatch.what) == (told, what)
+
+
+def test_a_row_that_is_wrong_by_itself_refutes_no_other(answers: Path) -> None:
+    change(answers, "points", lambda r: row_of(r, SLOWER).update(throughput_tokens_per_s=1000.0))
+    assert len({mismatch.point_id for mismatch in audit(answers).mismatches}) == 1
+
+
+def test_a_point_that_another_row_places_is_not_infeasible(answers: Path) -> None:
+    """Even one of another granularity, where its sizes are allowed."""
+    told: list[str] = []
+
+    def nothing(rows: Rows) -> None:
+        row = row_of(rows, ALL)
+        told.append(row["point_id"])
+        keys = (
+            "throughput",
+            "cost",
+            "bound",
+            "mip_gap",
+            "num_stages",
+            "num_gpus",
+            "ratio",
+            "target",
+        )
+        row.update({name: None for name in row if name.startswith(keys)})
+        row.update(status="infeasible", message="memory: none fits")
+
+    change(answers, "points", nothing)
+    change(answers, "segments", lambda rows: [r for r in rows if r["point_id"] != told[0]])
+    found = audit(answers).mismatches
+    assert [(m.point_id, m.what) for m in found] == [(told[0], "status")]
+    assert "a placement, of" in str(found[0])
+
+
+def test_a_frontier_without_one_of_its_points_is_none(answers: Path) -> None:
+    def shortened(rows: Rows) -> Rows:
+        key = ("exact", "frontier", None)
+        points = [row for row in rows if (row["granularity"], row["method"], None) == key]
+        first, middle, last = sorted(points, key=lambda row: row["pareto_index"])
+        removed.update({last["point_id"]: middle["point_id"], middle["point_id"]: "none"})
+        moved = {**last, "point_id": middle["point_id"], "pareto_index": 1}
+        return [*(row for row in rows if row not in points), first, moved]
+
+    removed: dict[str, str] = {}
+    change(answers, "points", shortened)
+    named = lambda row: {**row, "point_id": removed.get(row["point_id"], row["point_id"])}  # noqa: E731
+    change(
+        answers,
+        "segments",
+        lambda rows: [row for row in map(named, rows) if row["point_id"] != "none"],
+    )
+    (mismatch,) = audit(answers).mismatches
+    assert mismatch.what == "frontier"
+    assert "300.0 tokens/s for 0.5 $/h" in mismatch.recomputed
+
+
+def test_a_finished_run_without_a_point_of_its_plan_is_told_with_the_point(answers: Path) -> None:
+    told: list[str] = []
+
+    def removed(rows: Rows) -> Rows:
+        told.append(row_of(rows, ALL)["point_id"])
+        return [row for row in rows if row["point_id"] != told[0]]
+
+    change(answers, "points", removed)
+    change(answers, "segments", lambda rows: [r for r in rows if r["point_id"] != told[0]])
+    (mismatch,) = audit(answers).mismatches
+    assert (mismatch.point_id, mismatch.stored) == ("run.json", 13)
+    assert mismatch.recomputed == f"14, among them {told[0]} (enumeration of exact at 0.75 $/h)"
+    file = answers / "run.json"
+    file.write_text(file.read_text().replace('"status": "finished"', '"status": "stopped"'))
+    assert audit(answers).mismatches == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ('"tokens_per_s": 100', '"tokens_per_s": 90', "baseline"),
+        ('"planned_points": 14', '"planned_points": 15', "planned_points"),
+        ('"instance_hash": "', '"instance_hash": "0', "instance_hash"),
+    ],
+)
+def test_what_the_record_says_of_its_config_is_recomputed(
+    answers: Path, old: str, new: str, what: str
+) -> None:
+    file = answers / "run.json"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    assert [mismatch.what for mismatch in audit(answers).mismatches] == [what]
 
 
 def test_answers_of_the_solver_hold(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ ORDER = [
     "sweep",
     "serving_check",
     "verify",
+    "rivals",
     "audit",
     "plan",
     "driver",

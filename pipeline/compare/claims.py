@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.compare.tables import asked, effort_seconds, lowest, proven_usd_per_token
-from pipeline.results.frames import Results
+from pipeline.compare.tables import effort_seconds, lowest, proven_usd_per_token
+from pipeline.results.frames import Results, asked
 
 SOURCE = "published system"
 # The granularities that hold the 14 and the six sizes of which the claims speak.

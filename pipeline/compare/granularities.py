@@ -12,7 +12,6 @@ import pandas as pd
 
 from pipeline.compare.tables import (
     Swept,
-    asked,
     by_swept,
     compared,
     effort_seconds,
@@ -21,7 +20,7 @@ from pipeline.compare.tables import (
     percent_above,
     summed,
 )
-from pipeline.results.frames import Results, records
+from pipeline.results.frames import Results, asked, records
 from pipeline.words import counted
 
 REFERENCE_GRANULARITY = "exact"

@@ -8,7 +8,6 @@ import pandas as pd
 
 from pipeline.compare.tables import (
     Swept,
-    asked,
     by_swept,
     compared,
     effort_seconds,
@@ -17,7 +16,7 @@ from pipeline.compare.tables import (
     percent_above,
     proven_usd_per_token,
 )
-from pipeline.results.frames import Results
+from pipeline.results.frames import Results, asked
 from pipeline.results.schema import METHODS
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.results.frames import asked
 from pipeline.results.schema import METHODS, base_id
 
 Swept = dict[str, Any]
@@ -74,17 +75,6 @@ def lowest(points: pd.DataFrame) -> pd.Series | None:
         min(equal, key=lambda i: (METHODS.index(methods[i]), costs[i], -rates[i], ids[i]))
     ]
     return best
-
-
-def asked(points: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each question asked: a frontier is one question with many rows.
-
-    Times, models and sizes of the search space are those of the question, equal in all its rows.
-    """
-    first: dict[str, int] = {}
-    for index, point_id in enumerate(points.point_id):
-        first.setdefault(base_id(point_id), index)
-    return points if len(first) == len(points) else points.iloc[list(first.values())]
 
 
 def effort_seconds(points: pd.DataFrame) -> float:

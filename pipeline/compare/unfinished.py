@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from pipeline.compare.tables import asked
 from pipeline.results.frames import Results
-from pipeline.results.planned import is_planned, plan_columns, planned_done
+from pipeline.results.planned import planned_done
 from pipeline.words import counted
 
 
@@ -16,9 +12,7 @@ def unfinished(results: Results) -> str:
     run = results.run
     if run["status"] == "finished":
         return ""
-    questions = asked(results.points)[plan_columns(run)]
-    table = pa.Table.from_pandas(questions, preserve_index=False)
-    there = planned_done(pc.sum(is_planned(table, run)).as_py() or 0, run)
+    there = planned_done(results.points_there(), run)
     if there is None:
         return "This run has not finished."
     planned = run["planned_points"]

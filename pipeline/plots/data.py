@@ -12,8 +12,8 @@ import pandas as pd
 
 from pipeline.compare import GranularityRow, MethodRow
 from pipeline.compare.pareto import pareto_points
-from pipeline.compare.tables import asked, by_swept, in_order
-from pipeline.results.frames import Results
+from pipeline.compare.tables import by_swept, in_order
+from pipeline.results.frames import Results, asked
 from pipeline.words import counted, short_name
 
 Record = dict[str, Any]

@@ -11,9 +11,8 @@ from pipeline.baseline import TOO_SLOW, BaselineTry, best_baseline, why_none
 from pipeline.compare import Advice, Comparison, unfinished
 from pipeline.compare.advice import about_target, against_baseline
 from pipeline.compare.granularities import REFERENCE_GRANULARITY
-from pipeline.compare.tables import asked
 from pipeline.loads import load_sentences
-from pipeline.results.frames import Results
+from pipeline.results.frames import Results, asked
 from pipeline.words import counted, duration, listed, per_million, signed_percent
 
 _MODELS = {

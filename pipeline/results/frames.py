@@ -16,7 +16,8 @@ from pipeline.errors import ResultsError
 from pipeline.results.checked import check_columns, printable_table
 from pipeline.results.folder import Folder, Place, folder_at
 from pipeline.results.parts import Tables
-from pipeline.results.schema import json_columns
+from pipeline.results.planned import plan_columns, points_answered
+from pipeline.results.schema import base_id, json_columns
 from pipeline.results.store import RUN_FILE, read_run, read_tables
 from pipeline.texts import TextError, parse_json
 
@@ -71,6 +72,12 @@ class Results:
             values[name] = json.loads(value) if name in self.json_columns else value
         return values
 
+    def points_there(self) -> int:
+        """Return how many points of the plan have a row; those of other plans may count too."""
+        questions = asked(self.points)[plan_columns(self.run)]
+        table = pa.Table.from_pandas(questions, preserve_index=False)
+        return pc.sum(points_answered(table, self.run)).as_py() or 0
+
 
 def read_results(place: Place) -> Results:
     """Read the tables of a run, each point once. Raises ResultsError."""
@@ -96,6 +103,17 @@ def _check_swept(points: pa.Table, names: Sequence[str], folder: Folder) -> None
                 parse_json(text if isinstance(text, str) else "")
             except TextError as error:
                 raise ResultsError(f"{folder}: points: {name}: {error}") from None
+
+
+def asked(points: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each question asked: a frontier is one question with many rows.
+
+    Times, models and sizes of the search space are those of the question, equal in all its rows.
+    """
+    first: dict[str, int] = {}
+    for index, point_id in enumerate(points.point_id):
+        first.setdefault(base_id(point_id), index)
+    return points if len(first) == len(points) else points.iloc[list(first.values())]
 
 
 def each_record(frame: pd.DataFrame, at_once: int = 1000) -> Iterator[dict[str, Any]]:

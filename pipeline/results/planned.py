@@ -13,28 +13,41 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.budgets import PRESETS, budgets_usd_per_hour
+from pipeline.budgets import PRESETS, budgets_usd_per_hour, needs_ballpark
 
 
 def plan_columns(run: Mapping[str, Any]) -> list[str]:
     """Return the columns of points by which their plan is told."""
-    return list(_planned_values(run))
+    by_ballpark = ["method", "budget_usd_per_hour"] if _multiples(run) else []
+    return list(dict.fromkeys([*_planned_values(run), *by_ballpark]))
 
 
-def is_planned(points: pa.Table, run: Mapping[str, Any]) -> pa.ChunkedArray:
-    """Tell of every row whether it answers a point of the plan."""
+def points_answered(points: pa.Table, run: Mapping[str, Any]) -> pa.ChunkedArray:
+    """Return how many points of the plan every row answers: one, or none.
+
+    More where budgets are multiples of a ballpark, for a row without a budget or with one of 0:
+    nothing could be placed, or nothing costs anything, and it stands for all of them.
+    """
     columns = (_among(points[name], values) for name, values in _planned_values(run).items())
-    return reduce(pc.and_, columns, pa.chunked_array([pa.repeat(True, points.num_rows)]))
+    planned = reduce(pc.and_, columns, pa.chunked_array([pa.repeat(True, points.num_rows)]))
+    multiples = _multiples(run)
+    if not multiples:
+        return planned.cast(pa.int64())
+    stands_for_all = pc.and_(
+        pc.equal(points["method"], "enumeration"),
+        pc.equal(pc.fill_null(points["budget_usd_per_hour"], 0.0), 0.0),
+    )
+    return pc.multiply(planned.cast(pa.int64()), pc.if_else(stands_for_all, multiples, 1))
 
 
-def planned_done(rows: int, run: Mapping[str, Any]) -> int | None:
-    """Return how many points of the plan are there, given the rows that may answer it.
+def planned_done(answered: int, run: Mapping[str, Any]) -> int | None:
+    """Return how many points of the plan are there, given those that rows may answer.
 
     None where that cannot be told: `run.json` does not say how many there are to be, or there are
-    more rows than that, so that those of other plans are among them.
+    more than that, so that rows of other plans are among them.
     """
     planned = run.get("planned_points")
-    return None if planned is None or rows > planned else rows
+    return None if planned is None or answered > planned else answered
 
 
 def _planned_values(run: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
@@ -50,11 +63,18 @@ def _planned_values(run: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     return {name: known for name, known in (swept | values).items() if known is not None}
 
 
+def _multiples(run: Mapping[str, Any]) -> int:
+    """Return how many multiples of a ballpark the budgets of a plan are; 0 for $/h."""
+    planned = (run["config"].get("sweep") or {}).get("budgets_usd_per_hour")
+    preset = PRESETS.get(planned) if isinstance(planned, str) else None
+    return len(preset.values) if preset is not None and preset.relative else 0
+
+
 def _budgets(planned: str | Sequence[float] | None) -> list[float | None] | None:
     """Return the budgets of a plan, None for points without one among them; None if not known."""
     if planned is None or (isinstance(planned, str) and planned not in PRESETS):
         return None
-    if isinstance(planned, str) and PRESETS[planned].relative:
+    if needs_ballpark(planned):
         return None
     return [None, *budgets_usd_per_hour(planned)]
 

@@ -15,7 +15,7 @@ from pipeline.results.checked import check_progress
 from pipeline.results.folder import Folder, Place, folder_at
 from pipeline.results.lock import Holder, holder, is_held
 from pipeline.results.parts import MAX_ATTEMPTS, POINTS, order, part_files, read_part
-from pipeline.results.planned import is_planned, plan_columns, planned_done
+from pipeline.results.planned import plan_columns, planned_done, points_answered
 from pipeline.results.schema import base_id
 from pipeline.results.store import RUN_FILE, read_run
 
@@ -114,7 +114,7 @@ def _latest_rows(folder: Folder, run: Mapping[str, Any]) -> list[dict[str, Any]]
 def _rows(folder: Folder, run: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Read the rows of all parts. Raises ResultsError where merges never leave time for it.
 
-    planned: tells whether the row is one of the last run's plan.
+    planned: how many points of the last run's plan the row answers.
     """
     columns = list(dict.fromkeys([*COLUMNS, *plan_columns(run)]))
     for _ in range(MAX_ATTEMPTS):
@@ -128,4 +128,4 @@ def _rows(folder: Folder, run: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _with_plan(table: pa.Table, run: Mapping[str, Any]) -> pa.Table:
-    return table.select(COLUMNS).append_column("planned", is_planned(table, run))
+    return table.select(COLUMNS).append_column("planned", points_answered(table, run))

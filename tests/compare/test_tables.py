@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 
 from pipeline.compare.tables import (
-    asked,
     by_swept,
     effort_seconds,
     in_order,
@@ -12,6 +11,7 @@ from pipeline.compare.tables import (
     percent_above,
     proven_usd_per_token,
 )
+from pipeline.results.frames import asked
 from tests.result_builders import point
 
 
