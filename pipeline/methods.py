@@ -164,11 +164,12 @@ def _lowest(curve: CostCurve, loss: Loss) -> Answer:
     best_index = int(
         np.flatnonzero(found <= found.min() + RELATIVE_TOLERANCE * abs(found.min()))[-1]
     )
-    value = float(found.min())
+    placement = curve.with_fewest_stages(best_index)
+    reached = loss(np.array([placement.usd_per_hour]), np.array([placement.tokens_per_s]))
+    value = min(float(found.min()), float(reached[0]))
     bound = min(value, float(loss(curve.lower, curve.thresholds).min()))
     gap = (value - bound) / abs(value) if value else abs(value - bound)
     proven = gap <= RELATIVE_TOLERANCE
-    placement = curve.with_fewest_stages(best_index)
     return Answer(_status(curve, proven), placement, bound, 0.0 if proven else gap)
 
 
@@ -185,29 +186,31 @@ def frontier(curve: CostCurve) -> Iterator[Answer]:
     """Yield every Pareto point, fastest first. The bounds are on the cost, $/h.
 
     Divides the thresholds: where both ends of an interval cost the same, nothing lies between.
-    Where time runs out before that is known of all intervals, points may be missing and none is
-    called optimal. Without any point, one answer says why.
+    Where that is not proven of all intervals, since time ran out or a gap was asked for, points
+    may be missing and none is called optimal. Without any point, one answer says why.
     """
     stack = [(0, len(curve.thresholds) - 1)] if len(curve.thresholds) else []
-    for end in {index for interval in stack for index in interval}:
+    ends = {index for interval in stack for index in interval}
+    for end in ends:
         curve.settle(end)
     while stack and not curve.out_of_time:
         low, high = stack.pop()
         if high - low < 2 or not exceeds(curve.upper[high], curve.upper[low]):
             continue
         middle = (low + high) // 2
+        ends.add(middle)
         curve.settle(middle)
         stack += [(low, middle), (middle, high)]
-    complete = not stack
+    complete = not stack and all(curve.bounds(end).settled for end in ends)
     cost = math.inf
     for index in reversed(range(len(curve.thresholds))):
         bounds = curve.bounds(index)
         if not exceeds(cost, bounds.upper):
             continue
-        cost = bounds.upper
-        gap = max(0.0, 1 - bounds.lower / cost) if cost else 0.0
-        proven = bounds.settled and complete
         placement = curve.with_fewest_stages(index)
+        cost = placement.usd_per_hour
+        gap = max(0.0, 1 - bounds.lower / cost) if cost else 0.0
+        proven = complete and not exceeds(cost, bounds.lower)
         yield Answer(_status(curve, proven), placement, bounds.lower, 0.0 if proven else gap)
     if math.isinf(cost):
         least = float(curve.lower.min(initial=math.inf))

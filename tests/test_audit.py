@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.audit import audit
-from pipeline.config import LoadedConfig
+from pipeline.config import LoadedConfig, load_config
 from pipeline.points import make_point
 from pipeline.results.schema import PointRow, SegmentRow
 from pipeline.results.store import part_files
 from pipeline.sweep import problem_of, run_record
 from tests.cli.runner import run
 from tests.results.builders import error_row, point_row
-from tests.sweeps import SMALL, run_without_ray, small_config, store_for
+from tests.sweeps import REFERENCE, SMALL, run_without_ray, small_config, store_for
 
 Rows = list[dict[str, Any]]
 POOL = [{**kind, "count": 4} for kind in SMALL["pool"]]
@@ -294,6 +294,18 @@ def test_a_frontier_counts_up_from_the_fastest_to_the_cheapest(
     change(tmp_path / "run", "points", tamper)
     whats = {mismatch.what for mismatch in audit(tmp_path / "run").mismatches}
     assert whats & {"pareto_index", "frontier"}
+
+
+@pytest.mark.parametrize("gap", [0.05, 0.2, 0.5])
+def test_within_a_gap_no_row_claims_more_than_holds(tmp_path: Path, gap: float) -> None:
+    """Gaps are reckoned from the placement that is stored; frontiers with a gap may lack points."""
+    changes = [
+        ("solver.mip_gap", gap),
+        ("sweep.methods", ["enumeration", "ratio", "frontier", "weighted"]),
+        ("sweep.budgets_usd_per_hour", [2.0, 4.0]),
+    ]
+    run_without_ray(load_config(REFERENCE).with_values(changes, "test"), tmp_path / "run")
+    assert audit(tmp_path / "run").mismatches == ()
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ def cheapest(search: ServingSearch) -> Answer:
     found = search.known.cheapest(rate * (1 - SAME))
     if found is None:
         return no_answer(search, least if math.isfinite(least) else None)
+    found = _with_fewest_stages(search, found)
     gap = 1 - least / found.usd_per_hour if found.usd_per_hour else 0.0
     proven = found.usd_per_hour <= within(least)
     return _answer(search, found, proven, least, 0.0 if proven else gap)
@@ -113,9 +114,10 @@ def enumeration(search: ServingSearch, budget_usd_per_hour: float = math.inf) ->
         return no_answer(search, bound)
     least = _lower_cost(search, best.tokens_per_s)
     cheapest = search.known.cheapest(best.tokens_per_s * (1 - SAME)) or best
+    cheapest = _with_fewest_stages(search, cheapest)
     proven = bound is None and cheapest.usd_per_hour <= within(least)
-    limit = best.tokens_per_s if bound is None else bound
-    gap = 0.0 if proven else limit / best.tokens_per_s - 1
+    limit = cheapest.tokens_per_s if bound is None else bound
+    gap = 0.0 if proven else limit / cheapest.tokens_per_s - 1
     return _answer(search, cheapest, proven, limit, gap)
 
 
@@ -125,7 +127,7 @@ def frontier(search: ServingSearch) -> Iterator[Answer]:
     They are found from the slowest up: the least cost of a throughput, the fastest that was met
     at this cost, and on from there. Where time runs out the fast ones are missing.
     """
-    points: list[tuple[Pick, float]] = []
+    points: list[_Point] = []
     rate, complete = _lowest_rate(search), False
     while not (complete or search.clock.out_of_time):
         least = _lower_cost(search, rate)
@@ -133,22 +135,45 @@ def frontier(search: ServingSearch) -> Iterator[Answer]:
         complete = math.isinf(least)
         if complete or found is None or search.clock.out_of_time:
             break
-        if points and found.usd_per_hour <= within(points[-1][0].usd_per_hour):
-            points.pop()
-        points.append((found, least))
+        _append(points, _Point(found, least))
         rate = found.tokens_per_s * (1 + RATE_TOLERANCE)
-    settled = len(points) - (not complete)
+    if points and not complete:
+        points[-1] = replace(points[-1], is_settled=False)
     faster = sorted(search.known.best, key=lambda pick: pick.tokens_per_s)
     points += [
-        (pick, float(search.bounds(pick.tokens_per_s).min()))
+        _Point(pick, float(search.bounds(pick.tokens_per_s).min()), is_settled=False)
         for pick in faster
         if pick.tokens_per_s > rate
     ]
-    for place, (pick, least) in reversed(list(enumerate(points))):
-        bound = min(least, pick.usd_per_hour)
-        proven = place < settled and pick.usd_per_hour <= within(least)
+    shortest: list[_Point] = []
+    for point in points:
+        _append(shortest, replace(point, pick=_with_fewest_stages(search, point.pick)))
+    for point in reversed(shortest):
+        pick, bound = point.pick, min(point.least, point.pick.usd_per_hour)
+        proven = point.is_settled and pick.usd_per_hour <= within(point.least)
         gap = 0.0 if proven or not pick.usd_per_hour else 1 - bound / pick.usd_per_hour
         yield _answer(search, pick, proven, bound, gap)
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A point of a frontier; least: no placement as fast, nor any that it stands for, costs less.
+
+    is_settled: False where time ran out before it was known what lies above it.
+    """
+
+    pick: Pick
+    least: float
+    is_settled: bool = True
+
+
+def _append(points: list[_Point], point: _Point) -> None:
+    """Add a faster point. Within a gap it may cost no more than slower ones: it replaces them."""
+    while points and point.pick.usd_per_hour <= within(points[-1].pick.usd_per_hour):
+        slower = points.pop()
+        settled = point.is_settled and slower.is_settled
+        point = _Point(point.pick, min(point.least, slower.least), settled)
+    points.append(point)
 
 
 def _raise_fastest(search: ServingSearch, budget: float) -> float | None:
@@ -273,9 +298,11 @@ def _lowest(search: ServingSearch, loss: Loss) -> Answer:
 def _lowest_answer(search: ServingSearch, loss: Loss, floor: float) -> Answer:
     """Return the best that was met; floor: no placement has a lower loss, unless it is that."""
     value, best = _best(search, loss)
-    bound = min(value, floor)
     if best is None:
-        return no_answer(search, bound if math.isfinite(bound) else None)
+        return no_answer(search, floor if math.isfinite(floor) else None)
+    best = _with_fewest_stages(search, best)
+    value = min(value, float(loss.of(np.array(best.usd_per_hour), np.array(best.tokens_per_s))))
+    bound = min(value, floor)
     gap = (value - bound) / abs(value) if value else abs(value - bound)
     proven = gap <= RELATIVE_TOLERANCE
     return _answer(search, best, proven, bound, 0.0 if proven else gap)
@@ -338,11 +365,18 @@ def _cheapest_of_all(search: ServingSearch, cost_scale: float) -> Answer:
     return replace(answer, status=_unproven(search), gap=1 - least / cost)
 
 
+def _with_fewest_stages(search: ServingSearch, pick: Pick) -> Pick:
+    """Return a pick as good under the same load of the fewest stages, while there is time.
+
+    Where a gap is asked for it may also cost less, so that gaps are reckoned from it.
+    """
+    return pick if search.clock.out_of_time else search.with_fewest_stages(pick)
+
+
 def _answer(search: ServingSearch, pick: Pick, proven: bool, bound: float, gap: float) -> Answer:
-    """Return an answer with the fewest stages among those as good under the same load."""
-    fewest = pick if search.clock.out_of_time else search.with_fewest_stages(pick)
+    """Return a pick as an answer."""
     status = AnswerStatus.OPTIMAL if proven else _unproven(search)
-    return Answer(status, served(search, fewest), bound, gap)
+    return Answer(status, served(search, pick), bound, gap)
 
 
 def _unproven(search: ServingSearch) -> AnswerStatus:
