@@ -24,6 +24,7 @@ from pipeline.roofline import (
     round_inefficiency,
     stage_figures,
     stage_hop_seconds,
+    throughput_range,
 )
 
 Row = Mapping[str, Any]
@@ -97,6 +98,15 @@ def served_figures(
         request_overhead(serving.engine, gpu, table),
         factor,
     )
+
+
+def served_range(
+    instance: Instance, serving: Serving, point: Row, segments: Sequence[Row]
+) -> tuple[float, float]:
+    """Return the range that holds four of five measurements of a placement, tokens/s."""
+    gpus = frozenset(_kind(instance, segment).hardware for segment in segments)
+    table, rate = instance.performance.constant_table, float(point["throughput_tokens_per_s"])
+    return throughput_range(rate, instance.model, gpus, serving.engine, table)
 
 
 def stage_alone(instance: Instance, serving: Serving, point: Row, stage_s: float) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.instance import GpuType, Instance
 from pipeline.performance import PerformanceModel, performance_model
-from pipeline.serving_check import served_figures, served_stages, stage_alone
+from pipeline.serving_check import served_figures, served_range, served_stages, stage_alone
 
 TOLERANCE = 1e-9
 # What a solver may be off by, of a bound that it proved.
@@ -344,6 +344,22 @@ def pipeline_delivers(case: Case) -> Iterator[Mismatch]:
             yield _mismatch(case, name, segment["is_bottleneck"], not segment["is_bottleneck"])
 
 
+def ranges_follow(case: Case) -> Iterator[Mismatch]:
+    """Under `roofline`: the range of a prediction is that of its GPUs, engine and model."""
+    serving, point = case.instance.serving, case.point
+    assert serving is not None
+    low, high = served_range(case.instance, serving, point, case.segments)
+    cost = point["cost_usd_per_hour"]
+    expected = {
+        "throughput_low_tokens_per_s": low,
+        "throughput_high_tokens_per_s": high,
+        "cost_low_usd_per_token": cost / (high * 3600),
+        "cost_high_usd_per_token": cost / (low * 3600),
+    }
+    for name, value in expected.items():
+        yield from _compare(case, name, point[name], value)
+
+
 SERVED_RULES: tuple[Callable[[Case], Iterator[Mismatch]], ...] = (
     layers_covered_once,
     stages_numbered,
@@ -353,6 +369,7 @@ SERVED_RULES: tuple[Callable[[Case], Iterator[Mismatch]], ...] = (
     requests_fit,
     cost_adds_up,
     pipeline_delivers,
+    ranges_follow,
     bound_holds,
 )
 """Every rule that a stored placement under `roofline` must keep."""

@@ -201,13 +201,18 @@ def test_a_hop_moves_sixteen_bit_activations(shape: ModelShape) -> None:
     assert seconds[0] == pytest.approx(1e-5 + 2 * 3 * 1000 / 10e9)
 
 
-def test_the_range_of_a_prediction_is_wider_where_engine_or_gpu_is_new() -> None:
+def test_the_range_of_a_prediction_is_wider_where_engine_gpu_or_kind_of_model_is_new(
+    shape: ModelShape,
+) -> None:
     table = shipped_table()
-    low, high = throughput_range(100.0, frozenset({"H100"}), "vllm", table)
-    wide_low, wide_high = throughput_range(100.0, frozenset({"H100", "B200"}), "vllm", table)
+    h100 = frozenset({"H100"})
+    low, high = throughput_range(100.0, shape, h100, "vllm", table)
+    wide_low, wide_high = throughput_range(100.0, shape, h100 | {"B200"}, "vllm", table)
     assert wide_low < low < 100.0 < high < wide_high
     assert (low, high) == pytest.approx(tuple(100 * share for share in table.spread.known))
-    assert throughput_range(100.0, frozenset({"H100"}), "tgi", table) == (wide_low, wide_high)
+    assert throughput_range(100.0, shape, h100, "tgi", table) == (wide_low, wide_high)
+    latent = replace(shape, kv_lora_rank=512)
+    assert throughput_range(100.0, latent, h100, "vllm", table) == (wide_low, wide_high)
 
 
 def test_draws_of_the_constants_are_seeded_and_centred() -> None:

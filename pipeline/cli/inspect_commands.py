@@ -93,7 +93,10 @@ def compare(
 
 @command()
 def verify(directory: ResultsPath, as_json: AsJson = False) -> int:
-    """Recompute every placement of a sweep from its config alone; exit 1 if a row is wrong."""
+    """Recompute every placement of a sweep from its config alone; exit 1 if a row is wrong.
+
+    Rows are held against each other, the run against its plan: docs/reading-the-answers.md.
+    """
     from pipeline.audit import audit
 
     found = audit(directory)

@@ -62,7 +62,10 @@ def served_columns(instance: Instance, placement: Placement | None) -> dict[str,
     """Return the columns that only `roofline` fills: load, latency, ranges."""
     if not isinstance(placement, ServedPlacement):
         return {}
-    low, high = _range(instance, placement)
+    used = {stage.gpu for stage in placement.stages}
+    gpus = frozenset(kind.hardware for kind in instance.pool if kind.name in used)
+    engine, table = serving_of(instance).engine, instance.performance.constant_table
+    low, high = throughput_range(placement.tokens_per_s, instance.model, gpus, engine, table)
     return {
         "concurrency": placement.load.concurrency,
         "micro_batches": placement.load.micro_batches,
@@ -73,21 +76,6 @@ def served_columns(instance: Instance, placement: Placement | None) -> dict[str,
         "cost_low_usd_per_token": usd_per_token(placement.usd_per_hour, high),
         "cost_high_usd_per_token": usd_per_token(placement.usd_per_hour, low),
     }
-
-
-def _range(instance: Instance, placement: Placement) -> tuple[float, float]:
-    """Return the range of a throughput: the wide one for models that nobody measured.
-
-    Of experts, latent attention and sliding windows there is no measurement (docs/accuracy.md).
-    """
-    shape, rate = instance.model, placement.tokens_per_s
-    table = instance.performance.constant_table
-    if shape.num_experts or shape.kv_lora_rank or shape.sliding_window:
-        low, high = table.spread.unknown
-        return rate * low, rate * high
-    used = {stage.gpu for stage in placement.stages}
-    gpus = frozenset(kind.hardware for kind in instance.pool if kind.name in used)
-    return throughput_range(rate, gpus, serving_of(instance).engine, table)
 
 
 def single_stage(instance: Instance, gpu: int, degree: int) -> tuple[float, float]:

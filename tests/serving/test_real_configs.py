@@ -51,6 +51,10 @@ def test_a_stored_row_that_was_changed_is_told() -> None:
     for name, factor in changes.items():
         changed = {**row, name: row[name] * factor}  # type: ignore[operator]
         assert verify_point(changed, segments, loaded.instance), name
+    for name in row:
+        if "_low_" in name or "_high_" in name:
+            found = verify_point({**row, name: row[name] * 1.01}, segments, loaded.instance)  # type: ignore[operator]
+            assert [mismatch.what for mismatch in found] == [name]
 
 
 @pytest.mark.parametrize(("name", "value"), [("concurrency", 16), ("micro_batches", 8)])
