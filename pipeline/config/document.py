@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.config.matrix_labels import Labels
 from pipeline.errors import Fault, InputError, missing
 from pipeline.texts.plain_data import MAX_DEPTH, MAX_DIGITS
+from pipeline.texts.plain_files import ABSENT
 
 Path = tuple[str | int, ...]
 
@@ -46,9 +47,16 @@ class Document:
         """Return a fault of a field that should be at `path` and is not."""
         return missing(*self.where(path), reason)
 
-    def note_unread(self, error: InputError) -> None:
-        """Keep the faults of a file that could not be read, to be reported with all others."""
-        self.faults += error.faults
+    def note_unread(self, error: InputError, path: Path = ()) -> None:
+        """Keep the faults of a file that could not be read, to be reported with all others.
+
+        path: of the field that names the file, which is told of a file that does not exist.
+        """
+        file, name = self.where(path)
+        for fault in error.faults:
+            if path and fault.reason == ABSENT:
+                fault = replace(fault, reason=f"{ABSENT}; named under {name} of {file}")
+            self.faults.append(fault)
         self.unread |= {fault.file for fault in error.faults}
 
     def news(self, faults: Iterable[Fault]) -> list[Fault]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from pipeline.config.document import Document, Path
 from pipeline.config.schema import Config
@@ -27,9 +28,18 @@ def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
             hint = _hint(path[-1], _known_fields(path[:-1]))
             yield document.fault(path, f"{UNKNOWN_FIELD}{hint}", detail["input"])
         else:
-            is_name = path == ("model",) and isinstance(detail["input"], str)
-            advice = "; a name of the catalogue goes under model.catalogue" if is_name else ""
-            yield document.fault(path, reason(detail) + advice, detail["input"])
+            yield document.fault(path, reason(detail) + _advice(detail), detail["input"])
+
+
+def _advice(detail: ErrorDetails) -> str:
+    """Say where the value that was given belongs, where it is one that is often misplaced."""
+    path, given = detail["loc"], detail["input"]
+    if path == ("model",) and isinstance(given, str):
+        return "; a name of the catalogue goes under model.catalogue"
+    is_one = detail["type"] in ("int_type", "float_type", "string_type", "bool_type")
+    if is_one and isinstance(given, list) and path[0] not in ("sweep", "solver", "name"):
+        return "; values to cross go under sweep.over"
+    return ""
 
 
 def _known_fields(path: Path) -> list[str]:

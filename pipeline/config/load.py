@@ -176,7 +176,7 @@ def _resolve_matrix(document: Document, base: Path) -> None:
     try:
         network["rows"], document.labels[str(file)] = read_matrix(file)
     except InputError as error:
-        document.note_unread(error)
+        document.note_unread(error, ("network", "matrix"))
 
 
 def _resolve_catalogue(document: Document) -> None:
@@ -214,7 +214,7 @@ def _resolve_model(document: Document, base: Path) -> None:
         try:
             document.data["model"] = read_hf_config(base / named)
         except InputError as error:
-            document.note_unread(error)
+            document.note_unread(error, ("hf_config",))
     else:
         document.faults.append(document.fault(("hf_config",), "must be the name of a file", named))
         document.origins["model",] = document.where(("hf_config",))
@@ -234,7 +234,7 @@ def _resolve_model_file(document: Document, base: Path) -> None:
         try:
             read = read_hf_config(base / named, stated)
         except InputError as error:
-            document.note_unread(error)
+            document.note_unread(error, path)
             document.origins["model",] = (str(base / named), "")
         document.origins |= {("model", key): (str(base / named), key) for key in read}
     else:
@@ -256,7 +256,7 @@ def _resolve_performance(document: Document, base: Path, name: str) -> None:
             read = {name: read_yaml(file).data}
             document.origins[path] = (str(file), "")
         except InputError as error:
-            document.note_unread(error)
+            document.note_unread(error, path)
     else:
         document.faults.append(document.fault(path, "must be the name of a file", named))
     others = {key: value for key, value in performance.items() if key != name}

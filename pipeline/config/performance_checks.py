@@ -114,6 +114,8 @@ def workload_suits_model(
     for name in foreign:
         if getattr(workload, name) != WorkloadSection.model_fields[name].default:
             reason = f"is not known to the {performance.model} model"
+            if name == "batch_size":
+                reason += "; concurrency lists the requests at once"
             yield document.fault(("workload", name), reason, document.data["workload"][name])
     if not is_flops:
         yield from _serving_faults(document, workload)

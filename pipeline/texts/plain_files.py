@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+ABSENT = "does not exist"
+
 
 class TextError(ValueError):
     """A text that is not taken. where: the place in it, as `line 3, column 1`, or `file`."""
@@ -34,7 +36,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
             # What the system makes up while it is read, as in /proc, has no size of its own.
             content = stream.read(max_bytes + 1) if found.st_size <= max_bytes else b""
     except FileNotFoundError:
-        raise TextError("does not exist") from None
+        raise TextError(ABSENT) from None
     except (OSError, ValueError) as error:
         if isinstance(error, TextError):
             raise

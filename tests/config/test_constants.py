@@ -197,7 +197,7 @@ def test_constants_at_their_bounds_are_still_numbers(tmp_path: Path, share: floa
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("absent.yaml", "absent.yaml: file: does not exist"),
+        ("absent.yaml", "absent.yaml: file: does not exist; named under performance.constants of "),
         (5, "performance.constants: must be the name of a file (got 5)"),
         ({}, "performance.constants.format: is missing"),
     ],

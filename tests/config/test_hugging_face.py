@@ -89,7 +89,7 @@ def test_without_a_name_a_file_of_its_own_name_gives_it_to_the_model(tmp_path: P
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (None, "file: does not exist"),
+        (None, "file: does not exist; named under hf_config of c.yaml"),
         ("[1]", "file: must hold an object (got [1])"),
         ({**LLAMA_70B, "vocab_size": None}, "vocab_size: is missing"),
         ({**LLAMA_70B, "hidden_size": "8192"}, "hidden_size: must be a whole number (got '8192')"),

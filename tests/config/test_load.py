@@ -74,6 +74,11 @@ SINGLE_FAULTS: list[tuple[Change, str]] = [
     ),
     (put("pool.0.count", True), "pool[0].count: must be a whole number (got True)"),
     (put("pool.0.count", "8"), "pool[0].count: must be a whole number (got '8')"),
+    (
+        put("workload.batch_size", [8, 16]),
+        "workload.batch_size: must be a whole number; values to cross go under sweep.over"
+        " (got [8, 16])",
+    ),
     (put("pool.0.count", 1.5), "pool[0].count: must be a whole number (got 1.5)"),
     (put("pool.0.count", 0), "pool[0].count: must be at least 1 (got 0)"),
     (put("name", 7), "name: must be text (got 7)"),
@@ -326,7 +331,7 @@ def test_a_matrix_is_read_relative_to_the_config_and_directed(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        (None, "file: does not exist"),
+        (None, "file: does not exist; named under network.matrix of c.yaml"),
         ("\n", "file: is empty"),
         (
             ",0,1\n0,0,1\n1,1,0\n",

@@ -143,5 +143,7 @@ def test_a_type_without_a_name_is_told_and_its_labels_are_still_read(tmp_path: P
         data["pool"][0]["gpu"] = [1]
 
     told = faults_of(write_yaml(tmp_path, unnamed))
-    assert "c.yaml: pool[0].gpu: must be text (got [1])" in told
+    assert (
+        "c.yaml: pool[0].gpu: must be text; values to cross go under sweep.over (got [1])" in told
+    )
     assert sum(fault.startswith("m.csv: ") for fault in told) == 2

@@ -55,7 +55,10 @@ def test_a_catalogue_name_beside_a_whole_model_is_refused() -> None:
         (("pool.0.gpu", "RTX4091"), "near names: RTX-4090, RTX-3090"),
         (("pool.0.gpus_per_node", 3), "must be a power of two (got 3)"),
         (("pool.0.memory_gb", 24576), "must be in GB, of which RTX-4090 has 24; is this MiB?"),
-        (("workload.batch_size", 4), "is not known to the roofline model (got 4)"),
+        (
+            ("workload.batch_size", 4),
+            "is not known to the roofline model; concurrency lists the requests at once (got 4)",
+        ),
         (("workload.output_tokens", 0), "must be at least 1 in phase mixed (got 0)"),
         (("workload.concurrency", "all"), "must be auto, a positive whole number or a list"),
         (("workload.engine", "vlm9"), "near names: vllm"),
