@@ -23,7 +23,7 @@ from pipeline.compare import (
     unfinished,
     unplaced,
 )
-from pipeline.compare.advice import Advice, about_target, against_baseline
+from pipeline.compare.advice import Advice, about_target, against_baseline, found_with
 from pipeline.loads import load_sentences
 from pipeline.results.frames import Results
 from pipeline.words import counted
@@ -115,9 +115,10 @@ def headline(results: Results, best: GranularityRow | None) -> str:
     """Say in one sentence what the run found; best: the row that is recommended."""
     if best is None:
         return f"none of {counted(len(results.points), 'point')} has a placement"
+    where = f" with {found_with(best)}" if best.swept else ""
     return (
         f"lowest cost {per_million(best.usd_per_token)} per million tokens at "
-        f"{best.granularity}{against_baseline(best.percent_to_baseline, bool(best.swept))} "
+        f"{best.granularity}{where}{against_baseline(best.percent_to_baseline, bool(best.swept))} "
         f"({best.tokens_per_s:,.0f} tokens/s for ${best.usd_per_hour:.2f}/h)"
     )
 

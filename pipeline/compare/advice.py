@@ -39,7 +39,7 @@ class Advice:
     """What to run, and how to search next time; `search` None where nothing was comparable.
 
     finished: whether the run has come to its end; before that, a search may merely not have been
-    reached yet, and none is advised.
+    reached yet, and none is advised. sets: of swept values that have a placement.
     """
 
     best: GranularityRow
@@ -48,18 +48,28 @@ class Advice:
     tolerance_percent: float
     proven: bool
     finished: bool = True
+    sets: int = 1
 
     @property
     def run_this(self) -> str:
         """Say in one sentence which placement to run."""
         best = self.best
         used = listed([str(use) for use in best.segments_used])
-        where = "".join(f", {name} = {value}" for name, value in best.swept.items())
-        return (
+        where = f", {found_with(best)}" if best.swept else ""
+        run = (
             f"Run {used} (granularity {best.granularity}{where}): {best.tokens_per_s:,.0f} "
             f"tokens/s for ${best.usd_per_hour:.2f}/h, {per_million(best.usd_per_token)} per "
             f"million tokens{against_baseline(best.percent_to_baseline, bool(best.swept))}."
         )
+        return " ".join([run, *self.of_sets])
+
+    @property
+    def of_sets(self) -> list[str]:
+        """Say of how many sets of swept values the best is the cheapest; empty where of one."""
+        if self.sets < 2:
+            return []
+        sets = counted(self.sets, "set")
+        return [f"It is the cheapest of {sets} of swept values; each has a placement of its own."]
 
     @property
     def search_this(self) -> str:
@@ -114,7 +124,13 @@ def advise(
     price, is_proven = optima[_key(best.swept)]
     distance = percent_above(best.usd_per_token, price)
     proven = is_proven and distance is not None and distance <= 1e-7
-    return Advice(best, chosen, others, tolerance_percent, proven, finished)
+    sets = len({_key(row.swept) for row in rows})
+    return Advice(best, chosen, others, tolerance_percent, proven, finished, sets)
+
+
+def found_with(best: GranularityRow) -> str:
+    """Return the swept values that a placement was found with; empty where nothing was swept."""
+    return ", ".join(f"{name} = {value}" for name, value in best.swept.items())
 
 
 def against_baseline(percent: float | None, swept: bool = False) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.baseline import TOO_SLOW, BaselineTry, best_baseline, why_none
 from pipeline.compare import Advice, Comparison, unfinished
-from pipeline.compare.advice import about_target, against_baseline
+from pipeline.compare.advice import about_target, against_baseline, found_with
 from pipeline.compare.granularities import REFERENCE_GRANULARITY
 from pipeline.loads import load_sentences
 from pipeline.results.frames import Results, asked
@@ -53,7 +53,8 @@ def headline(results: Results, advice: Advice | None) -> str:
     best = advice.best
     proven = ", and no placement costs less per token" if advice.proven else ""
     distance = against_baseline(best.percent_to_baseline, bool(best.swept))
-    return f"{per_million(best.usd_per_token)} per million tokens{distance}{proven}."
+    where = f" with {found_with(best)}" if best.swept else ""
+    return f"{per_million(best.usd_per_token)} per million tokens{where}{distance}{proven}."
 
 
 def warnings(results: Results) -> list[str]:
@@ -113,14 +114,13 @@ def _constants(performance: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _which_placement(results: Results, advice: Advice) -> Fact:
     best = advice.best
-    where = [f"{name} = {value}" for name, value in best.swept.items()]
     details = [
         f"{best.tokens_per_s:,.0f} tokens/s for ${best.usd_per_hour:.2f}/h.",
         *load_sentences(results.point(best.point_id)),
         f"Found at granularity {best.granularity} by {best.method}.",
     ]
-    if where:
-        details.append(f"For {listed(where)}.")
+    if best.swept:
+        details += [f"Found with {found_with(best)}.", *advice.of_sets]
     stages = sum(use.count for use in best.segments_used)
     gpus = sum(use.count * use.tp_degree for use in best.segments_used)
     used = listed([str(use) for use in best.segments_used])

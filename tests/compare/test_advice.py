@@ -5,8 +5,10 @@ import pytest
 from rich.console import Console
 
 from pipeline.cli.comparison import comparison_view
+from pipeline.cli.comparison import headline as cli_headline
 from pipeline.compare import Advice, Comparison, advise, band
 from pipeline.compare.advice import against_baseline
+from pipeline.report.facts import headline as page_headline
 from pipeline.results.schema import PointRow
 from tests.result_builders import point, write_run
 
@@ -51,6 +53,21 @@ def test_the_placement_to_run_is_the_cheapest_whatever_the_search(tmp_path: Path
     assert advice.best.point_id == "e"
     assert advice.proven
     assert "50.0 % below the baseline" in advice.run_this
+
+
+def test_of_several_sets_of_swept_values_advice_says_with_which_it_is_the_cheapest(
+    tmp_path: Path,
+) -> None:
+    rows = [point("a", **swept(16)), point("b", usd_per_million=0.9, **swept(32))]
+    results = write_run(tmp_path, rows, fields={"sweep.over": {BATCH_SIZE: [16, 32]}})
+    advice = advise(Comparison(results))
+    assert advice is not None
+    assert f"(granularity exact, {BATCH_SIZE} = 32)" in advice.run_this
+    assert "the cheapest of 2 sets of swept values; each has a placement" in advice.run_this
+    for told in (cli_headline(results, advice.best), page_headline(results, advice)):
+        assert f" with {BATCH_SIZE} = 32, " in told
+    alone = advice_of(tmp_path / "alone", rows_of_three_searches())
+    assert "swept" not in alone.run_this
 
 
 def test_a_search_that_failed_somewhere_is_not_advised(tmp_path: Path) -> None:
