@@ -1,11 +1,13 @@
 """The id of a point stands for everything that decides its answer, and for nothing else."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.performance import flops
 from pipeline.points import Problem, digest, make_point
+from pipeline.results.schema import SCHEMA_VERSION
 from tests.sweeps import small_problem
 
 
@@ -48,3 +50,16 @@ def test_a_budget_of_minus_nothing_is_one_of_nothing(problem: Problem) -> None:
     point = make_point(problem, "exact", "enumeration", -0.0)
     assert point == make_point(problem, "exact", "enumeration", 0.0)
     assert str(point.budget_usd_per_hour) == "0.0"
+
+
+def test_figures_that_no_id_stands_for_are_those_of_the_schema_version() -> None:
+    """Ids of `flops` points leave them out: whoever changes one raises SCHEMA_VERSION.
+
+    Else a sweep that is resumed would keep the answers to the old figures.
+    """
+    figures = [
+        {name: astuple(gpu) for name, gpu in flops.GPU_FIGURES.items()},
+        {str(degree): share for degree, share in flops.TP_EFFICIENCY.items()},
+        flops.ACTIVATION_OVERHEAD,
+    ]
+    assert (SCHEMA_VERSION, digest(figures)) == ("1", "2a2c6b6ca068d7505e6f")
