@@ -29,7 +29,7 @@ from pipeline.points import Point, Problem, Scales, make_point
 from pipeline.results.schema import PointRow
 from pipeline.run import PointRows, ballpark_usd_per_hour, run_point
 from pipeline.settings import SolverSettings
-from pipeline.sweep import missing_tasks, points, problem_of, problems, run_record
+from pipeline.sweep import count_points, missing_tasks, points, problem_of, problems, run_record
 from tests.bench import large_pool
 from tests.sweeps import store_for
 
@@ -314,7 +314,7 @@ def stored(directory: Path, count: int) -> Stored:
         written += len(batch)
         files = max(files, len(list(directory.rglob("*.parquet"))))
     before = time.process_time()
-    store.finish(stopped=False, failed=0)
+    store.finish(stopped=written < count_points(loaded), failed=0)
     seconds.append(time.process_time() - before)
     size = sum(file.stat().st_size for file in directory.rglob("*.parquet"))
     return Stored(written, sum(seconds), max(seconds), size, files)
