@@ -28,7 +28,7 @@ from pipeline.results.store import RUN_FILE
 from pipeline.rivals import Claim, Witness, claim_of, contradictions, weighted_score, witness_of
 from pipeline.search_space import connections
 from pipeline.sweep import missing_tasks, problem_id, problem_of
-from pipeline.verify import PROOF_TOLERANCE, Mismatch, gap_stands, verify_point
+from pipeline.verify import PROOF_TOLERANCE, Mismatch, gap_stands, present, verify_point
 
 Linked = Callable[[Sequence[int], Sequence[int]], bool]
 Row = dict[str, Any]
@@ -209,7 +209,7 @@ def _verified(row: Row, segments: Sequence[Row], variant: Variant) -> Iterator[M
     """Check a row by itself, then the question, the comparison and the placement."""
     point_id = str(row["point_id"])
     try:
-        PointRow({name: value for name, value in row.items() if not _is_null(value)})
+        PointRow({name: value for name, value in row.items() if present(value)})
         allowed = granularity(row["granularity"], variant.loaded.instance.num_layers).sizes
     except ValueError as error:
         yield Mismatch(point_id, "row", str(error), "a row that says one thing")
@@ -237,13 +237,12 @@ def _question_stands(row: Row, variant: Variant, allowed: tuple[int, ...]) -> It
     """Recompute a point's id: a changed question does not go with the stored answer."""
     stored, asked = str(row["point_id"]), base_id(str(row["point_id"]))
     budget, weight = (
-        None if _is_null(row[name]) else row[name]
-        for name in ("budget_usd_per_hour", "cost_weight")
+        row[name] if present(row[name]) else None for name in ("budget_usd_per_hour", "cost_weight")
     )
     point = make_point(variant.problem, row["granularity"], row["method"], budget, weight)
     if asked != point.point_id:
         yield Mismatch(stored, "question", asked, point.point_id)
-    index = None if _is_null(row["pareto_index"]) else int(row["pareto_index"])
+    index = int(row["pareto_index"]) if present(row["pareto_index"]) else None
     own_id = asked if index is None else pareto_id(asked, index)
     if stored != own_id or (index is not None and row["method"] != "frontier"):
         yield Mismatch(stored, "pareto_index", index, "of a frontier alone, as behind its id")
@@ -262,18 +261,18 @@ def _comparison_stands(row: Row, variant: Variant) -> Iterator[Mismatch]:
         "baseline_cost_usd_per_hour": baseline.usd_per_hour if baseline else None,
         "baseline_cost_usd_per_token": baseline.usd_per_token if baseline else None,
     }
-    if not _is_null(price):
+    if present(price):
         against = baseline.usd_per_token if baseline else 0.0
         expected["ratio_to_baseline"] = price / against if against else None
         target = scales.target_usd_per_token
         expected["target_met"] = None if target is None else price <= target
     for name, value in expected.items():
-        stored = None if _is_null(row[name]) else row[name]
+        stored = row[name] if present(row[name]) else None
         same = value is stored if value is None or stored is None else _close(stored, value)
         if not same:
             yield Mismatch(point_id, name, stored, value)
     score, bound = _score_of(row, variant), row["bound_weighted_score"]
-    if score is None or _is_null(bound):
+    if score is None or not present(bound):
         return
     slack = bound - score
     within = PROOF_TOLERANCE * abs(score)
@@ -287,7 +286,7 @@ def _comparison_stands(row: Row, variant: Variant) -> Iterator[Mismatch]:
 def _score_of(row: Row, variant: Variant) -> float | None:
     """Return the score of a row of the weighted method, None where it has none."""
     weight, cost = row["cost_weight"], row["cost_usd_per_hour"]
-    if row["method"] != "weighted" or _is_null(weight) or _is_null(cost):
+    if row["method"] != "weighted" or not (present(weight) and present(cost)):
         return None
     rate = row["throughput_tokens_per_s"]
     return weighted_score(weight, rate, cost, variant.problem.scales)
@@ -295,10 +294,6 @@ def _score_of(row: Row, variant: Variant) -> float | None:
 
 def _close(one: Any, other: Any) -> bool:
     return math.isclose(float(one), float(other), rel_tol=TOLERANCE)
-
-
-def _is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def link_filter(instance: Instance, sizes: tuple[int, ...]) -> Linked:

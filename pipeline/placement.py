@@ -13,6 +13,8 @@ from pipeline.instance import Instance
 from pipeline.links import Links
 from pipeline.options import Option
 
+# Stages of 5 layers on one GPU and of 3 on two may differ in the last digit alone.
+AS_SLOW = 1e-9
 SECONDS_PER_HOUR = 3600
 
 
@@ -68,8 +70,8 @@ class Placement:
         return usd_per_token(self.usd_per_hour, self.tokens_per_s)
 
     def is_bottleneck(self, stage: Stage) -> bool:
-        """Tell whether a stage sets the throughput."""
-        return stage.tokens_per_s <= self.tokens_per_s
+        """Tell whether a stage sets the throughput, alone or with others as slow."""
+        return stage.tokens_per_s <= self.tokens_per_s * (1 + AS_SLOW)
 
 
 def usd_per_token(usd_per_hour: float, tokens_per_s: float) -> float:

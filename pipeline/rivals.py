@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.points import Scales
-from pipeline.results.schema import base_id
-from pipeline.verify import PROOF_TOLERANCE, Mismatch
+from pipeline.results.schema import BOUND_COLUMNS, base_id
+from pipeline.verify import PROOF_TOLERANCE, Mismatch, present
 
 Row = Mapping[str, Any]
 Sizes = tuple[int, ...]
@@ -62,17 +62,18 @@ Admits = Callable[[Sizes, Witness], bool]
 
 def claim_of(row: Row, sizes: Sizes) -> Claim:
     """Return what a row of points claims; sizes: those that its granularity allows."""
-    given = {name: value for name, value in row.items() if value is not None and value == value}
+    budget, weight = row["budget_usd_per_hour"], row["cost_weight"]
+    rate, cost = row["throughput_tokens_per_s"], row["cost_usd_per_hour"]
     return Claim(
         str(row["point_id"]),
         row["method"],
         row["status"],
         sizes,
-        given.get("budget_usd_per_hour", math.inf),
-        given.get("cost_weight"),
-        given.get("throughput_tokens_per_s", 0.0),
-        given.get("cost_usd_per_hour", math.inf),
-        {name: value for name, value in given.items() if name.startswith("bound_")},
+        budget if present(budget) else math.inf,
+        weight if present(weight) else None,
+        rate if present(rate) else 0.0,
+        cost if present(cost) else math.inf,
+        {name: row[name] for name in BOUND_COLUMNS if present(row[name])},
     )
 
 

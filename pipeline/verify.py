@@ -17,6 +17,7 @@ import numpy as np
 
 from pipeline.instance import GpuType, Instance
 from pipeline.performance import PerformanceModel, performance_model
+from pipeline.results.schema import BOUND_COLUMNS
 from pipeline.serving_check import served_figures, served_range, served_stages, stage_alone
 
 TOLERANCE = 1e-9
@@ -73,7 +74,7 @@ def verify_point(
 ) -> list[Mismatch]:
     """Return everything about a stored point that does not follow from the instance."""
     case = Case(point, segments, instance, linked)
-    has_answer = _present(point["throughput_tokens_per_s"])
+    has_answer = present(point["throughput_tokens_per_s"])
     if not has_answer:
         return [_mismatch(case, "segments of a point without placement", len(segments), 0)] * bool(
             segments
@@ -188,7 +189,7 @@ def cost_adds_up(case: Case) -> Iterator[Mismatch]:
     total = math.fsum(costs)
     yield from _compare(case, "cost_usd_per_hour", case.point["cost_usd_per_hour"], total)
     budget = case.point["budget_usd_per_hour"]
-    if _present(budget) and total > budget * (1 + TOLERANCE):
+    if present(budget) and total > budget * (1 + TOLERANCE):
         yield _mismatch(case, "cost within budget", total, f"at most {budget}")
 
 
@@ -222,17 +223,17 @@ def bound_holds(case: Case) -> Iterator[Mismatch]:
         "bound_cost_usd_per_hour": "cost_usd_per_hour",
         "bound_cost_usd_per_token": "cost_usd_per_token",
     }
-    proven = [name for name in case.point if name.startswith("bound_")]
-    if case.point["status"] == "optimal" and not any(_present(case.point[n]) for n in proven):
+    is_proven = any(present(case.point[name]) for name in BOUND_COLUMNS)
+    if case.point["status"] == "optimal" and not is_proven:
         yield _mismatch(case, "status optimal", "no bound", "a bound that proves it")
     gap = case.point["mip_gap"]
-    is_zero = _present(gap) and abs(gap) <= PROOF_TOLERANCE
+    is_zero = present(gap) and abs(gap) <= PROOF_TOLERANCE
     if case.point["status"] == "optimal" and not is_zero:
         yield _mismatch(case, "mip_gap of an optimum", gap, 0.0)
     for names, sign in ((faster, 1), (cheaper, -1)):
         for bound_name, name in names.items():
             bound, value = case.point[bound_name], case.point[name]
-            if not _present(bound):
+            if not present(bound):
                 continue
             slack = sign * (bound - value)
             if slack < -abs(value) * PROOF_TOLERANCE:
@@ -248,7 +249,7 @@ def gap_stands(gap: Any, slack: float, value: float) -> bool:
 
     slack: by how much the bound is better.
     """
-    return not _present(gap) or not value or abs(gap - slack / abs(value)) <= PROOF_TOLERANCE
+    return not present(gap) or not value or abs(gap - slack / abs(value)) <= PROOF_TOLERANCE
 
 
 def restrictions_hold(case: Case) -> Iterator[Mismatch]:
@@ -392,7 +393,7 @@ def _ring(case: Case, ids: Sequence[int]) -> float:
 
 
 def _compare(case: Case, what: str, stored: Any, recomputed: float) -> Iterator[Mismatch]:
-    if not _present(stored) or not math.isclose(stored, recomputed, rel_tol=TOLERANCE):
+    if not present(stored) or not math.isclose(stored, recomputed, rel_tol=TOLERANCE):
         yield _mismatch(case, what, stored, recomputed)
 
 
@@ -400,5 +401,6 @@ def _mismatch(case: Case, what: str, stored: Any, recomputed: Any) -> Mismatch:
     return Mismatch(str(case.point["point_id"]), what, stored, recomputed)
 
 
-def _present(value: Any) -> bool:
+def present(value: Any) -> bool:
+    """Tell whether a value is there: tables have None or NaN where none is."""
     return value is not None and value == value

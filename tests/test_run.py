@@ -1,5 +1,6 @@
 """One point, from question to rows, without Ray."""
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,11 @@ import pytest
 
 from pipeline import run
 from pipeline.curve import CostCurve
+from pipeline.placement import Placement, Stage
 from pipeline.points import Problem, make_point
 from pipeline.run import PointRows, ballpark_usd_per_hour, failed, run_point
+from pipeline.serving.decisions import Decision
+from pipeline.serving.placement import ServedPlacement
 from tests.sweeps import ANSWERS, SMALL, small_problem
 
 # Prices of the three placements, $/token.
@@ -124,6 +128,15 @@ def test_segments_cover_the_layers_and_mark_the_slowest(problem: Problem) -> Non
     # 1200/3 and 400/1 are equally slow.
     assert [s.is_bottleneck for s in rows.segments] == [True, True]
     assert sum(s.cost_usd_per_hour for s in rows.segments) == pytest.approx(0.75)
+
+
+def test_stages_that_differ_in_the_last_digit_alone_are_equally_slow() -> None:
+    rates = (240.0, 240.00000000000003, 240.001)
+    stages = tuple(Stage("Fast", (i,), 1, 1, rate, 1.0, 1.0, 2.0) for i, rate in enumerate(rates))
+    pipeline = Placement(stages, math.inf)
+    assert [pipeline.is_bottleneck(stage) for stage in stages] == [True, True, False]
+    served = ServedPlacement(stages, math.inf, 200.0, 1.0, 0.01, Decision(1, 1))
+    assert [served.is_bottleneck(stage) for stage in stages] == [True, True, False]
 
 
 def test_a_frontier_has_a_row_for_every_pareto_point_fastest_first(problem: Problem) -> None:

@@ -64,6 +64,7 @@ def stored(tokens_per_s: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "bound_throughput_tokens_per_s": None,
         "bound_cost_usd_per_hour": None,
         "bound_cost_usd_per_token": None,
+        "bound_weighted_score": None,
         "mip_gap": None,
         "num_stages": 2,
         "num_gpus": 3,

@@ -14,11 +14,10 @@ from pipeline.cli.render import bar, id_range, per_million, signed_percent
 from pipeline.grids import Grid, figures, names
 from pipeline.loads import load_sentences
 from pipeline.points import Problem
-from pipeline.results.schema import POINT_COLUMNS, PointRow, SegmentRow
+from pipeline.results.schema import BOUND_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
 from pipeline.words import counted, target_sentence
 
-_BOUNDS = [c.name for c in POINT_COLUMNS if c.name.startswith("bound_")]
 _SHOWN = (
     "status",
     "message",
@@ -33,7 +32,7 @@ _SHOWN = (
     "micro_batches",
     "ttft_s",
     "tpot_s",
-    *_BOUNDS,
+    *BOUND_COLUMNS,
     "mip_gap",
     "num_stages",
     "num_gpus",

@@ -96,6 +96,9 @@ POINT_COLUMNS: tuple[Column, ...] = (
     Column("finished_at", pa.timestamp("us", tz="UTC"), False, "when the point was finished"),
 )
 
+BOUND_COLUMNS = tuple(c.name for c in POINT_COLUMNS if c.name.startswith("bound_"))
+"""What was proven of an answer; which of them a row has is up to its method."""
+
 SEGMENT_COLUMNS: tuple[Column, ...] = (
     Column("point_id", _text, False, "point that the segment belongs to"),
     Column("stage", _int, False, "position in the pipeline, from 0"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.placement import Placement, Stage
+from pipeline.placement import AS_SLOW, Placement, Stage
 from pipeline.serving.decisions import Decision
 from pipeline.serving.picks import Pick
 from pipeline.serving.search import ServingSearch
@@ -33,7 +33,8 @@ class ServedPlacement(Placement):
 
     def is_bottleneck(self, stage: Stage) -> bool:
         """Tell whether no stage takes longer."""
-        return stage.tokens_per_s <= min(other.tokens_per_s for other in self.stages)
+        slowest = min(other.tokens_per_s for other in self.stages)
+        return stage.tokens_per_s <= slowest * (1 + AS_SLOW)
 
 
 def served(search: ServingSearch, pick: Pick) -> ServedPlacement:
