@@ -118,13 +118,15 @@ def _record_stands(run: Mapping[str, Any], base: LoadedConfig) -> Iterator[Misma
     """What `run.json` says of its config follows from it."""
     expected = {
         "instance_hash": problem_id(base.config),
-        "granularities": list(base.config.sweep.granularities),
         "swept_fields": list(base.config.sweep.over),
         "planned_points": num_points(base.config.sweep),
     }
     for name, value in expected.items():
         if run.get(name) not in (value, None):
             yield Mismatch(RUN_FILE, name, run[name], value)
+    # Those of earlier plans in the same folder are listed too.
+    if missing := set(base.config.sweep.granularities) - set(run["granularities"]):
+        yield Mismatch(RUN_FILE, "granularities", run["granularities"], f"also {sorted(missing)}")
     tries = baseline_tries(base.instance)
     stored = [BaselineTry(**tried) for tried in run["baseline"]]
     if len(stored) != len(tries) or not all(map(_same_try, stored, tries)):

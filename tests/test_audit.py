@@ -428,6 +428,17 @@ def test_a_frontier_without_one_of_its_points_is_none(answers: Path) -> None:
     assert "300.0 tokens/s for 0.5 $/h" in mismatch.recomputed
 
 
+def test_a_folder_of_several_plans_holds(tmp_path: Path) -> None:
+    plans: list[dict[str, Any]] = [
+        {"sweep.budgets_usd_per_hour": [0.25, 0.5]},
+        {"sweep.budgets_usd_per_hour": [0.5, 0.75], "sweep.granularities": ["exact"]},
+        {"sweep.budgets_usd_per_hour": "around_coarse", "sweep.methods": ["enumeration"]},
+    ]
+    for plan in plans:
+        run_without_ray(small_config(tmp_path, plan), tmp_path / "run")
+        assert audit(tmp_path / "run").mismatches == ()
+
+
 def test_a_finished_run_without_a_point_of_its_plan_is_told_with_the_point(answers: Path) -> None:
     told: list[str] = []
 
@@ -451,6 +462,7 @@ def test_a_finished_run_without_a_point_of_its_plan_is_told_with_the_point(answe
         ('"tokens_per_s": 100', '"tokens_per_s": 90', "baseline"),
         ('"planned_points": 14', '"planned_points": 15', "planned_points"),
         ('"instance_hash": "', '"instance_hash": "0', "instance_hash"),
+        ('"granularities": ["exact", "1+3"]', '"granularities": ["exact"]', "granularities"),
     ],
 )
 def test_what_the_record_says_of_its_config_is_recomputed(
@@ -458,7 +470,7 @@ def test_what_the_record_says_of_its_config_is_recomputed(
 ) -> None:
     file = answers / "run.json"
     assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new))
+    file.write_text(file.read_text().replace(old, new, 1))
     assert [mismatch.what for mismatch in audit(answers).mismatches] == [what]
 
 
