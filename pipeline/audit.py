@@ -21,6 +21,7 @@ from pipeline.instance import Instance
 from pipeline.options import stage_options
 from pipeline.points import Point, Problem, make_point
 from pipeline.results import load
+from pipeline.results.checked import check_run
 from pipeline.results.folder import Place
 from pipeline.results.frames import Results, each_record
 from pipeline.results.schema import PointRow, base_id, pareto_id
@@ -94,6 +95,7 @@ class Variant:
 def audit(directory: Place) -> Audit:
     """Verify every point of a run. Raises ResultsError and InputError for an unusable folder."""
     results = load(directory)
+    check_run(results.run, results.directory / RUN_FILE)
     segments, base = results.stages(), stored_config(results.run)
     mismatches = [
         *_record_stands(results.run, base),

@@ -4,6 +4,7 @@ The run is made by hand, without any solver: Fast and Slow of `sweeps`, four of 
 two Fast and 1 on each of two Slow. In tokens/s: 1200/2·2·.9 = 1080 and 400; in $/h: 1 and .25.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,16 @@ def test_a_changed_config_does_not_go_with_the_rows(folder: Path) -> None:
         "question",
         "cost_usd_per_hour",
     }
+
+
+@pytest.mark.parametrize("baseline", ['"x"', '{"gpu": "Slow"}', "null"])
+def test_a_record_that_is_none_of_ours_is_told(folder: Path, baseline: str) -> None:
+    record = json.loads((folder / "run.json").read_text())
+    record["baseline"] = [json.loads(baseline)]
+    (folder / "run.json").write_text(json.dumps(record))
+    result = run("verify", folder)
+    assert result.exit_code == 2
+    assert "run.json: baseline.0" in result.stderr
 
 
 FRONTIER: dict[str, Callable[[Rows], Any]] = {
