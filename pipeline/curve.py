@@ -114,18 +114,18 @@ class CostCurve:
         at_most: cost above which the answer does not matter, $/h. That there is none below is
         easier to prove than what the least cost is; the threshold then stays open.
         """
+        if self._reached[index] == Progress.DONE:
+            return
         threshold = float(self.thresholds[index])
-        if self._reached[index] == Progress.UNTOUCHED:
-            self._learn(index, self.search.without_links(threshold))
-            binding = self.search.links_bind(threshold)
-            self._reached[index] = Progress.WITHOUT_LINKS if binding else Progress.DONE
-        elif self._reached[index] == Progress.WITHOUT_LINKS:
-            found = self.search.over_links(threshold, max_usd_per_hour=at_most)
-            if found.bound == math.inf and math.isfinite(at_most):
-                self._raise_lower(index, np.nextafter(within(at_most), math.inf))
-                return
-            self._learn(index, found)
-            self._reached[index] = Progress.DONE
+        is_first = self._reached[index] == Progress.UNTOUCHED
+        find = self.search.without_links if is_first else self.search.over_links
+        found = find(threshold, max_usd_per_hour=at_most)
+        if found.bound == math.inf and math.isfinite(at_most):
+            self._raise_lower(index, np.nextafter(within(at_most), math.inf))
+            return
+        self._learn(index, found)
+        goes_on = is_first and self.search.links_bind(threshold)
+        self._reached[index] = Progress.WITHOUT_LINKS if goes_on else Progress.DONE
 
     def settle(self, index: int) -> None:
         """Take all steps that a threshold needs, as far as time allows."""

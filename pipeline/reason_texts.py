@@ -68,10 +68,13 @@ def pool_reason(instance: Instance, held: Held, beside: str = "") -> str:
     return f"memory: the whole pool holds at most {layers} of {needed}{beside}"
 
 
-def budget_reason(budget_usd_per_hour: float, cheapest_usd_per_hour: float) -> str:
-    """Name the cost of the cheapest placement, which is above the budget."""
+def budget_reason(
+    budget_usd_per_hour: float, cheapest_usd_per_hour: float, is_proven: bool = True
+) -> str:
+    """Name the cost of the cheapest placement, or of the cheapest found, above the budget."""
     budget, cheapest = per_hour(budget_usd_per_hour), enough_per_hour(cheapest_usd_per_hour)
-    return f"budget: {budget} is below the cheapest placement, {cheapest}"
+    found = "" if is_proven else " found"
+    return f"budget: {budget} is below the cheapest placement{found}, {cheapest}"
 
 
 def restrictions_reason(limits: Limits) -> str:

@@ -59,7 +59,7 @@ def _budget(curve: CostCurve, budget: float | None) -> str:
     cheapest = float(curve.upper[0])
     if not math.isfinite(cheapest):
         return ""
-    return budget_reason(budget, cheapest)
+    return budget_reason(budget, cheapest, curve.bounds(0).settled)
 
 
 def _stages(curve: CostCurve, _budget: float | None) -> str:

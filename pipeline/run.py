@@ -291,7 +291,9 @@ def _why(problem: Problem, point: Point, answer: Answer, started: float) -> str:
     if answer.status is not AnswerStatus.INFEASIBLE:
         return "the time limit passed before a placement was found"
     left_s = max(problem.settings.time_limit_s - (time.perf_counter() - started), 0.0)
-    settings = replace(problem.settings, time_limit_s=left_s + REASON_ALLOWANCE_S)
+    # A reason names the cheapest placement or the fewest stages, not those within a gap.
+    allowed_s = left_s + REASON_ALLOWANCE_S
+    settings = replace(problem.settings, time_limit_s=allowed_s, mip_gap=0.0)
     if problem.instance.serving is not None:
         search = _search(problem, point.granularity, settings)
         return why_nothing(search, point.budget_usd_per_hour)

@@ -11,10 +11,12 @@ import pytest
 from pipeline import run
 from pipeline.curve import CostCurve
 from pipeline.placement import Placement, Stage
-from pipeline.points import Problem, make_point
+from pipeline.points import Problem, Scales, make_point
 from pipeline.run import PointRows, ballpark_usd_per_hour, failed, run_point
 from pipeline.serving.decisions import Decision
 from pipeline.serving.placement import ServedPlacement
+from pipeline.settings import SolverSettings
+from tests.random_instances import Shape, random_case
 from tests.sweeps import ANSWERS, SMALL, small_problem
 
 # Prices of the three placements, $/token.
@@ -128,6 +130,23 @@ def test_segments_cover_the_layers_and_mark_the_slowest(problem: Problem) -> Non
     # 1200/3 and 400/1 are equally slow.
     assert [s.is_bottleneck for s in rows.segments] == [True, True]
     assert sum(s.cost_usd_per_hour for s in rows.segments) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(("seed", "budget"), [(9, 3.6), (9, 1.44), (48, 2.2582), (48, 0.9032)])
+def test_a_gap_loses_no_placement_within_a_budget_and_changes_no_reason(
+    seed: int, budget: float
+) -> None:
+    """A placement above the budget is none, however near to the cheapest a gap lets it be."""
+    instance, sizes = random_case(seed, Shape(max_gpus=10, max_layers=12))
+    name = "+".join(map(str, sizes.sizes))
+    told = []
+    for gap in (0.0, 0.05, 0.3, 0.5):
+        settings = SolverSettings(mip_gap=gap)
+        problem = Problem(f"gap {gap}", instance, settings, Scales(1e4, 1.0, None), {})
+        (row,) = run_point(problem, make_point(problem, name, "enumeration", budget)).points
+        told.append((row.values.get("throughput_tokens_per_s") is None, row.values["message"]))
+    assert "below the cheapest placement, " in told[0][1] or not told[0][0]
+    assert set(told) == {told[0]}
 
 
 def test_stages_that_differ_in_the_last_digit_alone_are_equally_slow() -> None:

@@ -90,12 +90,13 @@ def summed(*columns: pd.Series) -> float:
 
 
 def proven_usd_per_token(points: pd.DataFrame, time_limit_s: float) -> float | None:
-    """Return the highest proven lower bound on $/token of one granularity, None without any.
+    """Return the proven optimum of $/token of one granularity, None without any.
 
-    `ratio` proves one. So does a frontier that was searched to its end: all of its rows are
-    optimal and its time was not up; then its lowest $/token is the optimum.
+    An optimal `ratio` proves one. So does a frontier that was searched to its end: all of its rows
+    are optimal and its time was not up; then its lowest $/token is the optimum.
     """
-    bounds = list(points[points.method == "ratio"].bound_cost_usd_per_token.dropna())
+    proven = points[(points.method == "ratio") & (points.status == "optimal")]
+    bounds = list(proven.bound_cost_usd_per_token.dropna())
     frontier = points[points.method == "frontier"]
     for _, rows in frontier.groupby(frontier.point_id.map(base_id)):
         if (rows.status == "optimal").all() and (rows.total_seconds < time_limit_s).all():

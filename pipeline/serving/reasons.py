@@ -126,7 +126,8 @@ def _shortest(
 
     Under one micro-batch the fastest placement is the one of the shortest time: of prompts for
     the first token, of whole requests for those after it; and no load has less to do or to hold
-    than that of the smallest micro-batch.
+    than that of the smallest micro-batch. Where GPUs must be filled to a share, fewer requests
+    need more layers for it, so that another load may be shorter.
     """
     load = min(
         search.tables.decisions, key=lambda d: (d.concurrency / d.micro_batches, d.concurrency)
@@ -145,7 +146,8 @@ def _shortest(
     if fastest.status is not AnswerStatus.OPTIMAL:
         return None
     taken_s = float(getattr(fastest.placement, name.removeprefix("max_")))
-    return _Shortest(taken_s, load.micro_batches == 1, budget)
+    is_least = load.micro_batches == 1 and not limits.min_memory_utilization
+    return _Shortest(taken_s, is_least, budget)
 
 
 def _over_budget(budget: float, found: ServedPlacement, is_proven: bool) -> str:

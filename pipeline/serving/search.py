@@ -116,7 +116,7 @@ class ServingSearch:
 
         No model is built where prices show that the cost is `enough`, $/h. Where another load is
         no worse, its cells are asked instead, and what is proven of it holds for all loads that
-        it is no worse than. Returns the model's answer where it is the cheapest of the load; None
+        it is no worse than. Returns the model's answer where it is the cheapest of the cell; None
         where none was built, or it has none of at most a cost.
         """
         best = self._dominance.best_of(int(self.cells.decision[index]), tokens_per_s)
@@ -170,9 +170,6 @@ class ServingSearch:
         self._proofs.add(np.array([index]), tokens_per_s, least)
         if pick is None or _reaches(pick.tokens_per_s, asked) or not self._can_cut(cell):
             return pick
-        if self.known.sizes_are_free:
-            dealt = self.known.deal(Counter(c for c, _ in pick.groups))
-            self._failed[tuple(sorted(dealt.counts.items()))] = dealt
         cut = self._cut(self.cells, index, pick, asked)
         if len(cut) > len(self.cells):
             self._proofs.inherit(len(self.cells), index)
@@ -222,8 +219,12 @@ class ServingSearch:
         Of s stages with (1 + (m−1)/s)·P' > F: behind s stages, where that row holds it off. Else
         an answer (P', M') is cut off at any c with (F − P')/(m−1) < c < M': its stage is too long
         below c, and its pass from c on. No cut is made where the answer holds by itself, which it
-        may under an envelope.
+        may under an envelope. Nor is any where layers that were dealt anew lie outside the cell, so
+        that the groups are also kept for models to leave out.
         """
+        if self.known.sizes_are_free:
+            dealt = self.known.deal(Counter(c for c, _ in pick.groups))
+            self._failed[tuple(sorted(dealt.counts.items()))] = dealt
         whole = one_cell(pick.decision, self.instance.limits.max_stages)
         fill_s = float(self._all_rates.reach(tokens_per_s, whole).whole_s[0])
         others = float(self._all.micro_batches[pick.decision]) - 1

@@ -54,9 +54,11 @@ def test_a_frontier_is_one_question_and_its_time_counts_once() -> None:
     assert effort_seconds(points) == pytest.approx(2 * (0.25 + 0.75))
 
 
-def test_a_ratio_cut_short_proves_only_its_bound() -> None:
+def test_a_ratio_cut_short_proves_no_optimum() -> None:
+    """Its bound may be far below what there is: a distance from it is none from the optimum."""
     cut = point("a", status="time_limit", bound_cost_usd_per_token=0.8e-6)
-    assert proven_usd_per_token(frame(cut), 300) == pytest.approx(0.8e-6)
+    assert proven_usd_per_token(frame(cut), 300) is None
+    assert proven_usd_per_token(frame(cut, point("b")), 300) == pytest.approx(1e-6)
 
 
 def test_a_complete_frontier_proves_its_lowest_price() -> None:

@@ -146,6 +146,13 @@ def test_under_several_micro_batches_a_time_is_named_that_can_be_met(name: str) 
     assert asked([*IN_ANY_TIME, (name, float(found.removesuffix(" s")))])["status"] == "optimal"
 
 
+def test_where_gpus_must_be_filled_no_time_is_called_the_shortest() -> None:
+    """More requests fill them with fewer layers to a stage: another load may be faster."""
+    filled = [*IN_ANY_TIME, ("limits.min_memory_utilization", 0.3), ("limits.max_tpot_s", 1e-4)]
+    told = str(asked([*filled, ("workload.micro_batches", 1)])["message"])
+    assert "the shortest found is " in told
+
+
 def test_a_reason_that_time_did_not_allow_to_find_is_not_made_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
