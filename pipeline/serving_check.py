@@ -45,14 +45,18 @@ class ServedStage:
     next_max_requests: float
 
 
-def served_stages(
+def figures_of_stages(
     instance: Instance, serving: Serving, point: Row, segments: Sequence[Row]
-) -> list[ServedStage]:
-    """Work out every stage of a placement under the point's load."""
+) -> list[StageFigures]:
+    """Return what the model says of every stage and of one layer more, in pipeline order."""
+    return [_figures(instance, serving, point, segment) for segment in segments]
+
+
+def served_stages(serving: Serving, point: Row, each: Sequence[StageFigures]) -> list[ServedStage]:
+    """Work out every stage of a placement under the point's load; each: `figures_of_stages`."""
     requests = float(point["concurrency"])
     stages = []
-    for segment in segments:
-        found = _figures(instance, serving, point, segment)
+    for found in each:
         times = {"prefill": found.prefill_s, "decode": found.decode_s, "mixed": found.mixed_s}
         held = found.weight_gb[0] + requests * found.kv_gb_per_request[0] + found.reserved_gb
         stages.append(
@@ -67,12 +71,15 @@ def served_stages(
 
 
 def served_figures(
-    instance: Instance, serving: Serving, point: Row, segments: Sequence[Row]
+    instance: Instance,
+    serving: Serving,
+    point: Row,
+    segments: Sequence[Row],
+    each: Sequence[StageFigures],
 ) -> PipelineFigures:
-    """Compose the stages of a placement in their order."""
+    """Compose the stages of a placement in their order; each: `figures_of_stages`."""
     m = float(point["micro_batches"])
     batch = float(point["concurrency"]) / m
-    each = [_figures(instance, serving, point, segment) for segment in segments]
     steps = {
         "prefill": [s.prefill_s[0, 0] for s in each],
         "decode": [s.decode_s[0, 0] for s in each],

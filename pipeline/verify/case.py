@@ -10,6 +10,8 @@ from typing import Any
 
 from pipeline.instance import GpuType, Instance
 from pipeline.performance import PerformanceModel, performance_model
+from pipeline.roofline import StageFigures
+from pipeline.serving_check import figures_of_stages
 
 TOLERANCE = 1e-9
 # What a solver may be off by, of a bound that it proved.
@@ -46,6 +48,14 @@ class Case:
     def model(self) -> PerformanceModel:
         """The performance model that gives every stage a throughput of its own."""
         return performance_model(self.instance)
+
+    @cached_property
+    def stage_figures(self) -> list[StageFigures]:
+        """What the `roofline` model says of every stage; empty under another model."""
+        serving = self.instance.serving
+        if serving is None:
+            return []
+        return figures_of_stages(self.instance, serving, self.point, self.segments)
 
     def kind(self, segment: Row) -> GpuType | None:
         """Return the type of a segment's GPUs as the pool states it."""

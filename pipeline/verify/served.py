@@ -34,7 +34,7 @@ def requests_fit(case: Case) -> Iterator[Mismatch]:
     """Under `roofline`: memory is as computed, holds all requests, and is as full as asked."""
     instance, serving = case.instance, case.instance.serving
     assert serving is not None
-    stages = served_stages(instance, serving, case.point, case.segments)
+    stages = served_stages(serving, case.point, case.stage_figures)
     for segment, stage in zip(case.segments, stages, strict=True):
         kind = case.kind(segment)
         assert kind is not None
@@ -60,7 +60,7 @@ def pipeline_delivers(case: Case) -> Iterator[Mismatch]:
     """Under `roofline`: throughput and latency are those of the stages in their order."""
     instance, serving, point = case.instance, case.instance.serving, case.point
     assert serving is not None
-    found = served_figures(instance, serving, point, case.segments)
+    found = served_figures(instance, serving, point, case.segments, case.stage_figures)
     rate = found.tokens_per_s
     yield from compare(case, "throughput_tokens_per_s", point["throughput_tokens_per_s"], rate)
     yield from compare(case, "ttft_s", point["ttft_s"], found.ttft_s)
@@ -74,7 +74,7 @@ def pipeline_delivers(case: Case) -> Iterator[Mismatch]:
     for name, seconds, limit in latencies:
         if limit is not None and seconds > limit * (1 + TOLERANCE):
             yield mismatch(case, name, seconds, f"at most {limit}")
-    stages = served_stages(instance, serving, point, case.segments)
+    stages = served_stages(serving, point, case.stage_figures)
     slowest = max(stage.stage_s for stage in stages)
     for segment, stage in zip(case.segments, stages, strict=True):
         alone = stage_alone(instance, serving, point, stage.stage_s)
