@@ -26,7 +26,7 @@ from pipeline.results.folder import Place
 from pipeline.results.frames import Results, each_record
 from pipeline.results.schema import PointRow, base_id, pareto_id
 from pipeline.results.store import RUN_FILE
-from pipeline.rivals import Claim, Witness, claim_of, contradictions, weighted_score, witness_of
+from pipeline.rivals import Claim, Witness, claim_of, contradictions, witness_of
 from pipeline.search_space import connections
 from pipeline.sweep import missing_tasks, problem_id, problem_of
 from pipeline.verify import PROOF_TOLERANCE, Mismatch, gap_stands, present, verify_point
@@ -293,7 +293,7 @@ def _score_of(row: Row, variant: Variant) -> float | None:
     if row["method"] != "weighted" or not (present(weight) and present(cost)):
         return None
     rate = row["throughput_tokens_per_s"]
-    return weighted_score(weight, rate, cost, variant.problem.scales)
+    return variant.problem.scales.score(weight, rate, cost)
 
 
 def _close(one: Any, other: Any) -> bool:

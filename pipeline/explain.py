@@ -147,11 +147,7 @@ def _score_percent(
     """Return how much higher the weighted score of another placement is, in percent of its size."""
 
     def score(of: Placement) -> float:
-        cost = of.usd_per_hour / scales.cost_usd_per_hour
-        if cost_weight == 1:
-            return -cost
-        rate = of.tokens_per_s / scales.throughput_tokens_per_s
-        return rate - cost_weight / (1 - cost_weight) * cost
+        return scales.score(cost_weight, of.tokens_per_s, of.usd_per_hour)
 
     own = score(placement)
     return 100 * (score(other) - own) / (abs(own) or 1.0)

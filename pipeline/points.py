@@ -21,6 +21,14 @@ class Scales:
     cost_usd_per_hour: float
     target_usd_per_token: float | None
 
+    def score(self, cost_weight: float, tokens_per_s: float, usd_per_hour: float) -> float:
+        """Return t/t_norm − w/(1−w)·cost/cost_norm, the weighted score; −cost/cost_norm for w = 1."""
+        cost = usd_per_hour / self.cost_usd_per_hour
+        if cost_weight == 1:
+            return -cost
+        rate = tokens_per_s / self.throughput_tokens_per_s
+        return rate - cost_weight / (1 - cost_weight) * cost
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -51,10 +51,6 @@ class Witness:
     tokens_per_s: float
     usd_per_hour: float
 
-    def score(self, cost_weight: float, scales: Scales) -> float:
-        """Return the score of the weighted method."""
-        return weighted_score(cost_weight, self.tokens_per_s, self.usd_per_hour, scales)
-
 
 # Tells whether a granularity's link filter leaves the links of a placement.
 Admits = Callable[[Sizes, Witness], bool]
@@ -86,17 +82,6 @@ def witness_of(row: Row, segments: Sequence[Row]) -> Witness:
         row["throughput_tokens_per_s"],
         row["cost_usd_per_hour"],
     )
-
-
-def weighted_score(
-    cost_weight: float, tokens_per_s: float, usd_per_hour: float, scales: Scales
-) -> float:
-    """Return the score t/t_norm − w/(1−w)·cost/cost_norm; −cost/cost_norm for w = 1."""
-    cost = usd_per_hour / scales.cost_usd_per_hour
-    if cost_weight == 1:
-        return -cost
-    rate = tokens_per_s / scales.throughput_tokens_per_s
-    return rate - cost_weight / (1 - cost_weight) * cost
 
 
 def contradictions(
@@ -164,8 +149,9 @@ def _worth(witness: Witness, column: str, claim: Claim, scales: Scales) -> float
         return -witness.usd_per_hour / (witness.tokens_per_s * 3600)
     if column == "bound_cost_usd_per_hour":
         return -witness.usd_per_hour if witness.tokens_per_s >= claim.tokens_per_s else -math.inf
-    weight = claim.cost_weight
-    return -math.inf if weight is None else witness.score(weight, scales)
+    if claim.cost_weight is None:
+        return -math.inf
+    return scales.score(claim.cost_weight, witness.tokens_per_s, witness.usd_per_hour)
 
 
 def _left_out(base: str, rows: Sequence[Claim], known: Sequence[Witness]) -> Iterator[Mismatch]:

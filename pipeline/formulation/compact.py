@@ -85,7 +85,7 @@ def build(
     model.groups_used = pyo.Var(range(len(problem.runs)), domain=pyo.NonNegativeIntegers)
     used = list(model.groups_used.values())
     for variable, run in zip(used, problem.runs, strict=True):
-        variable.setub(_most_groups(problem, run))
+        variable.setub(most_groups(problem, run))
     scale = cost_scale(run.usd_per_hour for run in problem.runs)
     add_layers(model, problem, used)
     add_stages(model, problem, used)
@@ -154,7 +154,7 @@ def add_alternatives(
     model.within_alternative = pyo.ConstraintList()
     for index, (variable, run) in enumerate(zip(used, problem.runs, strict=True)):
         allowing = [chosen[a] for a, runs in enumerate(problem.alternatives) if index in runs]
-        most = float(_most_groups(problem, run))
+        most = float(most_groups(problem, run))
         factors = [1.0] + [-most] * len(allowing)
         model.within_alternative.add(weighted_sum(factors, [variable, *allowing]) <= 0)
 
@@ -190,7 +190,7 @@ def scaled_prices(problem: CompactProblem, scale: int) -> list[float]:
     return [float(Fraction(repr(run.usd_per_hour)) * scale) for run in problem.runs]
 
 
-def _most_groups(problem: CompactProblem, run: Run) -> int:
+def most_groups(problem: CompactProblem, run: Run) -> int:
     """Bound the groups of a run by members, stages and layers."""
     members = len(problem.groups.classes[run.group_class].first_gpu_ids)
     return min(members, problem.max_stages, problem.num_layers // run.smallest)

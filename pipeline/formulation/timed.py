@@ -37,6 +37,7 @@ from pipeline.formulation.compact import (
     add_groups,
     add_stages,
     cost_scale,
+    most_groups,
     scaled_prices,
     weighted_sum,
     within,
@@ -122,8 +123,7 @@ def build(
         for index, (run, n) in enumerate(zip(runs, used, strict=True))
     ]
     for variable, run in zip(used, runs, strict=True):
-        members = len(compact.groups.classes[run.group_class].first_gpu_ids)
-        most = min(members, compact.max_stages, compact.num_layers // run.smallest)
+        most = most_groups(compact, run)
         if math.isfinite(max_usd_per_hour) and run.usd_per_hour > 0:
             most = min(most, int(within(max_usd_per_hour) / run.usd_per_hour))
         variable.setub(most)
