@@ -22,7 +22,7 @@ class Scales:
     target_usd_per_token: float | None
 
     def score(self, cost_weight: float, tokens_per_s: float, usd_per_hour: float) -> float:
-        """Return t/t_norm − w/(1−w)·cost/cost_norm, the weighted score; −cost/cost_norm for w = 1."""
+        """Return t/t_norm − w/(1−w)·cost/cost_norm; for w = 1 it is −cost/cost_norm."""
         cost = usd_per_hour / self.cost_usd_per_hour
         if cost_weight == 1:
             return -cost
