@@ -8,7 +8,7 @@ class per (type, degree).
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,13 +47,10 @@ class GroupClass:
 class GroupClasses:
     """All groups of a pool by class, and how the blocks of one class lie inside another's.
 
-    contained[outer, inner]: how many blocks of class `inner` lie inside one block of class
-    `outer`, for classes of one type where `outer` has the larger degree.
     type_first_ids: the lowest GPU id of each type.
     """
 
     classes: tuple[GroupClass, ...]
-    contained: Mapping[tuple[int, int], int]
     type_first_ids: tuple[int, ...]
 
     def __iter__(self) -> Iterator[GroupClass]:
@@ -70,6 +67,24 @@ class GroupClasses:
             for index, c in enumerate(self.classes)
             for first in c.first_gpu_ids
         }
+
+    @cached_property
+    def contained(self) -> Mapping[tuple[int, int], int]:
+        """Count the blocks of a class that lie inside one block of another, by (outer, inner).
+
+        Only classes of one type are listed, and those that lie inside have the smaller degree.
+        """
+        counts: Counter[tuple[int, int]] = Counter()
+        degrees_of: dict[int, set[int]] = defaultdict(set)
+        for group_class in self.classes:
+            degrees_of[group_class.gpu].add(group_class.degree)
+        for outer, group_class in enumerate(self.classes):
+            first = group_class.first_gpu_ids[0]
+            for degree in sorted(degrees_of[group_class.gpu]):
+                if degree < group_class.degree:
+                    firsts = range(first, first + group_class.degree, degree)
+                    counts.update((outer, self.class_at[inner, degree]) for inner in firsts)
+        return counts
 
     def overlapping_pairs(self) -> IntArray:
         """Count ordered pairs of groups that share a GPU, by class; shape (classes, classes).
@@ -146,22 +161,7 @@ def group_classes(instance: Instance, by_network: bool = True) -> GroupClasses:
         raise InputError([missing(instance.name, "network", reason)])
     keys = sorted(members)
     classes = tuple(GroupClass(*key, tuple(members[key])) for key in keys)
-    return GroupClasses(classes, _contained(instance, classes), instance.first_gpu_ids)
-
-
-def _contained(
-    instance: Instance, classes: tuple[GroupClass, ...]
-) -> Mapping[tuple[int, int], int]:
-    """Count the blocks of each class inside one block of each other class."""
-    class_at = {(f, c.degree): i for i, c in enumerate(classes) for f in c.first_gpu_ids}
-    contained: Counter[tuple[int, int]] = Counter()
-    for outer, group_class in enumerate(classes):
-        first = group_class.first_gpu_ids[0]
-        for degree in instance.degrees(group_class.gpu):
-            if degree < group_class.degree:
-                inner_firsts = range(first, first + group_class.degree, degree)
-                contained.update((outer, class_at[inner, degree]) for inner in inner_firsts)
-    return contained
+    return GroupClasses(classes, instance.first_gpu_ids)
 
 
 def hop_gb_per_s(network: Network, groups: GroupClasses) -> FloatArray:
