@@ -33,6 +33,8 @@ def no_option_reason(instance: Instance, held: Held, beside: str = "") -> str:
     limits, most = instance.limits, max(max(of.values(), default=0) for of in held)
     fits = "; ".join(_most_layers(instance, held))
     fewest = limits.min_layers_per_stage
+    if not any(held):
+        return f"groups: no GPU type of the pool forms a TP group: {fits}"
     if 0 < most < fewest:
         told = f"no group holds the {fewest} layers of min_layers_per_stage{beside}"
         return f"memory: {told}: {fits}"

@@ -84,6 +84,11 @@ def _column(values: Sequence[float]) -> Numbers:
     return np.array(values, dtype=float)
 
 
+def _columns(rows: Sequence[Sequence[float]], count: int) -> Numbers:
+    """Turn rows of `count` values into columns; a pool may have no TP group, so no row."""
+    return np.array(rows, dtype=float).reshape(len(rows), count).T
+
+
 @cache
 def hardware_row(
     named: str | Gpu, compute_type: str, memory_gb: float | None, link_gb_per_s: float | None
@@ -157,9 +162,9 @@ def case_arrays(cases: Sequence[Case]) -> CaseArrays:
         for layer_count, case in zip(layers, cases, strict=True)
     ]
     return CaseArrays(
-        hardware=Hardware(*map(_column, zip(*hardware, strict=True))),
-        work=LayerWork(*map(_column, zip(*work, strict=True))),
-        labels=dict(zip(LEVELS, map(tuple, zip(*members, strict=True)), strict=True)),
+        hardware=Hardware(*_columns(hardware, len(fields(Hardware)))),
+        work=LayerWork(*_columns(work, len(fields(LayerWork)))),
+        labels={name: tuple(of[level] for of in members) for level, name in enumerate(LEVELS)},
         phase=tuple(case.phase for case in cases),
         tp=_column([case.tp for case in cases]),
         pp=_column([case.pp for case in cases]),

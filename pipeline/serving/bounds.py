@@ -157,8 +157,7 @@ class LeastCosts:
 
     def _least(self, offers: _Offers, prices: _Prices) -> FloatArray:
         """Return the highest bound that any of the prices gives, by cell."""
-        limits, classes, cells = offers.times.shape
-        score = (prices.times @ offers.times.reshape(limits, -1)).reshape(-1, classes, cells)
+        score = np.tensordot(prices.times, offers.times, axes=1)
         score += prices.groups[:, :, None] * offers.groups
         bought = self._layers * score.min(axis=1, initial=np.inf)
         with np.errstate(invalid="ignore"):
@@ -216,7 +215,7 @@ def hop_weights(tables: ServingTables, hops: Hops, hosts: Mapping[int, int]) -> 
         else hops.between_s
         for c in tables.groups
     ]
-    return np.array(weights).reshape(len(tables.groups), -1)
+    return np.array(weights).reshape(len(tables.groups), len(hops.between_s))
 
 
 def _allowed_upto(granularity: Granularity, layers: int) -> IntArray:

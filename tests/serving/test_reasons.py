@@ -55,6 +55,11 @@ def asked(changes: Sequence[Change], method: str = "ratio", budget: float | None
             "sizes: without min_layers_per_stage there is a placement",
         ),
         (
+            [("limits.tp_degrees", [8]), ("baseline", None)],
+            "groups: no GPU type of the pool forms a TP group: "
+            "RTX-4090 allows no TP degree of 8; RTX-3090 allows no TP degree of 8",
+        ),
+        (
             [TOO_MANY, ("limits.exclude", ["RTX-3090"])],
             "memory: no allowed size fits any group beside the cache of 100,000 requests: "
             "RTX-4090 holds 0 layers at TP 1, 0 at TP 2; RTX-3090 is excluded",
