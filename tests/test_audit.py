@@ -19,6 +19,7 @@ from pipeline.points import make_point
 from pipeline.results.schema import PointRow, SegmentRow
 from pipeline.results.store import part_files
 from pipeline.sweep import problem_of, run_record
+from tests.builders import CONFIGS
 from tests.cli.runner import run
 from tests.results.builders import error_row, point_row
 from tests.sweeps import REFERENCE, SMALL, run_without_ray, small_config, store_for
@@ -483,6 +484,35 @@ def test_what_the_record_says_of_its_config_is_recomputed(
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new, 1))
     assert [mismatch.what for mismatch in audit(answers).mismatches] == [what]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    """Solve one point under `roofline`."""
+    changes = [
+        *(("sweep.granularities", ["coarsest"]), ("sweep.methods", ["ratio"])),
+        *(("workload.concurrency", [8]), ("workload.micro_batches", [1, 2])),
+    ]
+    loaded = load_config(CONFIGS / "llama-3.1-8b-workstation.yaml", changes)
+    run_without_ray(loaded, tmp_path / "run")
+    assert audit(tmp_path / "run").mismatches == ()
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("name", ["concurrency", "micro_batches", "throughput_tokens_per_s"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_served_placement_without_load_or_rate_is_told(
+    served: Path, name: str, value: int
+) -> None:
+    table, tamper = point_field(name, value)
+    change(served, table, tamper)
+    assert name in [mismatch.what for mismatch in audit(served).mismatches]
+
+
+def test_a_served_placement_without_its_segments_is_told(served: Path) -> None:
+    for part in (served / "segments").iterdir():
+        part.unlink()
+    assert "segments of a placement" in [mismatch.what for mismatch in audit(served).mismatches]
 
 
 def test_answers_of_the_solver_hold(tmp_path: Path) -> None:

@@ -187,8 +187,9 @@ def _proof(values: Any) -> str:
     took = f"{_programs(values['num_solves'])} in {values['total_seconds']:.2f} s"
     if values["status"] == "optimal":
         return f"Proven at {values['granularity']}: {claims[values['method']]} ({took})."
-    gap = values["mip_gap"] or 0.0
-    return f"Not proven ({values['status']}): within {100 * gap:.2f} % of the bound ({took})."
+    gap = values["mip_gap"]
+    within = "nothing bounds it" if gap is None else f"within {100 * gap:.2f} % of the bound"
+    return f"Not proven ({values['status']}): {within} ({took})."
 
 
 def _target(problem: Problem, values: Any) -> Iterator[str]:

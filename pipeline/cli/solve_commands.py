@@ -104,6 +104,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     from pipeline.cli.progress import working
     from pipeline.cli.render import plain
     from pipeline.cli.serving_views import robustness_view, undecided_view
+    from pipeline.errors import Fault, InputError
     from pipeline.explain import explain_point
     from pipeline.points import make_point
     from pipeline.run import run_point
@@ -112,6 +113,10 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     loaded = read_config(question.config, question.assignments)
     name = checked_granularity(question.granularity, loaded.instance.num_layers)
     problem = problem_of(loaded, {})
+    if question.method == "frontier" and problem.settings.formulation == "pairwise":
+        reason = "has no frontier; compact has"
+        fault = Fault(loaded.document.file, "solver.formulation", reason, "pairwise")
+        raise InputError([fault])
     point = make_point(problem, name, question.method, question.budget, question.cost_weight)
     with working(err(), f"solving at {name}"):
         rows = run_point(problem, point)

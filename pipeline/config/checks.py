@@ -149,6 +149,15 @@ def formulation_knows_limits(
             yield document.fault(("limits", name), reason, True)
 
 
+def formulation_knows_methods(
+    document: Document, sweep: SweepSection, solver: SolverSection
+) -> Iterator[Fault]:
+    """The published formulation has no frontier."""
+    if solver.formulation == "pairwise" and "frontier" in sweep.methods:
+        reason = "frontier is not known to the pairwise formulation"
+        yield document.fault(("sweep", "methods"), reason, sweep.methods)
+
+
 def network_is_one(document: Document, network: NetworkSection) -> Iterator[Fault]:
     """Bandwidths are given once, and exceptions only to a single bandwidth."""
     if (network.gb_per_s is None) == (network.rows is None):
@@ -249,6 +258,7 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
     (largest_degrees_are_powers, ("pool",)),
     (excluded_in_pool, ("gpu_names", "limits")),
     (formulation_knows_limits, ("limits", "solver")),
+    (formulation_knows_methods, ("sweep", "solver")),
     (workload_suits_model, ("workload", "performance")),
     (limits_suit_model, ("workload", "limits", "performance")),
     (hosts_suit_model, ("pool", "network", "performance")),

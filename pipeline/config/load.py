@@ -319,7 +319,7 @@ def _check_swept_values(loaded: LoadedConfig) -> None:
             field = f"sweep.over.{key}"
             faults.append(Fault(loaded.document.file, field, "cannot be swept", values))
             continue
-        faults += _value_faults(loaded, key, str(parts[0]), values)
+        faults += _value_faults(loaded, key, str(parts[0]) if parts else key, values)
     if faults:
         raise InputError(faults)
 

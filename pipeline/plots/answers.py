@@ -87,7 +87,9 @@ def pareto_plot(focus: Focus) -> Iterator[Plot]:
     records = data.pareto_records(focus.points, focus.order)
     base = chart_of(records)
     picked = alt.selection_point(fields=["granularity"], bind="legend")
-    most = 1.03 * max([focus.best.usd_per_hour, *(record["cost"] for record in records)])
+    costs = [focus.best.usd_per_hour, *(record["cost"] for record in records)]
+    costs += [float(cost) for cost in focus.points.baseline_cost_usd_per_hour.dropna()[:1]]
+    most = 1.03 * max(costs)
     x = alt.X("cost:Q", title="cost, $/h", scale=alt.Scale(domain=[0, most], nice=False))
     y = alt.Y("tokens_per_s:Q", title="throughput, tokens/s")
     seen = alt.condition(picked, alt.value(0.9), alt.value(0.12))

@@ -29,6 +29,8 @@ def verify_point(
         return [mismatch(case, "segments of a point without placement", len(segments), 0)] * bool(
             segments
         )
+    if not segments:
+        return [mismatch(case, "segments of a placement", 0, "at least 1")]
     if any(case.kind(segment) is None for segment in segments):
         return [mismatch(case, "GPU types", [s["gpu"] for s in segments], "types of the pool")]
     # What cannot be at all is told alone: nothing could be computed from it.

@@ -25,7 +25,11 @@ Rule = Callable[[Case], Iterator[Mismatch]]
 
 
 def values_possible(case: Case) -> Iterator[Mismatch]:
-    """Layers are those of the model, degrees are allowed, and every segment names its GPUs."""
+    """Rates and loads are above 0, layers those of the model, and segments name their GPUs."""
+    loads = ("concurrency", "micro_batches") if case.instance.serving else ()
+    for name in ("throughput_tokens_per_s", *loads):
+        if not (present(case.point[name]) and case.point[name] > 0):
+            yield mismatch(case, name, case.point[name], "above 0")
     most = case.instance.num_layers
     for segment in case.segments:
         stage = segment["stage"]

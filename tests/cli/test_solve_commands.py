@@ -1,9 +1,17 @@
 """solve and frontier: one question, one answer."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from pipeline.cli.answers import answer_view
+from pipeline.config import load_config
+from pipeline.points import make_point
+from pipeline.results.schema import PointRow
+from pipeline.run import PointRows, run_point
+from pipeline.sweep import problem_of
 from tests.cli.runner import run, run_json
 from tests.sweeps import REFERENCE, write_config
 
@@ -20,6 +28,24 @@ def test_solve_finds_the_lowest_price_per_token(config: Path) -> None:
     assert answer["cost_usd_per_hour"] == pytest.approx(0.5)
     assert answer["cost_usd_per_token"] == pytest.approx(0.5 / (300 * 3600))
     assert answer["bound_cost_usd_per_token"] == pytest.approx(0.5 / (300 * 3600))
+
+
+def test_an_answer_that_nothing_bounds_is_not_said_to_be_close(config: Path) -> None:
+    problem = problem_of(load_config(config), {})
+    solved = run_point(problem, make_point(problem, "exact", "ratio"))
+    cut = {"status": "time_limit", "mip_gap": None, "bound_cost_usd_per_token": None}
+    values = {**solved.points[0].values, **cut}
+    told = StringIO()
+    Console(file=told, width=200).print(
+        answer_view(problem, PointRows((PointRow(values),), solved.segments))
+    )
+    assert "Not proven (time_limit): nothing bounds it (" in told.getvalue()
+
+
+def test_the_pairwise_formulation_is_asked_for_no_frontier(config: Path) -> None:
+    told = run("frontier", config, "--set", "solver.formulation=pairwise")
+    assert told.exit_code == 2
+    assert "solver.formulation: has no frontier; compact has (got 'pairwise')" in told.stderr
 
 
 def test_solve_finds_the_fastest_within_a_budget(config: Path) -> None:

@@ -465,6 +465,24 @@ def test_every_swept_value_is_checked_before_the_sweep(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("key", ["", ".", "[]"])
+def test_what_names_no_field_cannot_be_swept(tmp_path: Path, key: str) -> None:
+    assert faults_after(tmp_path, put("sweep", {"over": {key: [1]}})) == [
+        f"c.yaml: sweep.over.{key}: is no field name (got 1)"
+    ]
+
+
+def test_the_pairwise_formulation_has_no_frontier(tmp_path: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["solver"] = {"formulation": "pairwise"}
+        config["sweep"] = {"methods": ["ratio", "frontier"]}
+
+    assert faults_after(tmp_path, change) == [
+        "c.yaml: sweep.methods: frontier is not known to the pairwise formulation "
+        "(got ['ratio', 'frontier'])"
+    ]
+
+
 @pytest.mark.parametrize(
     "key",
     [

@@ -86,6 +86,10 @@ def test_a_character_that_no_text_may_hold_is_told() -> None:
     assert fault_in("a: \x07").startswith("c.yaml: file: is not valid YAML: unacceptable character")
 
 
+def test_an_escape_beyond_all_characters_is_told() -> None:
+    assert fault_in(r'a: "\Uffffffff"').startswith("c.yaml: file: is not valid YAML: ")
+
+
 def test_a_number_of_too_many_digits_is_a_fault() -> None:
     told = "c.yaml: line 1, column 4: a number of more than 400 characters"
     assert fault_in("a: " + "9" * 5_000) == told

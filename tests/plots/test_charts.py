@@ -96,6 +96,13 @@ def test_without_a_baseline_its_marks_are_left_out(tmp_path: Path) -> None:
     assert "baseline" not in f"{pareto.spec['layer']} {pareto.caption}"
 
 
+def test_a_baseline_dearer_than_all_placements_lies_on_the_axis(tmp_path: Path) -> None:
+    dear: dict[str, Any] = {"baseline_cost_usd_per_hour": 50.0}
+    pareto = plots_of(write_run(tmp_path, [point("e", **dear)]))["pareto"]
+    domain = pareto.spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert domain[1] > 50.0
+
+
 def test_plots_are_written_as_png_and_svg(tmp_path: Path) -> None:
     plots = plots_of(write_run(tmp_path, rows()))
     files = write_plots([plots["pareto"]], tmp_path / "plots")
