@@ -11,6 +11,7 @@ from itertools import islice, pairwise, starmap
 from typing import Any
 
 from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
+from pipeline.budgets import needs_ballpark
 from pipeline.config import LoadedConfig
 from pipeline.config.counts import num_points
 from pipeline.config.load import stored_config
@@ -146,7 +147,8 @@ def _plan_is_answered(results: Results, base: LoadedConfig) -> Iterator[Mismatch
     """A run that has finished has a row for every point of its plan."""
     there, planned = results.points_there(), num_points(base.config.sweep)
     if results.run["status"] == "finished" and there < planned:
-        found = f"{planned}, among them {', '.join(_without_row(results, base))}"
+        named = ", ".join(_without_row(results, base))
+        found = f"{planned}, among them {named}" if named else planned
         yield Mismatch(RUN_FILE, "points of the plan with a row", there, found)
 
 
@@ -154,6 +156,8 @@ def _without_row(results: Results, base: LoadedConfig) -> list[str]:
     """Describe the first points of a plan that have no row, those at a ballpark left out."""
     done = {base_id(str(point_id)) for point_id in results.points.point_id}
     missing = missing_tasks(base, done, skip=lambda: None, ballpark=lambda _: None)
+    if needs_ballpark(base.config.sweep.budgets_usd_per_hour):
+        missing = (task for task in missing if task[1].method != "enumeration")
     return [_described(problem, point) for problem, point in islice(missing, 3)]
 
 

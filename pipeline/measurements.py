@@ -226,12 +226,14 @@ def _known(hardware: Hardware) -> _Known:
     return _Known(hardware, {folded(label): label for label in labels})
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a CSV file; raises MeasurementError when it cannot be read as one."""
+def _rows(path: Path) -> dict[int, dict[str, str]]:
+    """Rows of a CSV file by their line; raises MeasurementError when it cannot be read as one."""
     try:
         text = read_text(path, MAX_FILE_BYTES)
         reader = csv.DictReader(io.StringIO(text, newline=""))
-        rows, columns = list(islice(reader, MAX_ROWS + 1)), list(reader.fieldnames or ())
+        # Lines that are empty make no row, and a row may have several.
+        numbered = [(reader.line_num, row) for row in islice(reader, MAX_ROWS + 1)]
+        rows, columns = dict(numbered), list(reader.fieldnames or ())
     except TextError as error:
         raise MeasurementError([f"{path.name}: file: {error}"]) from error
     except csv.Error as error:
@@ -248,7 +250,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         raise MeasurementError([f"{path.name}: file: holds no rows"])
     if len(rows) > MAX_ROWS:
         raise MeasurementError([f"{path.name}: file: holds more than {MAX_ROWS} rows"])
-    uneven = [number for number, row in enumerate(rows, start=2) if _is_uneven(row)]
+    uneven = [line for line, row in rows.items() if _is_uneven(row)]
     if uneven:
         told = f"must have as many cells as the header, {len(columns)}"
         raise MeasurementError([f"{path.name}: {_where(uneven)}: {told}"])
@@ -285,20 +287,20 @@ def _meant(column: str, absent: Sequence[str]) -> str | None:
 def _checked(path: Path, model: type[Row], hardware: Hardware) -> list[Row]:
     """All rows of a file against its form; raises MeasurementError listing every fault."""
     rows = _rows(path)
-    faults = _header_faults(path, [name for name in rows[0] if name], model)
+    faults = _header_faults(path, [name for name in next(iter(rows.values())) if name], model)
     if faults:
         raise MeasurementError(faults)
     records: list[Row] = []
     known = _known(hardware)
     lines: dict[tuple[str, str], list[int]] = {}
-    for number, row in enumerate(rows, start=2):
+    for line, row in rows.items():
         if len(lines) >= MOST_FAULTS:
             break  # each that is told takes time, and nobody mends more at once
         try:
             records.append(model.model_validate(row, context=known))
         except ValidationError as error:
             for fault in error.errors():
-                lines.setdefault(_told(fault), []).append(number)
+                lines.setdefault(_told(fault), []).append(line)
     if lines:
         raise MeasurementError(
             [

@@ -468,6 +468,22 @@ def test_a_finished_run_without_a_point_of_its_plan_is_told_with_the_point(answe
     assert audit(answers).mismatches == ()
 
 
+def test_points_at_a_ballpark_are_counted_but_not_made_up(tmp_path: Path) -> None:
+    changes = {**CHANGES, "sweep.budgets_usd_per_hour": "around_coarse"}
+    run_without_ray(small_config(tmp_path, changes), tmp_path / "run")
+    assert audit(tmp_path / "run").mismatches == ()
+    lost: list[str] = []
+
+    def removed(rows: Rows) -> Rows:
+        lost.append(next(row["point_id"] for row in rows if row["method"] == "enumeration"))
+        return [row for row in rows if row["point_id"] != lost[0]]
+
+    change(tmp_path / "run", "points", removed)
+    change(tmp_path / "run", "segments", lambda rows: [r for r in rows if r["point_id"] != lost[0]])
+    (mismatch,) = audit(tmp_path / "run").mismatches
+    assert mismatch.recomputed == mismatch.stored + 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [

@@ -19,7 +19,7 @@ from pipeline.points import Point, Problem, make_point
 from pipeline.results import load
 from pipeline.results.frames import records
 from pipeline.results.store import part_files
-from pipeline.run import PointRows, ballpark_usd_per_hour, failed
+from pipeline.run import PointRows, ballpark_usd_per_hour, failed, run_point
 from pipeline.settings import SolverSettings
 from pipeline.sweep import missing_tasks, run_record
 from tests.sweeps import ANSWERS, small_config, small_problem, store_for
@@ -150,6 +150,32 @@ def test_a_sweep_that_was_asked_to_stop_hands_out_no_more_tasks(tmp_path: Path) 
     with pytest.raises(Stopped):
         run_sweep(tasks(), store, Tally(), watch=lambda _: os.kill(os.getpid(), signal.SIGINT))
     assert len(handed_out) < 100
+
+
+def test_a_point_that_ended_before_a_stop_is_on_disk(tmp_path: Path) -> None:
+    loaded, problem = small_config(tmp_path), small_problem(tmp_path)
+    store = store_for(loaded, tmp_path / "run")
+    store.prepare(run_record(loaded))
+    solved = tmp_path / "solved"
+
+    def solve(problem: Problem, point: Point) -> PointRows:
+        rows = run_point(problem, point)
+        solved.touch()
+        return rows
+
+    def tasks() -> Iterator[Task]:
+        yield problem, make_point(problem, "exact", "ratio")
+        # What comes next takes its time, as a search for a ballpark does.
+        until = time.monotonic() + 60
+        while not solved.exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(2)  # for the answer to come back
+        os.kill(os.getpid(), signal.SIGINT)
+        yield problem, make_point(problem, "exact", "frontier")
+
+    with pytest.raises(Stopped):
+        run_sweep(tasks(), store, Tally(), solve=solve)
+    assert "ratio" in set(load(tmp_path / "run").points.method)
 
 
 def test_rows_are_written_while_the_sweep_runs(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_every_fault_of_a_file_is_listed_at_once(tmp_path: Path) -> None:
     assert any("line 4, input_len:" in fault for fault in faults)
 
 
+def test_empty_lines_and_breaks_in_cells_count_as_lines(tmp_path: Path) -> None:
+    rows = [{**ROW, "notes": "two\nlines"}, {**ROW, "notes": "", "tp": "x"}]
+    path = write_csv(tmp_path / "m.csv", rows)
+    path.write_text(path.read_text().replace("\n", "\n\n", 1))
+    with pytest.raises(MeasurementError, match=r"line 5, tp:"):
+        read_measurements(path)
+
+
 @pytest.mark.parametrize("name", ["source", "model", "runtime"])
 @pytest.mark.parametrize("mark", ["\x1b[31m", "\x1b]0;title\x07", "\u202e"])
 def test_a_label_that_a_terminal_would_obey_is_refused(

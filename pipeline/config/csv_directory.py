@@ -241,7 +241,7 @@ def read_matrix(file: Path) -> tuple[list[list[Any]], Labels]:
     matrix: list[list[Any]] = []
     columns: tuple[str, ...] = ()
     index: list[str] = []
-    for row, cells in enumerate(_rows(file, MAX_MATRIX_BYTES)):
+    for row, cells in enumerate(_rows(file, MAX_MATRIX_BYTES, blank_header=True)):
         if max(row, len(cells) - 1) > MAX_MATRIX_GPUS:
             reason = (
                 f"may be of at most {MAX_MATRIX_GPUS} GPUs; larger pools need gb_per_s with "
@@ -266,13 +266,17 @@ def _table(file: Path) -> list[list[str]]:
     return rows
 
 
-def _rows(file: Path, max_bytes: int) -> Iterator[list[str]]:
-    """Yield the rows of a CSV file, stripped, without empty ones. Raises InputError."""
+def _rows(file: Path, max_bytes: int, blank_header: bool = False) -> Iterator[list[str]]:
+    """Yield the rows of a CSV file, stripped, without empty ones. Raises InputError.
+
+    blank_header: a first row of several cells is the header even where all are empty.
+    """
     is_empty = True
     try:
-        for row in csv.reader(io.StringIO(read_text(file, max_bytes))):
+        for number, row in enumerate(csv.reader(io.StringIO(read_text(file, max_bytes)))):
             cells = [cell.strip() for cell in row]
-            if any(cells):
+            is_header = blank_header and number == 0 and len(cells) > 1
+            if any(cells) or is_header:
                 is_empty = False
                 yield cells
     except csv.Error as error:

@@ -117,9 +117,10 @@ class Tasks:
             while self._is_full(problem) and not stop:
                 yield from self._finished()
             if stop:
-                return
+                break
         while self._running and not stop:
             yield from self._finished()
+        yield from self._unread()
 
     def _is_full(self, problem: Problem) -> bool:
         """Tell whether the CPUs that the cluster has now have enough before them."""
@@ -151,6 +152,16 @@ class Tasks:
         rows = self._rows(future, self._running.pop(future))
         if rows is not None:
             yield rows
+
+    def _unread(self) -> Iterator[PointRows]:
+        """Yield the rows of tasks that have come to an end without anyone having looked at them.
+
+        Those that failed are left out: the stop may be why, and a resume runs them again.
+        """
+        while not self._ended.empty():
+            future = self._ended.get()
+            if self._running.pop(future, None) is not None and future.exception() is None:
+                yield future.result()
 
     def _rows(self, future: Future[PointRows], attempt: _Attempt) -> PointRows | None:
         """Return a task's rows, those of a failure, or None where the point was sent out again."""

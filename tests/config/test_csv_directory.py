@@ -297,6 +297,16 @@ def test_a_row_too_short_to_name_its_gpu_is_a_fault(tmp_path: Path) -> None:
     assert found[0] == "published/gpu_pool.csv: row 2: has 1 value, the header has 4 (got '1')"
 
 
+def test_a_matrix_without_labels_is_read_by_place(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    labelled = load_config(write_directory(tmp_path / "a", pool=POOL, matrix=MATRIX))
+    bare = load_config(
+        write_directory(tmp_path / "b", pool=POOL, matrix=",,\n,inf,600\n,550,inf\n")
+    )
+    assert bare.config.network == labelled.config.network
+
+
 def test_a_matrix_of_the_wrong_size_is_a_fault(tmp_path: Path) -> None:
     assert faults_of(write_directory(tmp_path, pool=POOL + "A10,1,4,0.5\n")) == [
         "published/network_bandwidth.csv: matrix: must be 3 × 3, one row per GPU of the pool "
