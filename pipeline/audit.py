@@ -287,8 +287,12 @@ def _comparison_stands(row: Row, variant: Variant) -> Iterator[Mismatch]:
     if slack < -within or (row["status"] == "optimal" and slack > within):
         yield Mismatch(point_id, "bound_weighted_score", bound, score)
     # At a weight of 1 the score is the cost alone, and the gap may be that of the throughput.
-    elif row["cost_weight"] != 1 and not gap_stands(row["mip_gap"], slack, score):
-        yield Mismatch(point_id, "mip_gap", row["mip_gap"], slack / abs(score))
+    elif row["cost_weight"] != 1 and score:
+        distances, cost = [slack / abs(score)], row["cost_usd_per_hour"]
+        if cost and present(row["bound_cost_usd_per_hour"]):
+            distances.append(1 - row["bound_cost_usd_per_hour"] / cost)
+        if not gap_stands(row["mip_gap"], distances):
+            yield Mismatch(point_id, "mip_gap", row["mip_gap"], max(distances))
 
 
 def _score_of(row: Row, variant: Variant) -> float | None:

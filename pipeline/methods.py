@@ -40,20 +40,22 @@ class AnswerStatus(StrEnum):
 class Answer:
     """A method's answer. bound: proven bound on the method's own metric, None where none is.
 
-    gap: distance between answer and bound, relative; 0 where the answer is proven.
+    gap: the largest distance between answer and bounds, relative; 0 where the answer is proven.
+    least_usd_per_hour: of `enumeration`, a cost that no placement as fast goes below.
     """
 
     status: AnswerStatus
     placement: Placement | None
     bound: float | None
     gap: float | None
+    least_usd_per_hour: float | None = None
 
 
 def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answer:
     """Find the highest throughput at a budget, then its lowest cost, then the fewest stages.
 
     Bisects over the thresholds whose cost may still be within the budget. The bound is on the
-    throughput, tokens/s.
+    throughput, tokens/s, and beside it one on the cost, $/h.
     """
     while len(candidates := _affordable(curve, budget_usd_per_hour)):
         if curve.out_of_time:
@@ -68,8 +70,21 @@ def enumeration(curve: CostCurve, budget_usd_per_hour: float = math.inf) -> Answ
     curve.settle(best)
     placement = curve.with_fewest_stages(best)
     proven = bound == float(curve.thresholds[best]) and curve.bounds(best).settled
-    gap = (bound or 0.0) / placement.tokens_per_s - 1
-    return Answer(_status(curve, proven), placement, bound, gap)
+    return fastest_answer(
+        _status(curve, proven), placement, bound or placement.tokens_per_s, curve.bounds(best).lower
+    )
+
+
+def fastest_answer(
+    status: AnswerStatus, placement: Placement, most_tokens_per_s: float, least_usd_per_hour: float
+) -> Answer:
+    """Return an answer of `enumeration`: its gap is that of the throughput or of the cost."""
+    cost = placement.usd_per_hour
+    least = min(least_usd_per_hour, cost)
+    gap = max(most_tokens_per_s / placement.tokens_per_s - 1, 1 - least / cost if cost else 0.0)
+    if status is AnswerStatus.OPTIMAL:
+        gap = 0.0
+    return Answer(status, placement, most_tokens_per_s, gap, least)
 
 
 def _affordable(curve: CostCurve, budget_usd_per_hour: float) -> NDArray[np.int64]:

@@ -261,6 +261,8 @@ def _answer_columns(
     """Return the columns that say what was found, or why nothing was."""
     columns: dict[str, Any] = {"status": str(answer.status), "message": ""}
     columns[BOUND_COLUMN[point.method]] = answer.bound
+    if answer.least_usd_per_hour is not None:
+        columns["bound_cost_usd_per_hour"] = answer.least_usd_per_hour
     baseline = _baseline(_Key(problem.problem_id, "", problem))
     if baseline is not None:
         columns["baseline_throughput_tokens_per_s"] = baseline.tokens_per_s

@@ -361,6 +361,8 @@ def told_as_best(folder: Path, key: Key, other: Key) -> str:
         }
         name, value = bounds[row["method"]]
         row[f"bound_{name}"] = value
+        if row["method"] == "enumeration":
+            row["bound_cost_usd_per_hour"] = row["cost_usd_per_hour"]
 
     def stages(rows: Rows) -> Rows:
         kept = [row for row in rows if row["point_id"] != ids["own"]]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import run
+from pipeline.config import load_config
 from pipeline.curve import CostCurve
 from pipeline.placement import Placement, Stage
 from pipeline.points import Problem, Scales, make_point
@@ -16,6 +17,8 @@ from pipeline.run import PointRows, ballpark_usd_per_hour, failed, run_point
 from pipeline.serving.decisions import Decision
 from pipeline.serving.placement import ServedPlacement
 from pipeline.settings import SolverSettings
+from pipeline.sweep import problem_of
+from tests.builders import REFERENCE_CONFIG
 from tests.random_instances import Shape, random_case
 from tests.sweeps import ANSWERS, SMALL, small_problem
 
@@ -289,3 +292,27 @@ def test_restrictions_links_and_smallest_segments_are_named_too(
     values = run_point(problem, make_point(problem, "exact", "ratio")).points[0].values
     assert values["status"] == "infeasible"
     assert values["message"].startswith(reason)
+
+
+def test_where_only_the_throughput_is_proven_the_gap_is_that_of_the_cost() -> None:
+    kinds = [("A100", 4, 16, 0.35), ("T4", 6, 24, 0.2), ("V100", 2, 16, 0.2)]
+    names = ("gpu", "count", "memory_gb", "usd_per_hour")
+    changes = {
+        "pool": [dict(zip(names, kind, strict=True)) for kind in kinds],
+        "model.num_hidden_layers": 20,
+        "network": {"gb_per_s": 600},
+        "limits.max_stages": 8,
+        "limits.min_layers_per_stage": 1,
+    }
+
+    def asked(mip_gap: float) -> Any:
+        loaded = load_config(REFERENCE_CONFIG, [*changes.items(), ("solver.mip_gap", mip_gap)])
+        problem = problem_of(loaded, {})
+        return run_point(problem, make_point(problem, "exact", "enumeration", 2.0)).points[0].values
+
+    rough, proven = asked(0.6), asked(0.0)
+    assert rough["status"] == "feasible"
+    assert rough["bound_throughput_tokens_per_s"] == rough["throughput_tokens_per_s"]
+    least, cost = rough["bound_cost_usd_per_hour"], rough["cost_usd_per_hour"]
+    assert least <= proven["cost_usd_per_hour"] < cost
+    assert rough["mip_gap"] == pytest.approx(1 - least / cost)

@@ -64,7 +64,12 @@ POINT_COLUMNS: tuple[Column, ...] = (
     Column("bound_cost_usd_per_hour", _float, True, "no placement as fast costs less"),
     Column("bound_cost_usd_per_token", _float, True, "no placement has a lower cost per token"),
     Column("bound_weighted_score", _float, True, "no placement has a higher weighted score"),
-    Column("mip_gap", _float, True, "distance between answer and bound, relative; 0 is a proof"),
+    Column(
+        "mip_gap",
+        _float,
+        True,
+        "largest distance between answer and bounds, relative; 0 is a proof",
+    ),
     Column("num_stages", _int, True, "pipeline stages of the placement"),
     Column("num_gpus", _int, True, "GPUs of the placement"),
     Column("target_met", _bool, True, "whether the cost per token is at or below the target"),

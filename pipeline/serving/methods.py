@@ -16,7 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.formulation.compact import within
-from pipeline.methods import RELATIVE_TOLERANCE, Answer, AnswerStatus, fastest_if_free
+from pipeline.methods import (
+    RELATIVE_TOLERANCE,
+    Answer,
+    AnswerStatus,
+    fastest_answer,
+    fastest_if_free,
+)
 from pipeline.placement import SECONDS_PER_HOUR
 from pipeline.serving.picks import Pick
 from pipeline.serving.placement import served
@@ -106,7 +112,7 @@ def cheapest(search: ServingSearch) -> Answer:
 def enumeration(search: ServingSearch, budget_usd_per_hour: float = math.inf) -> Answer:
     """Find the highest throughput at a budget, then its lowest cost, then the fewest stages.
 
-    The bound is on the throughput, tokens/s.
+    The bound is on the throughput, tokens/s, and beside it one on the cost, $/h.
     """
     bound = _raise_fastest(search, budget_usd_per_hour)
     best = search.known.fastest(budget_usd_per_hour)
@@ -117,8 +123,8 @@ def enumeration(search: ServingSearch, budget_usd_per_hour: float = math.inf) ->
     cheapest = _with_fewest_stages(search, cheapest)
     proven = bound is None and cheapest.usd_per_hour <= within(least)
     limit = cheapest.tokens_per_s if bound is None else bound
-    gap = 0.0 if proven else limit / cheapest.tokens_per_s - 1
-    return _answer(search, cheapest, proven, limit, gap)
+    status = AnswerStatus.OPTIMAL if proven else _unproven(search)
+    return fastest_answer(status, served(search, cheapest), limit, least)
 
 
 def frontier(search: ServingSearch) -> Iterator[Answer]:
