@@ -185,7 +185,7 @@ def bound_holds(case: Case) -> Iterator[Mismatch]:
             elif value:
                 distances.append(slack / abs(value))
     # Where a score is bounded as well, its distance counts too; who knows its scales looks at it.
-    if not present(case.point["bound_weighted_score"]) and not gap_stands(gap, distances):
+    if not present(case.point.get("bound_weighted_score")) and not gap_stands(gap, distances):
         yield mismatch(case, "mip_gap", gap, max(distances))
 
 
