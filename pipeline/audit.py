@@ -30,7 +30,14 @@ from pipeline.results.store import RUN_FILE
 from pipeline.rivals import Claim, Witness, claim_of, contradictions, witness_of
 from pipeline.search_space import connections
 from pipeline.sweep import missing_tasks, problem_id, problem_of
-from pipeline.verify import PROOF_TOLERANCE, Mismatch, gap_stands, present, verify_point
+from pipeline.verify import (
+    PROOF_TOLERANCE,
+    Mismatch,
+    bound_distances,
+    gap_stands,
+    present,
+    verify_point,
+)
 
 Linked = Callable[[Sequence[int], Sequence[int]], bool]
 Row = dict[str, Any]
@@ -288,9 +295,7 @@ def _comparison_stands(row: Row, variant: Variant) -> Iterator[Mismatch]:
         yield Mismatch(point_id, "bound_weighted_score", bound, score)
     # At a weight of 1 the score is the cost alone, and the gap may be that of the throughput.
     elif row["cost_weight"] != 1 and score:
-        distances, cost = [slack / abs(score)], row["cost_usd_per_hour"]
-        if cost and present(row["bound_cost_usd_per_hour"]):
-            distances.append(1 - row["bound_cost_usd_per_hour"] / cost)
+        distances = [*bound_distances(row), slack / abs(score)]
         if not gap_stands(row["mip_gap"], distances):
             yield Mismatch(point_id, "mip_gap", row["mip_gap"], max(distances))
 

@@ -175,6 +175,14 @@ TAMPERING: dict[str, tuple[str, Callable[[Rows], Any]]] = {
         "points",
         lambda rows: rows[0].update(UNPROVEN, mip_gap=0.05),
     ),
+    "gap of an unproven answer, beside a score that it cannot have": (
+        "points",
+        lambda rows: rows[0].update(UNPROVEN, mip_gap=0.05, bound_weighted_score=2.5),
+    ),
+    "gap that leaves out the cost": (
+        "points",
+        lambda rows: rows[0].update(UNPROVEN, bound_cost_usd_per_hour=0.5),
+    ),
     "gap of an unproven score": (
         "points",
         lambda rows: rows[1].update(status="time_limit", bound_weighted_score=3.0, mip_gap=0.05),

@@ -56,6 +56,7 @@ def stored(tokens_per_s: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "point_id": "p",
         "granularity": "exact",
         "sizes": SIZES,
+        "method": "iterative",
         "status": "feasible",
         "budget_usd_per_hour": None,
         "throughput_tokens_per_s": tokens_per_s,

@@ -10,10 +10,17 @@ from collections.abc import Callable, Sequence
 
 from pipeline.instance import Instance
 from pipeline.verify.case import PROOF_TOLERANCE, Case, Mismatch, Row, mismatch, present
-from pipeline.verify.rules import RULES, gap_stands, values_possible
+from pipeline.verify.rules import RULES, bound_distances, gap_stands, values_possible
 from pipeline.verify.served import SERVED_RULES
 
-__all__ = ["PROOF_TOLERANCE", "Mismatch", "gap_stands", "present", "verify_point"]
+__all__ = [
+    "PROOF_TOLERANCE",
+    "Mismatch",
+    "bound_distances",
+    "gap_stands",
+    "present",
+    "verify_point",
+]
 
 
 def verify_point(

@@ -22,6 +22,12 @@ from pipeline.verify.case import (
 )
 
 Rule = Callable[[Case], Iterator[Mismatch]]
+# Columns of bounds, the columns of what they bound, and 1 where more of it is better, else -1.
+BOUNDED = (
+    ("bound_throughput_tokens_per_s", "throughput_tokens_per_s", 1),
+    ("bound_cost_usd_per_hour", "cost_usd_per_hour", -1),
+    ("bound_cost_usd_per_token", "cost_usd_per_token", -1),
+)
 
 
 def values_possible(case: Case) -> Iterator[Mismatch]:
@@ -159,11 +165,6 @@ def throughput_is_the_slowest(case: Case) -> Iterator[Mismatch]:
 
 def bound_holds(case: Case) -> Iterator[Mismatch]:
     """No answer is better than its bound, an optimum is as good, and a gap is what lies between."""
-    faster = {"bound_throughput_tokens_per_s": "throughput_tokens_per_s"}
-    cheaper = {
-        "bound_cost_usd_per_hour": "cost_usd_per_hour",
-        "bound_cost_usd_per_token": "cost_usd_per_token",
-    }
     is_proven = any(present(case.point[name]) for name in BOUND_COLUMNS)
     if case.point["status"] == "optimal" and not is_proven:
         yield mismatch(case, "status optimal", "no bound", "a bound that proves it")
@@ -171,22 +172,29 @@ def bound_holds(case: Case) -> Iterator[Mismatch]:
     is_zero = present(gap) and abs(gap) <= PROOF_TOLERANCE
     if case.point["status"] == "optimal" and not is_zero:
         yield mismatch(case, "mip_gap of an optimum", gap, 0.0)
-    distances: list[float] = []
-    for names, sign in ((faster, 1), (cheaper, -1)):
-        for bound_name, name in names.items():
-            bound, value = case.point[bound_name], case.point[name]
-            if not present(bound):
-                continue
-            slack = sign * (bound - value)
-            if slack < -abs(value) * PROOF_TOLERANCE:
-                yield mismatch(case, bound_name, bound, f"not worse than {value}")
-            if case.point["status"] == "optimal" and slack > abs(value) * PROOF_TOLERANCE:
-                yield mismatch(case, f"status optimal with {bound_name}", bound, value)
-            elif value:
-                distances.append(slack / abs(value))
-    # Where a score is bounded as well, its distance counts too; who knows its scales looks at it.
-    if not present(case.point.get("bound_weighted_score")) and not gap_stands(gap, distances):
+    for bound_name, name, sign in BOUNDED:
+        bound, value = case.point[bound_name], case.point[name]
+        if not present(bound):
+            continue
+        slack = sign * (bound - value)
+        if slack < -abs(value) * PROOF_TOLERANCE:
+            yield mismatch(case, bound_name, bound, f"not worse than {value}")
+        if case.point["status"] == "optimal" and slack > abs(value) * PROOF_TOLERANCE:
+            yield mismatch(case, f"status optimal with {bound_name}", bound, value)
+    # The gap of a weighted answer is that of its score too; who knows the scales looks at it.
+    distances = bound_distances(case.point)
+    is_scored = case.point["method"] == "weighted" and present(case.point["bound_weighted_score"])
+    if not is_scored and not gap_stands(gap, distances):
         yield mismatch(case, "mip_gap", gap, max(distances))
+
+
+def bound_distances(point: Row) -> list[float]:
+    """Return how far a row's figures lie from their bounds, relative; a figure of 0 has none."""
+    return [
+        sign * (point[bound_name] - point[name]) / abs(point[name])
+        for bound_name, name, sign in BOUNDED
+        if present(point[bound_name]) and point[name]
+    ]
 
 
 def gap_stands(gap: Any, distances: Sequence[float]) -> bool:
