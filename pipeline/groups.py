@@ -8,7 +8,7 @@ class per (type, degree).
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,13 +75,11 @@ class GroupClasses:
         Only classes of one type are listed, and those that lie inside have the smaller degree.
         """
         counts: Counter[tuple[int, int]] = Counter()
-        degrees_of: dict[int, set[int]] = defaultdict(set)
-        for group_class in self.classes:
-            degrees_of[group_class.gpu].add(group_class.degree)
+        degrees = sorted({c.degree for c in self.classes})
         for outer, group_class in enumerate(self.classes):
             first = group_class.first_gpu_ids[0]
-            for degree in sorted(degrees_of[group_class.gpu]):
-                if degree < group_class.degree:
+            for degree in degrees:
+                if degree < group_class.degree and (first, degree) in self.class_at:
                     firsts = range(first, first + group_class.degree, degree)
                     counts.update((outer, self.class_at[inner, degree]) for inner in firsts)
         return counts

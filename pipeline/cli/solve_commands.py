@@ -16,7 +16,7 @@ from pipeline.cli.options import AsJson, Assignments, Budget, ConfigPath, Granul
 from pipeline.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from pipeline.points import Problem
+    from pipeline.points import Point, Problem
     from pipeline.serving.uncertainty import Robustness
 
 
@@ -97,17 +97,9 @@ class _Question:
     cost_weight: float | None = None
 
 
-def _answer(question: _Question, as_json: bool, explained: bool) -> int:
-    """Solve one point and print it; return the exit code."""
-    from pipeline.cli.answers import answer_json, answer_view, frontier_view
-    from pipeline.cli.explanation import explanation_json, explanation_view
-    from pipeline.cli.progress import working
-    from pipeline.cli.render import plain
-    from pipeline.cli.serving_views import robustness_view, undecided_view
-    from pipeline.errors import Fault, InputError
-    from pipeline.explain import explain_point
+def _asked(question: _Question) -> tuple[Problem, Point]:
+    """Return the problem and the point that a question is about. Raises InputError."""
     from pipeline.points import make_point
-    from pipeline.run import run_point
     from pipeline.sweep import problem_of
 
     loaded = read_config(question.config, question.assignments)
@@ -117,8 +109,22 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
         reason = "has no frontier; compact has"
         fault = Fault(loaded.document.file, "solver.formulation", reason, "pairwise")
         raise InputError([fault])
-    point = make_point(problem, name, question.method, question.budget, question.cost_weight)
-    with working(err(), f"solving at {name}"):
+    weight = question.cost_weight
+    return problem, make_point(problem, name, question.method, question.budget, weight)
+
+
+def _answer(question: _Question, as_json: bool, explained: bool) -> int:
+    """Solve one point and print it; return the exit code."""
+    from pipeline.cli.answers import answer_json, answer_view, frontier_view
+    from pipeline.cli.explanation import explanation_json, explanation_view
+    from pipeline.cli.progress import working
+    from pipeline.cli.render import plain
+    from pipeline.cli.serving_views import robustness_view, undecided_view
+    from pipeline.explain import explain_point
+    from pipeline.run import run_point
+
+    problem, point = _asked(question)
+    with working(err(), f"solving at {point.granularity}"):
         rows = run_point(problem, point)
     statuses = {row.values["status"] for row in rows.points}
     placed = any(row.values.get("cost_usd_per_hour") is not None for row in rows.points)
@@ -134,7 +140,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     elif draws:
         with working(err(), "deciding again under drawn constants; the answer above is final"):
             # An answer that took all the time that there is would be searched for again.
-            steady = None if "time_limit" in statuses else _robustness(problem, name)
+            steady = None if "time_limit" in statuses else _robustness(problem, point.granularity)
     if as_json:
         answers = [answer_json(row, rows.segments) for row in rows.points]
         if explanation is not None:

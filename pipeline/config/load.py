@@ -319,15 +319,13 @@ def _check_swept_values(loaded: LoadedConfig) -> None:
             field = f"sweep.over.{key}"
             faults.append(Fault(loaded.document.file, field, "cannot be swept", values))
             continue
-        faults += _value_faults(loaded, key, str(parts[0]) if parts else key, values)
+        faults += _value_faults(loaded, key, values)
     if faults:
         raise InputError(faults)
 
 
-def _value_faults(
-    loaded: LoadedConfig, key: str, section: str, values: Sequence[Any]
-) -> Iterator[Fault]:
-    """Yield the faults of a swept field's values; section: the part of the config that it is in."""
+def _value_faults(loaded: LoadedConfig, key: str, values: Sequence[Any]) -> Iterator[Fault]:
+    """Yield the faults of a swept field's values."""
     known: set[str] = set()
     for value in values:
         try:
@@ -339,7 +337,7 @@ def _value_faults(
             continue
         # Ids are of what a value makes of the config: 600 and 600.0 would be run twice as one, and
         # so would the memory that a GPU has by itself and the same stated.
-        config = variant.config
+        config, section = variant.config, str(key_parts(key)[0])
         made = repr(build_pool(config) if section == "pool" else getattr(config, section))
         if made in known:
             reason = "stands there twice, if in other words"

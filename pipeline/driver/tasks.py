@@ -160,7 +160,7 @@ class Tasks:
         """
         while not self._ended.empty():
             future = self._ended.get()
-            if self._running.pop(future, None) is not None and future.exception() is None:
+            if future.exception() is None:
                 yield future.result()
 
     def _rows(self, future: Future[PointRows], attempt: _Attempt) -> PointRows | None:

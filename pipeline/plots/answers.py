@@ -88,7 +88,7 @@ def pareto_plot(focus: Focus) -> Iterator[Plot]:
     base = chart_of(records)
     picked = alt.selection_point(fields=["granularity"], bind="legend")
     costs = [focus.best.usd_per_hour, *(record["cost"] for record in records)]
-    costs += [float(cost) for cost in focus.points.baseline_cost_usd_per_hour.dropna()[:1]]
+    costs += [cost for cost, _ in _baseline_figures(focus)]
     most = 1.03 * max(costs)
     x = alt.X("cost:Q", title="cost, $/h", scale=alt.Scale(domain=[0, most], nice=False))
     y = alt.Y("tokens_per_s:Q", title="throughput, tokens/s")
@@ -158,15 +158,19 @@ def _baseline_price(focus: Focus) -> float | None:
     return None if prices.empty else float(prices.iloc[0]) * 1e6
 
 
+def _baseline_figures(focus: Focus) -> list[tuple[float, float]]:
+    """Return the baseline's cost, $/h, and throughput, tokens/s; none without one that costs."""
+    names = ["baseline_cost_usd_per_hour", "baseline_throughput_tokens_per_s"]
+    known = focus.points[names].dropna().head(1).astype(float)
+    return [(cost, rate) for cost, rate in known.itertuples(index=False) if cost > 0]
+
+
 def _baseline_marks(focus: Focus, records: Sequence[Record]) -> list[alt.Chart]:
     """Return the baseline's mark, and the line of placements with its cost per token."""
-    known = focus.points[focus.points.baseline_cost_usd_per_token.notna()]
-    if known.empty or not records:
+    figures = _baseline_figures(focus)
+    if not (figures and records):
         return []
-    row = known.iloc[0]
-    cost, rate = float(row.baseline_cost_usd_per_hour), float(row.baseline_throughput_tokens_per_s)
-    if cost <= 0:
-        return []
+    cost, rate = figures[0]
     far = max([cost, *(record["cost"] for record in records)])
     ray = [{"cost": 0.0, "tokens_per_s": 0.0}, {"cost": far, "tokens_per_s": rate * far / cost}]
     line = chart_of(ray).mark_line(strokeDash=[6, 4], strokeWidth=1.2, color=GRAY)

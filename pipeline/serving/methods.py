@@ -123,8 +123,7 @@ def enumeration(search: ServingSearch, budget_usd_per_hour: float = math.inf) ->
     cheapest = _with_fewest_stages(search, cheapest)
     proven = bound is None and cheapest.usd_per_hour <= within(least)
     limit = cheapest.tokens_per_s if bound is None else bound
-    status = AnswerStatus.OPTIMAL if proven else _unproven(search)
-    return fastest_answer(status, served(search, cheapest), limit, least)
+    return fastest_answer(_status(search, proven), served(search, cheapest), limit, least)
 
 
 def frontier(search: ServingSearch) -> Iterator[Answer]:
@@ -368,7 +367,7 @@ def _cheapest_of_all(search: ServingSearch, cost_scale: float) -> Answer:
     answer = replace(enumeration(search, cost), bound=bound)
     if cost <= within(least):
         return answer
-    return replace(answer, status=_unproven(search), gap=1 - least / cost)
+    return replace(answer, status=_status(search, proven=False), gap=1 - least / cost)
 
 
 def _with_fewest_stages(search: ServingSearch, pick: Pick) -> Pick:
@@ -381,12 +380,13 @@ def _with_fewest_stages(search: ServingSearch, pick: Pick) -> Pick:
 
 def _answer(search: ServingSearch, pick: Pick, proven: bool, bound: float, gap: float) -> Answer:
     """Return a pick as an answer."""
-    status = AnswerStatus.OPTIMAL if proven else _unproven(search)
-    return Answer(status, served(search, pick), bound, gap)
+    return Answer(_status(search, proven), served(search, pick), bound, gap)
 
 
-def _unproven(search: ServingSearch) -> AnswerStatus:
-    """Name what kept an answer from being proven: the time limit, or the gap asked for."""
+def _status(search: ServingSearch, proven: bool) -> AnswerStatus:
+    """Name what was reached: a proof, else the time limit or the gap that was asked for."""
+    if proven:
+        return AnswerStatus.OPTIMAL
     return AnswerStatus.TIME_LIMIT if search.clock.out_of_time else AnswerStatus.FEASIBLE
 
 
