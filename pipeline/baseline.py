@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from pipeline.instance import GpuType, Instance
+from pipeline.model_shape import why_not_split
 from pipeline.performance import PerformanceModel, performance_model
 from pipeline.placement import usd_per_token
 from pipeline.words import listed
@@ -83,6 +84,9 @@ def _try_served(instance: Instance, kind: GpuType, degree: int) -> BaselineTry:
     # The roofline search brings the solver along; the report has no need of it otherwise.
     from pipeline.serving.answers import single_stage
 
+    cost = degree * kind.usd_per_hour
+    if unsplit := why_not_split(instance.model, degree):
+        return BaselineTry(kind.name, degree, unsplit, 0.0, cost)
     rate, needed_gb = single_stage(instance, instance.pool.index(kind), degree)
     reason = ""
     if degree > (kind.gpus_per_node or kind.count):
@@ -93,7 +97,7 @@ def _try_served(instance: Instance, kind: GpuType, degree: int) -> BaselineTry:
         reason = TOO_SLOW
     elif not rate:
         reason = f"no load fits: the fewest requests need {needed_gb:.1f} GB on each GPU"
-    return BaselineTry(kind.name, degree, reason, rate, degree * kind.usd_per_hour)
+    return BaselineTry(kind.name, degree, reason, rate, cost)
 
 
 def _in_no_hurry(instance: Instance) -> Instance:

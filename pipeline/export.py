@@ -21,6 +21,7 @@ from pipeline.compare.tables import percent_above
 from pipeline.config.load import stored_config
 from pipeline.errors import Fault, InputError, ResultsError
 from pipeline.instance import Instance
+from pipeline.model_shape import why_not_split
 from pipeline.results.frames import Results, records
 from pipeline.words import counted, per_million, signed_percent
 
@@ -180,14 +181,7 @@ def why_not(stages: Sequence[dict[str, Any]], instance: Instance) -> str:
     if len(degrees) > 1:
         listed = ", ".join(map(str, degrees))
         return f"its stages have the TP degrees {listed}, and vLLM has one for all stages"
-    model, degree = instance.model, degrees[0]
-    if model.num_attention_heads % degree:
-        return f"{model.num_attention_heads} attention heads cannot be split over TP {degree}"
-    # GPUs hold as many key/value heads as each other, or a copy of one; a latent cache is whole.
-    kv_heads = model.num_key_value_heads
-    if not model.kv_lora_rank and kv_heads % degree and degree % kv_heads:
-        return f"{kv_heads} key/value heads cannot be split over TP {degree}"
-    return ""
+    return why_not_split(instance.model, degrees[0])
 
 
 def vllm_command(launch: Launch) -> str:

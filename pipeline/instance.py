@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from pipeline.catalogue import Gpu
-from pipeline.model_shape import ModelShape
+from pipeline.model_shape import ModelShape, why_not_split
 from pipeline.network import Network
 from pipeline.roofline.constant_files import shipped_table
 from pipeline.roofline.constants import ConstantTable
@@ -167,9 +167,16 @@ class Instance:
         }
 
     def degrees(self, gpu: int) -> tuple[int, ...]:
-        """Return the TP degrees that type number `gpu` may use, each once, ascending."""
+        """Return the TP degrees that type number `gpu` may use, each once, ascending.
+
+        Under `roofline` they are those that engines can split the model's heads over; `flops`
+        knows no heads, as the published system.
+        """
         kind = self.pool[gpu]
         if kind.name in self.limits.exclude:
             return ()
         most = min(kind.count, kind.max_tp or kind.count, kind.gpus_per_node or kind.count)
-        return tuple(sorted({d for d in self.limits.tp_degrees if d <= most}))
+        degrees = sorted({d for d in self.limits.tp_degrees if d <= most})
+        if self.serving is None:
+            return tuple(degrees)
+        return tuple(d for d in degrees if not why_not_split(self.model, d))

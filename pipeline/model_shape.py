@@ -60,6 +60,20 @@ class ModelShape:
         return self.parameters_per_layer * self.bytes_per_weight / 1024.0**3
 
 
+def why_not_split(shape: ModelShape, tp_degree: int) -> str:
+    """Say why engines cannot split the attention over a TP degree; empty where they can.
+
+    GPUs hold as many query heads as each other, and as many key/value heads or a copy of one;
+    the latent cache of MLA is whole on each. Source: vLLM, which refuses all others at its start.
+    """
+    heads, kv_heads = shape.num_attention_heads, shape.num_key_value_heads
+    if heads % tp_degree:
+        return f"{heads} attention heads cannot be split over TP {tp_degree}"
+    if not shape.kv_lora_rank and kv_heads % tp_degree and tp_degree % kv_heads:
+        return f"{kv_heads} key/value heads cannot be split over TP {tp_degree}"
+    return ""
+
+
 def attention_parameters(shape: ModelShape) -> float:
     """Weights of one layer's attention projections.
 

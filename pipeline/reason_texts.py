@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.granularity import Granularity, can_sum_to
 from pipeline.instance import Instance, Limits
+from pipeline.model_shape import why_not_split
 from pipeline.restrictions import RESTRICTIONS
 from pipeline.words import counted, enough_per_hour, per_hour
 
@@ -55,8 +56,13 @@ def _most_layers(instance: Instance, held: Held) -> Iterator[str]:
         elif kind.name in instance.limits.exclude:
             yield f"{kind.name} is excluded"
         else:
-            degrees = " or ".join(str(d) for d in sorted(set(instance.limits.tp_degrees)))
-            yield f"{kind.name} allows no TP degree of {degrees}"
+            degrees = sorted(set(instance.limits.tp_degrees))
+            unsplit = (
+                [why_not_split(instance.model, d) for d in degrees] if instance.serving else []
+            )
+            told = "; ".join(filter(None, unsplit))
+            asked = " or ".join(map(str, degrees))
+            yield f"{kind.name} allows no TP degree of {asked}{told and f' ({told})'}"
 
 
 def pool_reason(instance: Instance, held: Held, beside: str = "") -> str:

@@ -80,3 +80,12 @@ def test_a_stage_that_fits_but_is_too_slow_is_not_told_to_lack_memory() -> None:
     )
     reasons = {tried.reason for tried in baseline_tries(loaded.instance)}
     assert reasons == {TOO_SLOW}
+
+
+def test_a_baseline_that_does_not_split_the_heads_says_so() -> None:
+    heads = [(f"model.num_{kind}_heads", 3) for kind in ("attention", "key_value")]
+    config = Path("configs/llama-3.1-8b-workstation.yaml")
+    loaded = load_config(config, [*heads, ("model.head_dim", 128)])
+    reasons = {tried.tp_degree: tried.reason for tried in baseline_tries(loaded.instance)}
+    assert reasons[2] == "3 attention heads cannot be split over TP 2"
+    assert not reasons[1]

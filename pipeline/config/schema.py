@@ -279,7 +279,8 @@ class LimitsSection(Section):
     tp_degrees: Annotated[list[Degree], Field(min_length=1)] = Field(
         default_factory=lambda: [1, 2, 4, 8]
     )
-    """TP degrees to choose from; powers of two."""
+    """TP degrees to choose from; powers of two. `roofline` leaves out those that do not split the
+    model's heads."""
     exclude: list[str] = Field(default_factory=list)
     """GPU types that may not be used."""
     uniform_tp: bool = False

@@ -28,6 +28,8 @@ TOO_MANY = ("workload.concurrency", 100_000)
 IN_ANY_TIME = [("limits.max_ttft_s", None), ("limits.max_tpot_s", None)]
 # Each card holds 18 of the 32 layers.
 SMALL = [("pool.RTX-4090.memory_gb", 12), ("pool.RTX-3090.memory_gb", 12), *IN_ANY_TIME]
+HEADS_OF_THREE = [(f"model.num_{kind}_heads", 3) for kind in ("attention", "key_value")]
+HEADS_OF_THREE += [("model.head_dim", 128)]
 ONE_EACH = [*SMALL, ("limits.tp_degrees", [1]), *((f"pool.RTX-{n}.count", 1) for n in (3090, 4090))]
 
 
@@ -58,6 +60,11 @@ def asked(changes: Sequence[Change], method: str = "ratio", budget: float | None
             [("limits.tp_degrees", [8]), ("baseline", None)],
             "groups: no GPU type of the pool forms a TP group: "
             "RTX-4090 allows no TP degree of 8; RTX-3090 allows no TP degree of 8",
+        ),
+        (
+            [("limits.tp_degrees", [2]), ("baseline", None), *HEADS_OF_THREE],
+            "groups: no GPU type of the pool forms a TP group: "
+            "RTX-4090 allows no TP degree of 2 (3 attention heads cannot be split over TP 2); ",
         ),
         (
             [TOO_MANY, ("limits.exclude", ["RTX-3090"])],
