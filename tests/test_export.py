@@ -87,6 +87,7 @@ def test_mixed_tp_degrees_are_refused_with_the_best_that_can_run(tmp_path: Path)
     assert refusal.alternative == "even"
     assert refusal.percent_dearer == pytest.approx(10.0)
     assert "--point even, +10.0 % per token" in str(refusal)
+    assert "among those that it can, and may find cheaper ones" in str(refusal)
 
 
 def test_the_recommended_placement_is_taken_where_none_is_named(tmp_path: Path) -> None:
@@ -118,10 +119,9 @@ def test_an_alternative_must_answer_the_same_swept_values(tmp_path: Path) -> Non
     assert other.requests == 32
 
 
-def test_under_roofline_the_command_has_the_load_and_the_memory_that_the_answer_rests_on(
-    tmp_path: Path,
-) -> None:
-    workload = {"phase": "mixed", "input_tokens": 1000, "output_tokens": 300}
+def served(directory: Path, engine: str = "vllm") -> Launch:
+    """Return how to launch a placement of the `roofline` model, at 96 requests."""
+    workload = {"phase": "mixed", "input_tokens": 1000, "output_tokens": 300, "engine": engine}
     fields = {
         "performance.model": "roofline",
         "workload": {**workload, "kv_bytes": 1.0, "memory_fraction": 0.85},
@@ -130,14 +130,39 @@ def test_under_roofline_the_command_has_the_load_and_the_memory_that_the_answer_
         "baseline": None,
     }
     row = point("a", **{**SERVED, "concurrency": 96, "micro_batches": 1})
-    found = launch_of(write_run(tmp_path, [row], fields=fields), "a")
+    found = launch_of(write_run(directory, [row], fields=fields), "a")
     assert isinstance(found, Launch)
-    words = shell_words(found)
+    return found
+
+
+def test_under_roofline_the_command_has_the_load_and_the_memory_that_the_answer_rests_on(
+    tmp_path: Path,
+) -> None:
+    started = served(tmp_path)
+    words = shell_words(started)
     flags = dict(zip(words[3::2], words[4::2], strict=True))
     assert flags["--max-num-seqs"] == "96"
     assert flags["--max-model-len"] == "1300"
     assert flags["--gpu-memory-utilization"] == "0.85"
     assert flags["--kv-cache-dtype"] == "fp8"
+    assert "engine" not in vllm_command(started)
+
+
+def test_figures_of_another_engine_are_said_to_be(tmp_path: Path) -> None:
+    started = served(tmp_path, "sglang")
+    assert "# Its figures are those of the engine sglang: vLLM may reach " in vllm_command(started)
+    assert "--gpu-memory-utilization 0.85" in vllm_command(started)
+
+
+def test_a_share_of_the_memory_left_free_is_not_given_as_one_of_all(tmp_path: Path) -> None:
+    started = served(tmp_path, "trtllm")
+    assert "gpu_memory_utilization" not in started.engine_arguments
+
+
+@pytest.mark.parametrize("model", ["--trust-remote-code", "-x"])
+def test_a_model_that_a_shell_reads_as_an_option_is_refused(tmp_path: Path, model: str) -> None:
+    with pytest.raises(InputError, match=r"--model: must not begin with - .*got"):
+        launch_of(run_of(tmp_path), "even", model)
 
 
 def test_a_single_stage_needs_no_partition(tmp_path: Path) -> None:
@@ -256,6 +281,9 @@ def test_one_key_value_head_is_copied_to_every_gpu(tmp_path: Path) -> None:
     assert why_not([{"tp_degree": 8}], stored_config(run.run).instance) == ""
 
 
-def test_the_bytes_of_the_weights_that_were_counted_are_noted(tmp_path: Path) -> None:
-    started = replace(launch(tmp_path), bytes_per_weight=1.0)
-    assert "# It counts 1 bytes a weight: weights of more may not fit." in vllm_command(started)
+@pytest.mark.parametrize(("count", "told"), [(1.0, "1 byte"), (0.5, "0.5 bytes")])
+def test_the_bytes_of_the_weights_that_were_counted_are_noted(
+    tmp_path: Path, count: float, told: str
+) -> None:
+    started = replace(launch(tmp_path), bytes_per_weight=count)
+    assert f"# It counts {told} a weight: weights of more may not fit." in vllm_command(started)

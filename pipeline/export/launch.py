@@ -1,20 +1,17 @@
-"""Turns a stored placement into what starts it: a vLLM command, a Ray Serve or Kubernetes file.
+"""A stored placement as vLLM sees it, or why vLLM cannot run it and the best that it can.
 
 vLLM runs pipelines whose stages all have the same TP degree; layers may be split unevenly
-(`VLLM_PP_LAYER_PARTITION`). What it cannot run is refused, with the best that it can.
+(`VLLM_PP_LAYER_PARTITION`).
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-import yaml
-
-from pipeline.catalogue import UnknownNameError, find_model
+from pipeline.catalogue import UnknownNameError, find_engine, find_model
 from pipeline.compare import Comparison, advise
 from pipeline.compare.comparable import check_comparable
 from pipeline.compare.tables import percent_above
@@ -25,25 +22,6 @@ from pipeline.model_shape import why_not_split
 from pipeline.results.frames import Results, records
 from pipeline.words import counted, per_million, signed_percent
 
-RAY_IMAGE = "rayproject/ray-llm:latest"
-# How the notes begin that stand above whatever is written.
-SIGN = "# Placement of point "
-# What decides on which node a stage comes, by what is written.
-ORDER_BY_START = (
-    "# vLLM gives the first stages to the node that it is started on and the others to",
-    "# nodes by their address: start it on a node of the first stage, and see that the",
-    "# addresses follow the order of the stages.",
-)
-ORDER_BY_CHANCE = (
-    "# vLLM gives stages to nodes by where it starts and by their addresses, which nothing in",
-    "# this file decides: a stage may come to GPUs that it was not meant for. See where they are,",
-    "# or search for placements of one type: limits.single_gpu_type=true.",
-)
-NODES = (
-    "# Nodes must carry the label gpu-type with the name of their GPUs. Image and resource are",
-    "# those of NVIDIA's; GPUs of others need their own, as amd.com/gpu.",
-)
-
 
 @dataclass(frozen=True)
 class Launch:
@@ -52,6 +30,7 @@ class Launch:
     sequence_length: tokens of one request, input and output. requests: at once.
     engine_limits: further arguments of the engine that the placement rests on, by vLLM's names.
     bytes_per_weight: what the placement has counted. swept: values of swept fields that it is for.
+    other_engine: the engine whose figures the placement rests on, empty where that is vLLM.
     """
 
     point_id: str
@@ -64,6 +43,7 @@ class Launch:
     engine_limits: Mapping[str, Any] = field(default_factory=dict)
     bytes_per_weight: float = 2.0
     swept: Mapping[str, Any] = field(default_factory=dict)
+    other_engine: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -107,7 +87,7 @@ class Refusal:
         return (
             f"vLLM cannot run this placement: {self.reason}. The cheapest of this run that it can "
             f"is --point {self.alternative}, {signed_percent(self.percent_dearer)} per token; "
-            "limits.uniform_tp=true searches for those that it can"
+            "limits.uniform_tp=true searches among those that it can, and may find cheaper ones"
         )
 
 
@@ -124,7 +104,7 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
 
     point: its id or the beginning of it; None: the recommended placement. model: path or name
     for vLLM; None: that of the config, or of the hub for a model of the catalogue. Raises
-    InputError for a point that is not there.
+    InputError for a point that is not there, and for a model that a shell takes for an option.
     """
     row = _row(results, point)
     if isinstance(row, NothingPlaced):
@@ -139,7 +119,7 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
         return _refusal(results, row, reason)
     return Launch(
         point_id=str(row["point_id"]),
-        model=model or _served_name(instance.model.name),
+        model=_no_option(model or _served_name(instance.model.name)),
         tp_degree=int(stages[0]["tp_degree"]),
         layers=tuple(int(stage["size"]) for stage in stages),
         gpus=tuple(str(stage["gpu"]) for stage in stages),
@@ -148,7 +128,23 @@ def launch_of(results: Results, point: str | None, model: str | None = None) -> 
         engine_limits=_engine_limits(instance),
         bytes_per_weight=instance.model.bytes_per_weight,
         swept=results.swept(row),
+        other_engine=_other_engine(instance),
     )
+
+
+def _no_option(model: str) -> str:
+    """Return the name of a model; raises InputError where vLLM would take it for an option."""
+    if model.startswith("-"):
+        raise InputError([Fault("command line", "--model", "must not begin with -", model)])
+    return model
+
+
+def _other_engine(instance: Instance) -> str:
+    """Name the engine whose figures an instance has; empty for vLLM and under `flops`."""
+    serving = instance.serving
+    if serving is None or find_engine(serving.engine).family == "vllm":
+        return ""
+    return serving.engine
 
 
 def _served_name(model: str) -> str:
@@ -171,8 +167,11 @@ def _engine_limits(instance: Instance) -> dict[str, Any]:
     serving = instance.serving
     if serving is None:
         return {}
+    # vLLM's share is one of all memory.
+    is_of_all = find_engine(serving.engine).memory_share_of == "total"
+    memory = {"gpu_memory_utilization": serving.memory_fraction} if is_of_all else {}
     cache = {"kv_cache_dtype": "fp8"} if serving.kv_bytes == 1 else {}
-    return {"gpu_memory_utilization": serving.memory_fraction, **cache}
+    return {**memory, **cache}
 
 
 def why_not(stages: Sequence[dict[str, Any]], instance: Instance) -> str:
@@ -182,141 +181,6 @@ def why_not(stages: Sequence[dict[str, Any]], instance: Instance) -> str:
         listed = ", ".join(map(str, degrees))
         return f"its stages have the TP degrees {listed}, and vLLM has one for all stages"
     return why_not_split(instance.model, degrees[0])
-
-
-def vllm_command(launch: Launch) -> str:
-    """Return a shell script that starts the placement with vLLM on a Ray cluster."""
-    flags = [
-        f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
-        for name, value in launch.engine_arguments.items()
-    ]
-    exports = [f"export {name}={shlex.quote(v)}" for name, v in launch.environment.items()]
-    command = " \\\n  ".join([f"vllm serve {shlex.quote(launch.model)}", *flags])
-    return "\n".join(["#!/bin/sh", *_notes(launch, ORDER_BY_START), *exports, command, ""])
-
-
-def ray_serve_file(launch: Launch) -> str:
-    """Return a config file for `serve deploy`."""
-    return "\n".join([*_notes(launch, ORDER_BY_CHANCE), _yaml(_serve_config(launch))])
-
-
-def kubernetes_file(launch: Launch) -> str:
-    """Return a RayService manifest: one worker pod for each TP group, pods chosen by GPU type."""
-    pod = {"image": RAY_IMAGE, "name": "ray"}
-    workers = [
-        {
-            "groupName": f"stages-{index}",
-            "replicas": count,
-            "minReplicas": count,
-            "maxReplicas": count,
-            "rayStartParams": {},
-            "template": {
-                "spec": {
-                    "nodeSelector": {"gpu-type": _label(gpu)},
-                    "containers": [
-                        {**pod, "resources": {"limits": {"nvidia.com/gpu": launch.tp_degree}}}
-                    ],
-                }
-            },
-        }
-        for index, (gpu, count) in enumerate(launch.stages_by_gpu)
-    ]
-    manifest = {
-        "apiVersion": "ray.io/v1",
-        "kind": "RayService",
-        "metadata": {"name": f"placement-{launch.point_id}"},
-        "spec": {
-            "serveConfigV2": _yaml(_serve_config(launch)),
-            "rayClusterConfig": {
-                "headGroupSpec": {
-                    "rayStartParams": {"num-cpus": "0"},
-                    "template": {"spec": {"containers": [pod]}},
-                },
-                "workerGroupSpecs": workers,
-            },
-        },
-    }
-    return "\n".join([*_notes(launch, ORDER_BY_CHANCE), *NODES, _yaml(manifest)])
-
-
-TARGETS: dict[str, Callable[[Launch], str]] = {
-    "vllm": vllm_command,
-    "ray-serve": ray_serve_file,
-    "kubernetes": kubernetes_file,
-}
-
-
-def _notes(launch: Launch, order: Sequence[str]) -> list[str]:
-    """Say what runs where, and what the reader must see to.
-
-    order: what decides on which node a stage comes, for placements of several GPU types.
-    """
-    parts = zip(launch.gpus, launch.layers, strict=True)
-    stages = ", ".join(
-        f"{gpu} × {launch.tp_degree}: {counted(layers, 'layer')}" for gpu, layers in parts
-    )
-    notes = [
-        _one_line(f"{SIGN}{launch.point_id}; stages: {stages}."),
-        _one_line(_about_model(launch.model)),
-        f"# It counts {launch.bytes_per_weight:g} bytes a weight: weights of more may not fit.",
-    ]
-    if launch.swept:
-        values = ", ".join(f"{name} = {value}" for name, value in launch.swept.items())
-        notes.append(_one_line(f"# It is for {values}; other swept values have other placements."))
-    return [*notes, *order] if len(set(launch.gpus)) > 1 else notes
-
-
-def _about_model(model: str) -> str:
-    """Say where the name of the model comes from; one without owner is on no hub."""
-    if "/" in model:
-        return f"# Model: {model}; --model names another, as a path or on the hub."
-    return f"# Model: {model}, as the config calls it: --model names a path, or one on the hub."
-
-
-def _serve_config(launch: Launch) -> dict[str, Any]:
-    config: dict[str, Any] = {
-        "model_loading_config": {"model_id": launch.model, "model_source": launch.model},
-        "deployment_config": {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}},
-        "engine_kwargs": launch.engine_arguments,
-    }
-    if launch.environment:
-        config["runtime_env"] = {"env_vars": launch.environment}
-    application = {
-        "name": "placement",
-        "route_prefix": "/",
-        "import_path": "ray.serve.llm:build_openai_app",
-        "args": {"llm_configs": [config]},
-    }
-    return {"applications": [application]}
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, as people do."""
-
-
-def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _block)
-
-
-def _yaml(value: Any) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
-    return text
-
-
-def _one_line(text: str) -> str:
-    """Keep a name from the config within its comment."""
-    return " ".join(text.split())
-
-
-def _label(text: str) -> str:
-    """Turn a name into a Kubernetes label: letters, digits, and -_. between them."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in text).strip(
-        "-_."
-    )
 
 
 def _row(results: Results, point: str | None) -> dict[str, Any] | NothingPlaced:
