@@ -107,6 +107,7 @@ def audit(directory: Place) -> Audit:
     segments, base = results.stages(), stored_config(results.run)
     mismatches = [
         *_record_stands(results.run, base),
+        *_end_stands(results),
         *_plan_is_answered(results, base),
         *_rows_pair(results, segments),
         *_frontiers_count_up(results),
@@ -141,6 +142,17 @@ def _record_stands(run: Mapping[str, Any], base: LoadedConfig) -> Iterator[Misma
     stored = [BaselineTry(**tried) for tried in run["baseline"]]
     if len(stored) != len(tries) or not all(map(_same_try, stored, tries)):
         yield Mismatch(RUN_FILE, "baseline", stored, tries)
+
+
+def _end_stands(results: Results) -> Iterator[Mismatch]:
+    """What `run.json` says of its end: points that failed are rows of an error.
+
+    There may be more such rows: a plan that was changed does not run those of the old one again.
+    """
+    failed = results.run.get("failed")
+    errors = int((results.points.status == "error").sum())
+    if failed is not None and failed > errors:
+        yield Mismatch(RUN_FILE, "failed", failed, f"at most {errors}, the rows of an error")
 
 
 def _same_try(one: BaselineTry, other: BaselineTry) -> bool:

@@ -56,13 +56,17 @@ def _most_layers(instance: Instance, held: Held) -> Iterator[str]:
         elif kind.name in instance.limits.exclude:
             yield f"{kind.name} is excluded"
         else:
-            degrees = sorted(set(instance.limits.tp_degrees))
-            unsplit = (
-                [why_not_split(instance.model, d) for d in degrees] if instance.serving else []
-            )
-            told = "; ".join(filter(None, unsplit))
-            asked = " or ".join(map(str, degrees))
-            yield f"{kind.name} allows no TP degree of {asked}{told and f' ({told})'}"
+            yield f"{kind.name} allows no TP degree of {_degrees_asked(instance)}"
+
+
+def _degrees_asked(instance: Instance) -> str:
+    """Name the TP degrees of the limits, and which of them the model's heads rule out."""
+    degrees = sorted(set(instance.limits.tp_degrees))
+    asked = " or ".join(map(str, degrees))
+    if instance.serving is None:
+        return asked
+    unsplit = "; ".join(filter(None, (why_not_split(instance.model, d) for d in degrees)))
+    return f"{asked} ({unsplit})" if unsplit else asked
 
 
 def pool_reason(instance: Instance, held: Held, beside: str = "") -> str:

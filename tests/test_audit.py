@@ -230,6 +230,17 @@ TAMPERING: dict[str, tuple[str, Callable[[Rows], Any]]] = {
     "a stage twice": ("segments", lambda rows: [rows[0], *rows]),
     "point deleted": ("points", lambda rows: rows[1:]),
     "point twice": ("points", lambda rows: [rows[0], *rows]),
+    "a load under flops": point_field("concurrency", 8),
+    "a latency under flops": point_field("ttft_s", 0.1),
+    "a range under flops": point_field("cost_high_usd_per_token", 1e-6),
+    "a bound of another method": point_field("bound_cost_usd_per_token", 1e-9),
+    "stages of no placement": ("points", lambda rows: rows[2].update(num_stages=3)),
+    "a ratio of no placement": ("points", lambda rows: rows[2].update(ratio_to_baseline=0.5)),
+    "a gap of no placement": ("points", lambda rows: rows[2].update(mip_gap=0.0)),
+    "a bound where nothing can be": (
+        "points",
+        lambda rows: rows[2].update(status="infeasible", bound_cost_usd_per_token=1e-9),
+    ),
     "segments of no point": ("segments", lambda rows: [*rows, {**rows[0], "point_id": "stray"}]),
 }
 
@@ -269,6 +280,13 @@ def test_every_wrong_row_is_told_with_what_is_stored_and_what_should_be(folder: 
     whats = {mismatch.what: mismatch for mismatch in audit(folder).mismatches}
     assert whats["cost_usd_per_hour"].stored == 1.4
     assert whats["cost_usd_per_hour"].recomputed == pytest.approx(1.5)
+
+
+def test_more_failures_than_rows_of_an_error_are_told(folder: Path) -> None:
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "failed": 1}))
+    (found,) = audit(folder).mismatches
+    assert (found.what, found.stored) == ("failed", 1)
 
 
 def test_a_changed_config_does_not_go_with_the_rows(folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.instance import Instance
+from pipeline.results.schema import POINT_COLUMNS
 from pipeline.verify import Mismatch, verify_point
 from tests.sweeps import SMALL, small_config
 
@@ -52,21 +53,16 @@ def stored(tokens_per_s: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         }
         for number, (stage, (rate, cost, memory)) in enumerate(zip(stages, figures, strict=True))
     ]
-    point = {
+    point: dict[str, Any] = {
+        **dict.fromkeys(column.name for column in POINT_COLUMNS),
         "point_id": "p",
         "granularity": "exact",
         "sizes": SIZES,
         "method": "iterative",
         "status": "feasible",
-        "budget_usd_per_hour": None,
         "throughput_tokens_per_s": tokens_per_s,
         "cost_usd_per_hour": 1.25,
         "cost_usd_per_token": 1.25 / (tokens_per_s * 3600),
-        "bound_throughput_tokens_per_s": None,
-        "bound_cost_usd_per_hour": None,
-        "bound_cost_usd_per_token": None,
-        "bound_weighted_score": None,
-        "mip_gap": None,
         "num_stages": 2,
         "num_gpus": 3,
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.instance import Instance
 from pipeline.verify.case import PROOF_TOLERANCE, Case, Mismatch, Row, mismatch, present
+from pipeline.verify.columns import only_own_columns
 from pipeline.verify.rules import RULES, bound_distances, gap_stands, values_possible
 from pipeline.verify.served import SERVED_RULES
 
@@ -31,16 +32,15 @@ def verify_point(
 ) -> list[Mismatch]:
     """Return everything about a stored point that does not follow from the instance."""
     case = Case(point, segments, instance, linked)
-    has_answer = present(point["throughput_tokens_per_s"])
-    if not has_answer:
-        return [mismatch(case, "segments of a point without placement", len(segments), 0)] * bool(
-            segments
-        )
+    foreign = list(only_own_columns(case))
+    if not present(point["throughput_tokens_per_s"]):
+        what = "segments of a point without placement"
+        return foreign + [mismatch(case, what, len(segments), 0)] * bool(segments)
     if not segments:
-        return [mismatch(case, "segments of a placement", 0, "at least 1")]
+        return [*foreign, mismatch(case, "segments of a placement", 0, "at least 1")]
     if any(case.kind(segment) is None for segment in segments):
         return [mismatch(case, "GPU types", [s["gpu"] for s in segments], "types of the pool")]
     # What cannot be at all is told alone: nothing could be computed from it.
     impossible = list(values_possible(case))
     rules = RULES if instance.serving is None else SERVED_RULES
-    return impossible or [found for rule in rules for found in rule(case)]
+    return impossible or [*foreign, *(found for rule in rules for found in rule(case))]

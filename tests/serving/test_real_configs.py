@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config import LoadedConfig, load_config
 from pipeline.points import make_point
-from pipeline.results.schema import PointRow
+from pipeline.results.schema import POINT_COLUMNS, PointRow
 from pipeline.run import PointRows, run_point
 from pipeline.sweep import problem_of
 from pipeline.verify import verify_point
@@ -20,9 +20,7 @@ def answered(loaded: LoadedConfig, method: str, name: str, budget: float | None)
 
 
 def as_row(row: PointRow) -> dict[str, object]:
-    bounds = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
-    every = dict.fromkeys([*(f"bound_{name}" for name in bounds), "budget_usd_per_hour"])
-    return {**every, "tpot_s": None, **row.values}
+    return {**dict.fromkeys(column.name for column in POINT_COLUMNS), **row.values}
 
 
 @pytest.mark.parametrize("name", REAL_CONFIGS)
