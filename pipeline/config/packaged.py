@@ -52,7 +52,7 @@ def located(given: Path) -> Path:
     text, paths = str(given), _paths()
     if text.startswith(PREFIX):
         return packaged_path(text.removeprefix(PREFIX))
-    if os.path.exists(text):
+    if not _is_absent(text):
         is_config = not os.path.isdir(text) or os.path.exists(given / CONFIG_FILE)
         return given if is_config or text not in paths else paths[text]
     if text in paths:
@@ -65,6 +65,17 @@ def located(given: Path) -> Path:
         reason = f"does not exist; configs in the package: {', '.join(paths)}"
         raise InputError([missing(text, "file", reason)])
     return given
+
+
+def _is_absent(path: str) -> bool:
+    """Tell whether nothing is there; what the user may not look at is told when it is read."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def write_copy(name: str, target: Path) -> None:

@@ -1,7 +1,9 @@
 """The configs that ship with the package go by name, wherever the repository is not."""
 
 import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,3 +135,17 @@ def test_a_copy_onto_a_full_disk_is_a_fault(
     monkeypatch.setattr("shutil.copytree", full)
     with pytest.raises(InputError, match="cannot be written: No space left on device"):
         write_copy("medium-csv", elsewhere / "mine")
+
+
+def test_a_path_in_a_folder_that_may_not_be_entered_is_not_told_to_be_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stat, locked = os.stat, Path("locked/medium.yaml")
+
+    def refuse(path: Any, **how: Any) -> os.stat_result:
+        if str(path) == str(locked):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr("os.stat", refuse)
+    assert located(locked) == locked
