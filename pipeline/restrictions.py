@@ -17,6 +17,11 @@ from pipeline.runs import Run
 RESTRICTIONS = ("uniform_tp", "single_gpu_type", "equal_sizes")
 
 
+def even_sizes(num_layers: int, stages: int) -> tuple[int, int]:
+    """Return the smallest and the largest of segments that are at most one layer apart."""
+    return num_layers // stages, -(-num_layers // stages)
+
+
 def is_restricted(limits: Limits) -> bool:
     """Tell whether any of the restrictions is asked for."""
     return any(getattr(limits, name) for name in RESTRICTIONS)

@@ -50,7 +50,7 @@ def size_runs(
     )
 
 
-def gapless(sizes: Sequence[int], split: bool) -> list[tuple[int, int]]:
+def gapless(sizes: Sequence[int], split: bool = False) -> list[tuple[int, int]]:
     """Cut ascending sizes into intervals without gaps."""
     intervals: list[tuple[int, int]] = []
     for size in sizes:

@@ -80,7 +80,7 @@ class LeastCosts:
         self, instance: Instance, granularity: Granularity, tables: ServingTables, rates: Rates
     ) -> None:
         self._tables, self._rates = tables, rates
-        self._layers = instance.num_layers
+        self._layers, self._is_even = instance.num_layers, instance.limits.equal_sizes
         self._allowed_upto = _allowed_upto(granularity, instance.num_layers)
         self._members = np.array([len(c.first_gpu_ids) for c in tables.groups], dtype=np.float64)
         self._inside = _blocks_inside(tables)
@@ -174,6 +174,9 @@ class LeastCosts:
         tables, rates, load = self._tables, self._rates, cells.decision
         reach = rates.reach(tokens_per_s, cells)
         largest = self.largest_sizes(reach.slowest_s, load)
+        if self._is_even:
+            low, high = self._layers // cells.most_stages, -(-self._layers // cells.fewest_stages)
+            largest = np.where(largest >= low, np.minimum(largest, high), 0)
         groups = np.where(largest > 0, 1.0 / np.maximum(largest, 1), NO_SIZE)
         limits = [(tables.pass_s[:, load], self._hops[:, load], tables.hops, reach.pass_s)]
         if rates.fills:

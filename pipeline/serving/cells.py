@@ -6,11 +6,15 @@ stage M, which is at least P over the stages; its cells are cut where their boun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.serving.tables import FloatArray, IntArray
+
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,16 @@ class Cells:
         cells.fewest_stages[-1] = stages + 1
         return cells
 
+    def is_within(self, index: int) -> BoolArray:
+        """Tell which cells have no stages that one of them has not."""
+        least, most = self.fewest_stages[index], self.most_stages[index]
+        return np.asarray((self.fewest_stages >= least) & (self.most_stages <= most))
+
+    def meets(self, index: int) -> BoolArray:
+        """Tell which cells have stages that one of them has too."""
+        least, most = self.fewest_stages[index], self.most_stages[index]
+        return np.asarray((self.fewest_stages <= most) & (self.most_stages >= least))
+
     def _with_copy(self, index: int) -> Cells:
         """Return cells of their own with a copy of one behind the last."""
         cells = self.at(np.append(np.arange(len(self)), index))
@@ -65,6 +79,14 @@ def one_cell_each(loads: int, max_stages: int) -> Cells:
     """Return a cell for every load: any slowest stage, up to so many stages."""
     every, ones = np.arange(loads), np.ones(loads, dtype=np.int64)
     return Cells(every, np.zeros(loads), np.full(loads, np.inf), ones, max_stages * ones, every)
+
+
+def one_cell_for_each(loads: int, numbers: Sequence[int]) -> Cells:
+    """Return a cell for every load and each of some numbers of stages: any slowest stage."""
+    stages = np.tile(np.array(numbers, dtype=np.int64), loads)
+    every = np.repeat(np.arange(loads), len(numbers))
+    low_s, high_s = np.zeros(len(every)), np.full(len(every), np.inf)
+    return Cells(every, low_s, high_s, stages, stages.copy(), np.arange(len(every)))
 
 
 def one_cell(decision: int, max_stages: int) -> Cells:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from pipeline.formulation.timed import PassLimit, TimedModel, TimedProblem
 from pipeline.granularity import Granularity
 from pipeline.instance import Instance
 from pipeline.options import Option
-from pipeline.restrictions import alternatives
+from pipeline.restrictions import alternatives, even_sizes
 from pipeline.runs import Run, gapless
 from pipeline.serving.bounds import largest_within
 from pipeline.serving.cells import Cells
@@ -34,10 +35,11 @@ class Questions:
         limits, tables = self._instance.limits, self._tables
         decision, max_stages = int(cell.decision[0]), int(cell.most_stages[0])
         pass_s = float(reach.pass_s[0])
-        runs = tuple(self._runs(decision, float(reach.slowest_s[0])))
+        runs = tuple(self._runs(decision, float(reach.slowest_s[0]), max_stages))
         if not runs or pass_s <= 0 or not max_stages:
             return None
-        choices = alternatives(limits, tables.groups, runs)
+        # Sizes that are even follow from the number of stages, which the cell fixes.
+        choices = alternatives(replace(limits, equal_sizes=False), tables.groups, runs)
         layers = self._instance.num_layers
         compact = CompactProblem(tables.groups, runs, layers, max_stages, choices)
         passes = [self._pass_limit(decision, runs, pass_s)]
@@ -85,13 +87,18 @@ class Questions:
         for low, top in zip(tables.smallest[:, decision].tolist(), tops, strict=True):
             yield [size for size in self._sizes_allowed if low <= size <= top]
 
-    def _runs(self, decision: int, slowest_s: float) -> Iterator[Run]:
-        """Yield the runs of sizes of a load whose stages take no longer than a time."""
-        split = self._instance.limits.equal_sizes
+    def _runs(self, decision: int, slowest_s: float, stages: int) -> Iterator[Run]:
+        """Yield the runs of sizes of a load whose stages take no longer than a time.
+
+        stages: how many there are, where sizes must be even.
+        """
+        layers = self._instance.num_layers
+        is_even = self._instance.limits.equal_sizes
+        low, high = even_sizes(layers, stages) if is_even and stages else (1, layers)
         for index, sizes in enumerate(self._sizes(decision, slowest_s)):
             price = float(self._tables.usd_per_hour[index])
-            for low, high in gapless(sizes, split):
-                yield Run(index, low, high, price)
+            for smallest, largest in gapless([s for s in sizes if low <= s <= high]):
+                yield Run(index, smallest, largest, price)
 
     def _options(self, decision: int) -> Iterator[Option]:
         """Yield the options of a load."""

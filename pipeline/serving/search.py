@@ -26,7 +26,7 @@ from pipeline.instance import Instance
 from pipeline.options import Option
 from pipeline.roofline.constants import ConstantTable
 from pipeline.serving.bounds import LeastCosts
-from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each
+from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each, one_cell_for_each
 from pipeline.serving.deal import Dealt, even
 from pipeline.serving.dominance import Dominance
 from pipeline.serving.envelopes import with_envelopes
@@ -79,10 +79,18 @@ class ServingSearch:
         self.effort = Effort()
         self.known = Picks(self.instance, self.granularity, self.tables, self.rates)
         self._timed = Picks(self.instance, self.granularity, self._all, self._all_rates)
-        self.cells = one_cell_each(len(self._all.decisions), self.instance.limits.max_stages)
+        self.cells = self._first_cells()
         self._proofs = Proofs()
         self._failed: dict[Sizes, Dealt] = {}
         self.clock = Clock(settings)
+
+    def _first_cells(self) -> Cells:
+        """Return a cell for every load; for even sizes one for every number of stages of it."""
+        loads, most = len(self._all.decisions), self.instance.limits.max_stages
+        if not self.instance.limits.equal_sizes:
+            return one_cell_each(loads, most)
+        most = min(most, self.instance.num_layers, self.instance.num_gpus)
+        return one_cell_for_each(loads, range(1, most + 1))
 
     @property
     def gap(self) -> float:
@@ -122,28 +130,30 @@ class ServingSearch:
         best = self._dominance.best_of(int(self.cells.decision[index]), tokens_per_s)
         if best == self.cells.decision[index]:
             return self._raise_own(index, tokens_per_s, enough, at_most)
-        bounds, found = self._bounds_of(best, tokens_per_s), None
+        bounds, found = self._bounds_of(best, index, tokens_per_s), None
         if bounds.min() <= enough:  # both are zero where GPUs are free
-            weakest = int(self._cells_of(best)[np.argmin(bounds)])
+            weakest = int(self._cells_of(best, index)[np.argmin(bounds)])
             found = self._raise_own(weakest, tokens_per_s, enough, at_most)
-            bounds = self._bounds_of(best, tokens_per_s)
+            bounds = self._bounds_of(best, index, tokens_per_s)
         least = float(bounds.min())
         self._proofs.add(self._served_by(best, tokens_per_s, index), tokens_per_s, least)
         settled = found is not None and least >= found.usd_per_hour * (1 - self.gap) * (1 - 1e-9)
         return found if settled else None
 
     def _served_by(self, decision: int, tokens_per_s: float, index: int) -> IntArray:
-        """Return the cells of the loads that a load is no worse than, and a given one."""
+        """Return the parts of a cell, under all other loads that a load is no worse than."""
         worse = self._dominance.no_better_than(decision, tokens_per_s)
         is_served = np.isin(self.cells.decision, worse[worse != decision])
+        is_served &= self.cells.is_within(index)
         is_served[index] = True
         return np.flatnonzero(is_served)
 
-    def _cells_of(self, decision: int) -> IntArray:
-        return np.flatnonzero(self.cells.decision == decision)
+    def _cells_of(self, decision: int, index: int) -> IntArray:
+        """Return the cells of a load that hold what a cell holds under its own."""
+        return np.flatnonzero((self.cells.decision == decision) & self.cells.meets(index))
 
-    def _bounds_of(self, decision: int, tokens_per_s: float) -> FloatArray:
-        return self.bounds(tokens_per_s, self._cells_of(decision))
+    def _bounds_of(self, decision: int, index: int, tokens_per_s: float) -> FloatArray:
+        return self.bounds(tokens_per_s, self._cells_of(decision, index))
 
     def _raise_own(
         self, index: int, tokens_per_s: float, enough: float, at_most: float
@@ -183,9 +193,8 @@ class ServingSearch:
         """
         if len(pick.groups) == 1:
             return pick
-        asked, best, count = pick.tokens_per_s * (1 - SLACK), pick, 0
-        whole = one_cell(pick.decision, len(pick.groups) - 1)
-        cells = [(self._fewest_stages(asked, whole), count, whole)]
+        asked, best, count = pick.tokens_per_s * (1 - SLACK), pick, len(pick.groups)
+        cells = self._with_fewer_stages(asked, pick)
         while cells and not self.clock.out_of_time:
             bound, _, cell = heapq.heappop(cells)
             if bound > len(best.groups) - 1 + 1e-6:
@@ -202,6 +211,16 @@ class ServingSearch:
                 count += 1
                 heapq.heappush(cells, (bound, count, parts.at(np.array([part]))))
         return best
+
+    def _with_fewer_stages(self, tokens_per_s: float, pick: Pick) -> list[tuple[float, int, Cells]]:
+        """Return a heap of the cells of a pick's load below its stages, with bounds on them."""
+        most = len(pick.groups) - 1
+        if not self.instance.limits.equal_sizes:
+            whole = one_cell(pick.decision, most)
+            return [(self._fewest_stages(tokens_per_s, whole), 0, whole)]
+        every = one_cell_for_each(pick.decision + 1, range(1, most + 1))
+        own = [every.at(np.array([i])) for i in np.flatnonzero(every.decision == pick.decision)]
+        return [(float(cell.most_stages[0]), count, cell) for count, cell in enumerate(own)]
 
     def _fewest_stages(self, tokens_per_s: float, cell: Cells) -> float:
         """Bound the stages of a cell from below: layers over the largest size."""

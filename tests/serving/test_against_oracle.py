@@ -114,6 +114,13 @@ def test_many_loads_agree_with_the_exhaustive_search(phase: str, seed: int) -> N
 
 
 @pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("seed", [1, 5, 6])
+def test_even_sizes_agree_with_the_exhaustive_search(phase: str, seed: int) -> None:
+    base = with_many_loads(random_instance(seed, phase))
+    agrees(replace(base, limits=replace(base.limits, equal_sizes=True)), seed)
+
+
+@pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("seed", [0, 1, 4, 6, 7])
 @pytest.mark.parametrize("free", [0, 1, None])
 def test_what_is_free_is_placed_as_well(phase: str, seed: int, free: int | None) -> None:

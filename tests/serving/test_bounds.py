@@ -9,6 +9,7 @@ import pytest
 from pipeline.instance import GpuType, Instance, Limits, Serving
 from pipeline.network import uniform_network
 from pipeline.serving import methods
+from pipeline.serving.cells import one_cell
 from pipeline.serving.dominance import Dominance
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.tables import ServingTables
@@ -52,8 +53,9 @@ def test_prices_of_one_cell_bound_every_other(phase: str, seed: int) -> None:
     after = np.array([least.at(rate, search.cells) for rate in rates.tolist()])
     assert (after >= before).all()
     assert (after > before).any()
+    stages = search.instance.limits.max_stages
     for load, rate, cost, _ in every:
-        assert least.at(rate * (1 - 1e-9), search.cells.at(np.array([load])))[0] <= cost + 1e-9
+        assert least.at(rate * (1 - 1e-9), one_cell(load, stages))[0] <= cost + 1e-9
 
 
 def test_what_prices_prove_of_a_throughput_holds_of_every_higher_one() -> None:

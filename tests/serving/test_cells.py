@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.serving.cells import Proofs, one_cell, one_cell_each
+from pipeline.serving.cells import Proofs, one_cell, one_cell_each, one_cell_for_each
 
 
 def test_a_cut_leaves_two_parts_that_meet() -> None:
@@ -19,6 +19,22 @@ def test_cutting_leaves_the_cells_before_it_as_they_were() -> None:
     cells = one_cell(2, max_stages=4)
     cells.cut_at_time(0, 0.1)
     assert (cells.decision.tolist(), cells.high_s.tolist()) == ([2], [np.inf])
+
+
+def test_cells_by_number_of_stages_meet_those_of_the_same_number() -> None:
+    cells = one_cell_for_each(2, (1, 3))
+    assert cells.decision.tolist() == [0, 0, 1, 1]
+    assert cells.fewest_stages.tolist() == cells.most_stages.tolist() == [1, 3, 1, 3]
+    assert cells.meets(1).tolist() == cells.is_within(1).tolist() == [False, True, False, True]
+
+
+def test_a_part_of_a_cell_is_within_it_and_not_the_other_way_round() -> None:
+    cells = one_cell_each(1, max_stages=8).cut_at_stages(0, 2)
+    whole = one_cell_each(2, max_stages=8).cut_at_stages(0, 2)
+    assert cells.meets(0).tolist() == [True, False]
+    assert whole.meets(1).tolist() == [True, True, True]
+    assert whole.is_within(1).tolist() == [True, True, True]
+    assert whole.is_within(0).tolist() == [True, False, False]
 
 
 def test_a_proof_speaks_for_higher_throughputs_and_for_parts() -> None:

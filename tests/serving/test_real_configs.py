@@ -113,3 +113,11 @@ def test_rows_that_fill_the_memory_asked_hold(share: float) -> None:
     for row in rows.points:
         own = [s.as_dict() for s in rows.segments if s.point_id == row.values["point_id"]]
         assert verify_point(as_row(row), own, loaded.instance) == []
+
+
+def test_even_sizes_need_no_variable_for_every_size() -> None:
+    """Sizes follow from the number of stages; a variable for each of 64 took half a minute."""
+    loaded = load_config(CONFIGS / "qwen3-32b-cloud.yaml", [("limits.equal_sizes", True)])
+    values = answered(loaded, "ratio", "exact", None).points[0].values
+    assert values["status"] == "optimal"
+    assert values["model_variables"] < 100
