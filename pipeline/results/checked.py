@@ -202,6 +202,10 @@ def _spelt_out(table: pa.Table, fields: pa.Schema) -> pa.Table:
     for name in coded:
         index = table.schema.get_field_index(name)
         column = table.column(index).cast(fields.field(name).type)
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            raise pa.ArrowInvalid(f"{name} holds bytes that are no text") from None
         table = table.set_column(index, fields.field(name), column)
     return table
 

@@ -99,6 +99,15 @@ PARTS: dict[str, tuple[str, Change, str]] = {
         replaced("memory_gb", lambda column: [float("inf")] * len(column)),
         "memory_gb: must be finite",
     ),
+    "a text that is none": (
+        "points",
+        lambda t: t.set_column(
+            t.schema.get_field_index("node"),
+            t.schema.field("node"),
+            pa.array([b"\xf4"] * t.num_rows).cast(pa.string(), safe=False),
+        ),
+        "cannot be read: node holds bytes that are no text",
+    ),
     "bytes that are no text": (
         "points",
         lambda t: t.replace_schema_metadata({"schema_version": b"\xff"}),
