@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.errors import Fault, SourceError, missing, one_line_each
+from pipeline.model_families import ALIASES, DEFAULTS, FOURFOLD_FFN, PLAIN_FFN, SECTIONS
 from pipeline.model_shape import ModelShape
 
 Fields = Mapping[str, Any]
@@ -28,70 +29,6 @@ class ModelConfigError(SourceError, ValueError):
 
 
 _REQUIRED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
-# Names that older families have for the same figure.
-_ALIASES: Mapping[str, tuple[str, ...]] = {
-    "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
-    "hidden_size": ("n_embd", "n_embed", "d_model"),
-    "num_attention_heads": ("n_head", "n_heads"),
-    "num_key_value_heads": ("num_kv_heads",),
-    "intermediate_size": ("ffn_dim", "ff_intermediate_size", "ffn_hidden_size", "n_inner"),
-    "num_experts": ("num_local_experts", "n_routed_experts"),
-    "num_experts_per_tok": ("num_experts_per_token", "experts_per_token"),
-}
-_TIED: Fields = {"tie_word_embeddings": True}
-_QWEN: Fields = {"use_sliding_window": False}
-_GEMMA_3: Fields = {
-    "num_attention_heads": 8,
-    "num_key_value_heads": 4,
-    "head_dim": 256,
-    "vocab_size": 262208,
-    "sliding_window_pattern": 6,
-}
-# What an absent field means, where a family's class says something else than zero or no.
-_DEFAULTS: Mapping[str, Fields] = {
-    "gpt2": _TIED,
-    "gpt_bigcode": _TIED,
-    "opt": _TIED,
-    "bloom": _TIED,
-    "falcon": _TIED,
-    "mpt": _TIED,
-    "cohere": _TIED,
-    "cohere2": {**_TIED, "sliding_window_pattern": 4},
-    "gemma": _TIED,
-    "gemma2": {**_TIED, "sliding_window_pattern": 2},
-    "gemma3": {**_TIED, **_GEMMA_3},
-    "gemma3_text": {**_TIED, **_GEMMA_3},
-    "qwen2": _QWEN,
-    "qwen2_moe": _QWEN,
-    "qwen3": _QWEN,
-    "qwen3_moe": _QWEN,
-}
-_PLAIN_FFN = (
-    "gpt2",
-    "gpt_neo",
-    "gpt_neox",
-    "gptj",
-    "opt",
-    "bloom",
-    "mpt",
-    "falcon",
-    "gpt_bigcode",
-    "codegen",
-    "phi",
-    "starcoder2",
-    "nemotron",
-)
-# Families whose class makes an absent width four hidden sizes; in the others it is one model's own.
-_FOURFOLD_FFN = (
-    "gpt2",
-    "gpt_neo",
-    "gptj",
-    "codegen",
-    "gpt_bigcode",
-    "bloom",
-    "falcon",
-    "mpt",
-)
 _FLAGS = (
     "tie_word_embeddings",
     "use_sliding_window",
@@ -133,9 +70,12 @@ def text_fields(config: Fields) -> dict[str, Any]:
     """
     nested = config.get("text_config")
     given = {**config, **nested} if isinstance(nested, Mapping) else dict(config)
+    for section in SECTIONS:
+        inner = given.get(section)
+        given = {**inner, **given} if isinstance(inner, Mapping) else given
     stated = {key: value for key, value in given.items() if value is not None}
-    fields = {**_DEFAULTS.get(str(stated.get("model_type")), {}), **stated}
-    for name, aliases in _ALIASES.items():
+    fields = {**DEFAULTS.get(str(stated.get("model_type")), {}), **stated}
+    for name, aliases in ALIASES.items():
         known = [fields[alias] for alias in aliases if alias in fields]
         if known:
             fields.setdefault(name, known[0])
@@ -166,7 +106,7 @@ def from_hf_config(config: Fields, name: str, bytes_per_weight: float = 2.0) -> 
         vocab_size=text["vocab_size"],
         bytes_per_weight=bytes_per_weight,
         head_dim=text.get("head_dim"),
-        gated_ffn=text.get("model_type") not in _PLAIN_FFN,
+        gated_ffn=text.get("model_type") not in PLAIN_FFN,
         kv_lora_rank=mla,
         q_lora_rank=text.get("q_lora_rank", 0) if mla else 0,
         qk_nope_head_dim=text.get("qk_nope_head_dim", 0) if mla else 0,
@@ -254,7 +194,7 @@ def _faults(name: str, text: Fields) -> list[Fault]:
 
 def _needs_width(text: Fields) -> bool:
     """Tell whether an absent `intermediate_size` would have to be guessed."""
-    if text.get("model_type") in _FOURFOLD_FFN:
+    if text.get("model_type") in FOURFOLD_FFN:
         return False
     has_own = text.get("num_experts") and text.get("moe_intermediate_size")
     return not has_own or _dense_layers(text) > 0
@@ -262,7 +202,7 @@ def _needs_width(text: Fields) -> bool:
 
 def _as_written(key: str, text: Fields) -> str:
     """Return the name under which a config states a figure."""
-    older = (alias for alias in _ALIASES.get(key, ()) if alias in text)
+    older = (alias for alias in ALIASES.get(key, ()) if alias in text)
     return next((alias for alias in older if text[alias] is text[key]), key)
 
 

@@ -177,12 +177,29 @@ def test_families_place_their_windows_as_their_classes_do(
     assert shape.sliding_window_share == pytest.approx(share)
 
 
-def test_one_key_value_head_may_be_called_multi_query() -> None:
+@pytest.mark.parametrize(
+    ("fields", "kv_heads"),
+    [
+        # one for all where the class says multi_query, as it does where a file leaves it out
+        ({"model_type": "falcon", "multi_query": True}, 1),
+        ({"model_type": "falcon"}, 1),
+        ({"model_type": "falcon", "num_kv_heads": 8}, 1),
+        ({"model_type": "falcon", "multi_query": False}, 8),
+        ({"model_type": "falcon", "new_decoder_architecture": True, "num_kv_heads": 4}, 4),
+        ({"model_type": "falcon", "new_decoder_architecture": True, "n_head_kv": 4}, 4),
+        ({"model_type": "falcon", "new_decoder_architecture": True}, 8),
+        ({"model_type": "gpt_bigcode"}, 1),
+        ({"model_type": "gpt_bigcode", "multi_query": False}, 8),
+        ({"model_type": "llama"}, 8),
+        ({"model_type": "mpt", "attn_config": {"kv_n_heads": 2, "model_type": ""}}, 2),
+        ({"model_type": "chatglm", "multi_query_group_num": 2}, 2),
+    ],
+)
+def test_families_have_the_key_value_heads_that_their_classes_give_them(
+    fields: dict[str, Any], kv_heads: int
+) -> None:
     config = {key: value for key, value in CONFIG.items() if key != "num_key_value_heads"}
-    falcon = {**config, "model_type": "falcon", "multi_query": True}
-    assert from_hf_config(falcon, "f").num_key_value_heads == 1
-    newer = {**falcon, "new_decoder_architecture": True, "num_kv_heads": 4}
-    assert from_hf_config(newer, "f").num_key_value_heads == 4
+    assert from_hf_config({**config, **fields}, "f").num_key_value_heads == kv_heads
 
 
 def test_the_two_tables_of_words_are_one_where_the_family_says_so() -> None:

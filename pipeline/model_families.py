@@ -1,0 +1,81 @@
+"""What the names in a `config.json` mean in each family of models, and what absent ones do.
+
+Source: the configuration classes of `transformers`; of ChatGLM and DBRX those beside their weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Fields = Mapping[str, Any]
+
+# Parts of a config whose fields are read as if they stood beside them.
+SECTIONS = ("attn_config", "ffn_config")
+# Names that older families have for the same figure.
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
+    "hidden_size": ("n_embd", "n_embed", "d_model"),
+    "num_attention_heads": ("n_head", "n_heads"),
+    "num_key_value_heads": ("num_kv_heads", "n_head_kv", "kv_n_heads", "multi_query_group_num"),
+    "head_dim": ("kv_channels",),
+    "vocab_size": ("padded_vocab_size",),
+    "intermediate_size": ("ffn_dim", "ff_intermediate_size", "ffn_hidden_size", "n_inner"),
+    "num_experts": ("num_local_experts", "n_routed_experts", "moe_num_experts"),
+    "num_experts_per_tok": ("num_experts_per_token", "experts_per_token", "moe_top_k"),
+}
+_TIED: Fields = {"tie_word_embeddings": True}
+_MULTI_QUERY: Fields = {**_TIED, "multi_query": True}
+_QWEN: Fields = {"use_sliding_window": False}
+_GEMMA_3: Fields = {
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "vocab_size": 262208,
+    "sliding_window_pattern": 6,
+}
+# What an absent field means, where a family's class says something else than zero or no.
+DEFAULTS: Mapping[str, Fields] = {
+    "gpt2": _TIED,
+    "gpt_bigcode": _MULTI_QUERY,
+    "opt": _TIED,
+    "bloom": _TIED,
+    "falcon": _MULTI_QUERY,
+    "mpt": _TIED,
+    "cohere": _TIED,
+    "cohere2": {**_TIED, "sliding_window_pattern": 4},
+    "gemma": _TIED,
+    "gemma2": {**_TIED, "sliding_window_pattern": 2},
+    "gemma3": {**_TIED, **_GEMMA_3},
+    "gemma3_text": {**_TIED, **_GEMMA_3},
+    "qwen2": _QWEN,
+    "qwen2_moe": _QWEN,
+    "qwen3": _QWEN,
+    "qwen3_moe": _QWEN,
+}
+PLAIN_FFN = (
+    "gpt2",
+    "gpt_neo",
+    "gpt_neox",
+    "gptj",
+    "opt",
+    "bloom",
+    "mpt",
+    "falcon",
+    "gpt_bigcode",
+    "codegen",
+    "phi",
+    "starcoder2",
+    "nemotron",
+)
+# Families whose class makes an absent width four hidden sizes; in the others it is one model's own.
+FOURFOLD_FFN = (
+    "gpt2",
+    "gpt_neo",
+    "gptj",
+    "codegen",
+    "gpt_bigcode",
+    "bloom",
+    "falcon",
+    "mpt",
+)
