@@ -151,18 +151,20 @@ def _dense_layers(text: Fields) -> int:
 
 
 def _window_share(text: Fields) -> float:
-    """Share of the layers that attend over a sliding window only."""
+    """Share of the layers that attend over a sliding window only, counted layer by layer."""
     if not text.get("sliding_window") or text.get("use_sliding_window") is False:
         return 0.0
     kinds, pattern = text.get("layer_types"), text.get("sliding_window_pattern")
+    layers = text["num_hidden_layers"]
     if isinstance(kinds, list) and kinds:
         return float(sum(kind == "sliding_attention" for kind in kinds) / len(kinds))
     if text.get("use_sliding_window") and "max_window_layers" in text:
-        layers = text["num_hidden_layers"]
         return float(max(layers - text["max_window_layers"], 0) / layers)
-    if isinstance(pattern, str) and pattern:  # L for a local layer, G for a global one
-        return pattern.count("L") / len(pattern)
-    return 1.0 - 1.0 / pattern if isinstance(pattern, int) and pattern > 0 else 1.0
+    if isinstance(pattern, str) and pattern:  # L for a local layer, G for a global one, over again
+        return float(sum(pattern[i % len(pattern)] == "L" for i in range(layers)) / layers)
+    if isinstance(pattern, int) and pattern > 0:  # the last of each so many is a global one
+        return float((layers - layers // pattern) / layers)
+    return 1.0
 
 
 def _faults(name: str, text: Fields) -> list[Fault]:

@@ -26,7 +26,9 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 _TIED: Fields = {"tie_word_embeddings": True}
 _MULTI_QUERY: Fields = {**_TIED, "multi_query": True}
-_QWEN: Fields = {"use_sliding_window": False}
+# Windows only where asked for; Qwen then has them behind so many layers without.
+_NO_WINDOW: Fields = {"use_sliding_window": False}
+_QWEN: Fields = {**_NO_WINDOW, "max_window_layers": 28}
 _GEMMA_3: Fields = {
     "num_attention_heads": 8,
     "num_key_value_heads": 4,
@@ -48,10 +50,17 @@ DEFAULTS: Mapping[str, Fields] = {
     "gemma2": {**_TIED, "sliding_window_pattern": 2},
     "gemma3": {**_TIED, **_GEMMA_3},
     "gemma3_text": {**_TIED, **_GEMMA_3},
+    "gpt_oss": {"sliding_window_pattern": 2},
+    "exaone4": {"sliding_window_pattern": 4},
+    "smollm3": _NO_WINDOW,
     "qwen2": _QWEN,
     "qwen2_moe": _QWEN,
+    "qwen2_vl": _QWEN,
+    "qwen2_vl_text": _QWEN,
+    "qwen2_5_vl": _QWEN,
+    "qwen2_5_vl_text": _QWEN,
     "qwen3": _QWEN,
-    "qwen3_moe": _QWEN,
+    "qwen3_moe": _NO_WINDOW,
 }
 PLAIN_FFN = (
     "gpt2",

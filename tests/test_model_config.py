@@ -48,7 +48,7 @@ def test_a_multimodal_config_is_read_from_its_text_part() -> None:
     ("fields", "share"),
     [
         ({"layer_types": ["sliding_attention", "full_attention"] * 2}, 0.5),
-        ({"sliding_window_pattern": 6}, 5 / 6),
+        ({"sliding_window_pattern": 2}, 0.5),
         ({}, 1.0),
         ({"use_sliding_window": False}, 0.0),
     ],
@@ -164,9 +164,18 @@ def test_a_wide_shared_expert_counts_as_several() -> None:
         ({"model_type": "qwen2", "use_sliding_window": True, "max_window_layers": 3}, 0.25),
         ({"model_type": "qwen2", "max_window_layers": 3}, 0.0),
         ({"model_type": "gemma2"}, 0.5),
-        ({"model_type": "gemma3_text", "sliding_window_pattern": None}, 5 / 6),
+        # every sixth layer of 62 looks at everything, and those after the sixtieth do not
+        ({"model_type": "gemma3_text", "num_hidden_layers": 62}, 52 / 62),
+        ({"model_type": "gemma3_text", "sliding_window_pattern": None}, 1.0),
+        ({"model_type": "gpt_oss", "num_hidden_layers": 5}, 3 / 5),
         ({"model_type": "mistral"}, 1.0),
         ({"sliding_window_pattern": "LLLG"}, 0.75),
+        ({"sliding_window_pattern": "LLLG", "num_hidden_layers": 6}, 5 / 6),
+        ({"sliding_window_pattern": 1}, 0.0),
+        # where the class has a number for the layers that come first
+        ({"model_type": "qwen2", "use_sliding_window": True, "num_hidden_layers": 32}, 4 / 32),
+        ({"model_type": "qwen2_5_vl"}, 0.0),
+        ({"model_type": "smollm3"}, 0.0),
         ({"layer_types": ["full_attention"] * 4}, 0.0),
     ],
 )
