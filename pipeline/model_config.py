@@ -10,7 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.errors import Fault, SourceError, missing, one_line_each
-from pipeline.model_families import ALIASES, DEFAULTS, FOURFOLD_FFN, PLAIN_FFN, SECTIONS
+from pipeline.model_families import (
+    ALIASES,
+    DEFAULTS,
+    FOURFOLD_FFN,
+    PLAIN_FFN,
+    SECTIONS,
+    WHY_REFUSED,
+)
 from pipeline.model_shape import ModelShape
 
 Fields = Mapping[str, Any]
@@ -169,6 +176,8 @@ def _window_share(text: Fields) -> float:
 
 def _faults(name: str, text: Fields) -> list[Fault]:
     """Every fault of a config, told under the model's name."""
+    if other := _other_than_decoder(name, text):
+        return [other]
     faults = [missing(name, key, "is required") for key in _REQUIRED if key not in text]
     pattern = text.get("sliding_window_pattern")
     numbers = {key: text.get(key) for key in (*_REQUIRED, *_COUNTS)}
@@ -192,6 +201,19 @@ def _faults(name: str, text: Fields) -> list[Fault]:
     if not isinstance(text.get("layer_types", []), list):
         faults.append(Fault(name, "layer_types", "must be a list", text["layer_types"]))
     return faults or _contradictions(name, text)
+
+
+def _other_than_decoder(name: str, text: Fields) -> Fault | None:
+    """Return the fault of a model whose figures, all sound, are not those of attention layers."""
+    family, kinds = text.get("model_type"), text.get("layer_types")
+    if isinstance(family, str) and family in WHY_REFUSED:
+        return Fault(name, "model_type", WHY_REFUSED[family], family)
+    if text.get("is_encoder_decoder") is True:
+        return Fault(name, "is_encoder_decoder", "must be false", True)
+    for kind in kinds if isinstance(kinds, list) else []:
+        if not str(kind).endswith("attention"):
+            return Fault(name, "layer_types", "must all be of attention", kind)
+    return None
 
 
 def _needs_width(text: Fields) -> bool:

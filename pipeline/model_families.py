@@ -88,3 +88,27 @@ FOURFOLD_FFN = (
     "falcon",
     "mpt",
 )
+# Families that no shape of a decoder describes, by what they are instead.
+_OTHERS = {
+    "has no attention layers": """
+        mamba mamba2 falcon_mamba retnet xlstm rwkv rwkv5 rwkv6 rwkv7
+    """,
+    "has layers of another kind between those of attention": """
+        jamba zamba zamba2 bamba falcon_h1 nemotron_h recurrent_gemma plamo2 lfm2 lfm2_moe phi4flash
+        hymba
+    """,
+    "has layers of different shapes": """
+        nemotron-nas deci openelm gemma3n_text
+    """,
+    "is an encoder; it decodes nothing": """
+        bert roberta roberta-prelayernorm xlm-roberta xlm-roberta-xl camembert distilbert albert
+        electra mobilebert megatron-bert modernbert mpnet deberta deberta-v2 nomic_bert ernie
+        eurobert esm longformer big_bird
+    """,
+    "has an encoder beside its decoder": """
+        t5 mt5 umt5 longt5 switch_transformers t5gemma t5gemma2 bart mbart plbart led pegasus
+        pegasus_x bigbird_pegasus marian m2m_100 nllb-moe fsmt prophetnet blenderbot
+        blenderbot-small encoder-decoder whisper speech_to_text seamless_m4t seamless_m4t_v2
+    """,
+}
+WHY_REFUSED = {name: reason for reason, names in _OTHERS.items() for name in names.split()}

@@ -211,6 +211,54 @@ def test_families_have_the_key_value_heads_that_their_classes_give_them(
     assert from_hf_config({**config, **fields}, "f").num_key_value_heads == kv_heads
 
 
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"model_type": "mamba2"}, "model_type: has no attention layers (got 'mamba2')"),
+        ({"model_type": "rwkv"}, "model_type: has no attention layers (got 'rwkv')"),
+        (
+            {"model_type": "jamba", "attn_layer_period": 8},
+            "model_type: has layers of another kind between those of attention (got 'jamba')",
+        ),
+        (
+            {"model_type": "zamba2"},
+            "model_type: has layers of another kind between those of attention (got 'zamba2')",
+        ),
+        (
+            {"model_type": "granitemoehybrid", "layer_types": ["mamba", "mamba", "attention"]},
+            "layer_types: must all be of attention (got 'mamba')",
+        ),
+        ({"layer_types": ["full_attention", 3]}, "layer_types: must all be of attention (got 3)"),
+        (
+            {"model_type": "nemotron-nas"},
+            "model_type: has layers of different shapes (got 'nemotron-nas')",
+        ),
+        ({"model_type": "bert"}, "model_type: is an encoder; it decodes nothing (got 'bert')"),
+        (
+            {"model_type": "t5", "is_encoder_decoder": True},
+            "model_type: has an encoder beside its decoder (got 't5')",
+        ),
+        (
+            {"is_encoder_decoder": True, "text_config": {"model_type": "of its own"}},
+            "is_encoder_decoder: must be false (got True)",
+        ),
+    ],
+)
+def test_a_model_that_is_no_decoder_of_attention_layers_is_refused(
+    fields: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(ModelConfigError) as caught:
+        from_hf_config({**CONFIG, **fields}, "other")
+    assert str(caught.value) == f"other: {fault}"
+
+
+def test_layers_of_linear_attention_are_read_as_full_attention() -> None:
+    linear = {"model_type": "qwen3_next", "layer_types": ["linear_attention", "full_attention"] * 2}
+    assert from_hf_config({**CONFIG, **linear}, "dense") == DENSE
+    plain = {"model_type": "granitemoehybrid", "layer_types": ["attention"] * 4}
+    assert from_hf_config({**CONFIG, **plain}, "dense") == DENSE
+
+
 def test_the_two_tables_of_words_are_one_where_the_family_says_so() -> None:
     for family, tied in (("gemma2", True), ("llama", False), ("gpt2", True)):
         assert from_hf_config({**CONFIG, "model_type": family}, "t").tie_word_embeddings is tied
