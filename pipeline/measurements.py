@@ -121,7 +121,7 @@ class _Shape(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _without_underscores(cls, cell: Any, given: ValidationInfo) -> Any:
-        """Python reads 1_0 as 10; nobody else does, nor do configs."""
+        """Pydantic reads 1_0 as 10; nobody else does, nor do configs."""
         is_text = cls.model_fields[str(given.field_name)].annotation is str
         if isinstance(cell, str) and "_" in cell and not is_text:
             raise ValueError("must be a number without underscores")

@@ -19,6 +19,7 @@ from pipeline.config.document import Path as FieldPath
 from pipeline.config.matrix_labels import Labels
 from pipeline.config.yaml_file import read_text
 from pipeline.errors import Fault, InputError, missing
+from pipeline.texts.numbers import is_plain
 from pipeline.texts.plain_data import MAX_DIGITS
 from pipeline.words import counted
 
@@ -298,8 +299,7 @@ def _parsed(text: str) -> Any:
     """Read a cell as whole number, number, truth value or text, in this order."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    # Python reads 1_0 as 10; nobody writes a table so.
-    for kind in (int, float) if len(text) <= MAX_DIGITS and "_" not in text else ():
+    for kind in (int, float) if len(text) <= MAX_DIGITS and is_plain(text) else ():
         try:
             return kind(text)
         except ValueError:

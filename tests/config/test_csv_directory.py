@@ -44,6 +44,12 @@ def test_absent_keys_have_the_published_defaults(tmp_path: Path) -> None:
     assert config.model.bytes_per_weight == 2
 
 
+@pytest.mark.parametrize("cell", ["1_0", "٣", "1２"])
+def test_what_only_python_reads_as_a_number_is_none(tmp_path: Path, cell: str) -> None:
+    [fault] = faults_with(tmp_path, max_pipeline_stages=cell)
+    assert fault.endswith(f"max_pipeline_stages: must be a whole number (got '{cell}')")
+
+
 def test_published_keys_fill_the_fields_of_the_config(tmp_path: Path) -> None:
     config = load_with(
         tmp_path,
