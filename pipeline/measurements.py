@@ -52,6 +52,7 @@ Measured = Annotated[float, Field(ge=1e-9, le=1e12)]
 # A GPU of more is one whose memory is given in MiB.
 MemoryGb = Annotated[float, Field(ge=1e-9, le=4096)]
 MOST_FAULTS = 1000
+OR_A_FILE = ", or in a file of such entries under --hardware"
 Label = Annotated[str, Field(min_length=1), AfterValidator(check_name)]
 
 
@@ -130,7 +131,8 @@ class _Shape(BaseModel):
     @field_validator("gpu")
     @classmethod
     def _known_gpu(cls, value: str, given: ValidationInfo[_Known]) -> str:
-        return value if value in given.context.hardware else _looked_up(find_gpu, value)
+        known = given.context.hardware
+        return value if value in known else _looked_up(find_gpu, value, OR_A_FILE)
 
     @field_validator("n_kv_heads")
     @classmethod
@@ -211,12 +213,15 @@ class _Blocks(_Shape):
     block_tokens: Measured
 
 
-def _looked_up(find: Callable[[str], object], value: str) -> str:
-    """Return the name where the catalogue knows it; raise its error as a fault otherwise."""
+def _looked_up(find: Callable[[str], object], value: str, also: str = "") -> str:
+    """Return the name where the catalogue knows it; raise its error as a fault otherwise.
+
+    also: what does instead here, beside what the catalogue advises.
+    """
     try:
         find(value)
     except UnknownNameError as error:
-        raise ValueError(f"{error.reason}. {error.advice}") from error
+        raise ValueError(f"{error.reason}. {error.advice}{also}") from error
     return value
 
 
@@ -271,11 +276,15 @@ def _header_faults(path: Path, columns: Sequence[str], model: type[BaseModel]) -
         for name, known in meant.items()
         if known
     ]
-    return misspelt + [
-        f"{path.name}: {name}: column is required"
+    required = [
+        name
         for name in absent
         if model.model_fields[name].is_required() and name not in meant.values()
     ]
+    if not required:
+        return misspelt
+    told = f"must have the columns {', '.join(required)}; docs/measured-format.md has an example"
+    return [*misspelt, f"{path.name}: line 1: {told}"]
 
 
 def _meant(column: str, absent: Sequence[str]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,7 @@ from pipeline.words import counted
 CONFIG_FILE = "config.csv"
 POOL_FILE = "gpu_pool.csv"
 NETWORK_FILE = "network_bandwidth.csv"
+FILES = (CONFIG_FILE, POOL_FILE, NETWORK_FILE)
 PERCENTILE = "network_bandwidth_percentile_threshold"
 QUANTIZED = "enable_segment_quantization"
 BATCH_RANGE = ("min_batch_size", "max_batch_size")
@@ -107,7 +109,15 @@ POOL_COLUMNS: Mapping[str, str] = {
 
 
 def read_directory(directory: Path) -> Document:
-    """Read the three files; the document notes what is wrong with each."""
+    """Read the three files; the document notes what is wrong with each.
+
+    Raises InputError for a folder that has none of them.
+    """
+    if not any(os.path.exists(directory / name) for name in FILES):
+        reason = f"must hold {FILES[0]}, {FILES[1]} and {FILES[2]} where it is a folder"
+        # A folder that was given as "." has no name to be known by.
+        named = directory if directory.name else directory.resolve()
+        raise InputError([missing(str(named), "file", reason)])
     document = Document(str(directory), {"name": directory.resolve().name})
     for read in (_read_parameters, _read_pool, _read_network):
         try:

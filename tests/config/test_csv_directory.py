@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Config, load_config
+from pipeline.errors import InputError
 from tests.config.builders import MATRIX, PARAMETERS, POOL, faults_of, write_directory
 
 HEADER = "gpu_type,count,memory_gb,dollar_per_hour"
@@ -328,10 +329,21 @@ def test_only_the_diagonal_of_the_matrix_may_be_infinite(tmp_path: Path) -> None
 
 
 def test_files_that_are_not_there_are_all_named_and_nothing_else(tmp_path: Path) -> None:
-    assert faults_of(tmp_path) == [
-        f"{tmp_path.name}/{name}: file: does not exist"
-        for name in ("config.csv", "gpu_pool.csv", "network_bandwidth.csv")
+    assert faults_of(write_directory(tmp_path, pool=None, matrix=None)) == [
+        f"published/{name}: file: does not exist"
+        for name in ("gpu_pool.csv", "network_bandwidth.csv")
     ]
+
+
+def test_a_folder_of_something_else_is_one_fault_that_says_what_it_must_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "must hold config.csv, gpu_pool.csv and network_bandwidth.csv where it is a folder"
+    assert faults_of(tmp_path) == [f"{tmp_path.name}: file: {told}"]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        load_config(".")
+    assert str(caught.value) == f"{tmp_path}: file: {told}"
 
 
 def test_faults_of_all_three_files_come_out_together(tmp_path: Path) -> None:
