@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.words import counted, per_million
+from pipeline.words import counted, per_million, short_time
 
 
 def load_sentences(values: Mapping[str, Any]) -> list[str]:
@@ -25,8 +25,9 @@ def load_sentences(values: Mapping[str, Any]) -> list[str]:
         per_million(float(values[name]))
         for name in ("cost_low_usd_per_token", "cost_high_usd_per_token")
     )
+    first = f"first token after {short_time(values['ttft_s'])}"
     return [
-        f"{requests} at once in {cut}: first token after {values['ttft_s']:.2f} s{per_token}.",
+        f"{requests} at once in {cut}: {first}{per_token}.",
         f"Four of five such predictions lie between {low} and {high} per million tokens.",
     ]
 

@@ -26,7 +26,7 @@ TARGETS = {
 
 def percent(share: float) -> str:
     """Format a share as a percentage; a dash where there is none."""
-    return f"{100.0 * share:.2f} %" if np.isfinite(share) else "-"
+    return f"{100.0 * share:z.2f} %" if np.isfinite(share) else "-"
 
 
 FIGURES: Mapping[str, Callable[[SplitScores], float]] = {
