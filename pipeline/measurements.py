@@ -41,8 +41,8 @@ from pipeline.texts import TextError, check_name, read_text
 from pipeline.words import close_names, folded
 
 Row = TypeVar("Row", bound=BaseModel)
-Hardware = Mapping[str, Gpu]
-NONE: Hardware = {}
+OwnGpus = Mapping[str, Gpu]
+NONE: OwnGpus = {}
 MAX_FILE_BYTES, MAX_ROWS, MAX_COLUMNS = 64 * 1024**2, 100_000, 1_000
 # Names of eight letters are so alike when one differs; of `pp` and `ep` either may be meant.
 ONE_LETTER = 0.875
@@ -90,7 +90,7 @@ class _Known:
     engines: how each is written, by what its label is without case and outer spaces.
     """
 
-    hardware: Hardware
+    hardware: OwnGpus
     engines: dict[str, str]
 
 
@@ -225,7 +225,7 @@ def _looked_up(find: Callable[[str], object], value: str, also: str = "") -> str
     return value
 
 
-def _known(hardware: Hardware) -> _Known:
+def _known(hardware: OwnGpus) -> _Known:
     """Return what is known before the first row: engine families, and engines of the package."""
     labels = (*engine_names(), *sorted(shipped_table().seen("engine")))
     return _Known(hardware, {folded(label): label for label in labels})
@@ -293,7 +293,7 @@ def _meant(column: str, absent: Sequence[str]) -> str | None:
     return near[0] if near else None
 
 
-def _checked(path: Path, model: type[Row], hardware: Hardware) -> list[Row]:
+def _checked(path: Path, model: type[Row], hardware: OwnGpus) -> list[Row]:
     """All rows of a file against its form; raises MeasurementError listing every fault."""
     rows = _rows(path)
     faults = _header_faults(path, [name for name in next(iter(rows.values())) if name], model)
@@ -348,7 +348,7 @@ def _shape(row: _Throughput) -> ModelShape:
     )
 
 
-def _measurement(row: _Throughput, hardware: Hardware) -> Measurement:
+def _measurement(row: _Throughput, hardware: OwnGpus) -> Measurement:
     case = Case(
         gpu=hardware.get(row.gpu, row.gpu),
         shape=_shape(row),
@@ -368,7 +368,7 @@ def _measurement(row: _Throughput, hardware: Hardware) -> Measurement:
     return Measurement(row.source, case, row.tokens_per_s_total)
 
 
-def _kv_blocks(row: _Blocks, hardware: Hardware) -> KvBlocks:
+def _kv_blocks(row: _Blocks, hardware: OwnGpus) -> KvBlocks:
     gpu = find_gpu(hardware.get(row.gpu, row.gpu))
     shape = ModelShape(
         name=row.model,
@@ -397,7 +397,7 @@ def _kv_blocks(row: _Blocks, hardware: Hardware) -> KvBlocks:
     return KvBlocks(row.source, case, row.kv_blocks, row.block_tokens)
 
 
-def read_measurements(path: str | Path, hardware: Hardware = NONE) -> tuple[Measurement, ...]:
+def read_measurements(path: str | Path, hardware: OwnGpus = NONE) -> tuple[Measurement, ...]:
     """Measurements of a throughput CSV; raises MeasurementError listing every fault.
 
     hardware: GPUs that the catalogue lacks or gets wrong, by the name that the file has for them.
@@ -406,7 +406,7 @@ def read_measurements(path: str | Path, hardware: Hardware = NONE) -> tuple[Meas
     return tuple(_measurement(row, hardware) for row in rows)
 
 
-def read_kv_blocks(path: str | Path, hardware: Hardware = NONE) -> tuple[KvBlocks, ...]:
+def read_kv_blocks(path: str | Path, hardware: OwnGpus = NONE) -> tuple[KvBlocks, ...]:
     """Block counts of a KV-cache CSV; raises MeasurementError listing every fault."""
     rows = _checked(Path(path), _Blocks, hardware)
     return tuple(_kv_blocks(row, hardware) for row in rows)

@@ -12,13 +12,13 @@ from pipeline.placement import usd_per_token
 from pipeline.restrictions import is_restricted
 from pipeline.roofline.pipelines import drawn_table
 from pipeline.serving import methods
+from pipeline.serving.picks import Groups
 from pipeline.serving.search import ServingSearch
 from pipeline.settings import SolverSettings
 
 DRAWS = 20
 CANDIDATES = 12
 
-Groups = tuple[tuple[int, int], ...]
 Loss = tuple[float, float]
 """$/token, and s/token, which tells apart what is free; the lower the better."""
 

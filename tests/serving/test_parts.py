@@ -14,6 +14,7 @@ from pipeline.instance import Serving
 from pipeline.roofline.constant_files import shipped_table
 from pipeline.serving import methods, uncertainty
 from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
+from pipeline.serving.picks import Groups
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.uncertainty import in_words, robustness
 from pipeline.settings import Clock, SolverSettings
@@ -181,7 +182,7 @@ def test_draws_in_which_the_winner_serves_nothing_are_told_apart(
     assert calm is not None
     assert calm.unserved_share == 0.0
 
-    def loss_or_none(drawn: ServingSearch, groups: uncertainty.Groups) -> uncertainty.Loss | None:
+    def loss_or_none(drawn: ServingSearch, groups: Groups) -> uncertainty.Loss | None:
         is_winner = in_words(search, groups) == calm.winner
         return None if is_winner and drawn is not search else loss(drawn, groups)
 
