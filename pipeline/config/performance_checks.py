@@ -105,7 +105,7 @@ def unmeant_model(document: Document, performance: PerformanceSection) -> Fault 
     workload = document.data.get("workload")
     stated = workload if isinstance(workload, dict) else {}
     serving = [name for name in SERVING_FIELDS if stated.get(name) is not None]
-    if performance.model != "flops" or not serving or not stated.keys().isdisjoint(FLOPS_FIELDS):
+    if performance.model != "flops" or not serving or stated.keys() >= {*FLOPS_FIELDS}:
         return None
     path, fields = ("performance", "model"), f"a workload of {', '.join(serving)}"
     if "model" in performance.model_fields_set:

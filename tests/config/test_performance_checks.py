@@ -123,7 +123,7 @@ def test_limits_on_latency_need_the_roofline_model() -> None:
             "output_tokens (got 'flops')",
         ),
         (
-            [("performance", {}), ("workload.phase", "all"), ("pool.0.count", 0)],
+            [("performance", {}), ("workload.phase", "all"), ("workload.batch_size", 4)],
             "performance.model: is missing; a workload of phase, input_tokens, output_tokens "
             "needs performance: {model: roofline}",
         ),
