@@ -98,7 +98,7 @@ _OTHERS = {
         hymba
     """,
     "has layers of different shapes": """
-        nemotron-nas deci openelm gemma3n_text
+        nemotron-nas deci openelm
     """,
     "is an encoder; it decodes nothing": """
         bert roberta roberta-prelayernorm xlm-roberta xlm-roberta-xl camembert distilbert albert

@@ -140,6 +140,11 @@ def test_of_a_free_placement_better_means_faster() -> None:
     assert "the budget" not in text
 
 
+def test_restrictions_that_cost_nothing_but_a_last_digit_have_no_sign() -> None:
+    told = explanation_view(Explanation((), None, None, (), -1e-14, complete=True))
+    assert "Without the restrictions: 0.0 % lower" in "\n".join(map(str, told.renderables))
+
+
 def test_where_prices_alone_decide_nothing_binds() -> None:
     # One layer on one of many GPUs: no limit is near.
     instance = small_instance(GpuType("A100", 4, 40.0, 1.0), num_layers=1)

@@ -28,7 +28,7 @@ def explanation_view(explanation: Explanation, held_by_budget: bool = False) -> 
         lines.append(f"Coarser granularities give away: {_regret_list(explanation)}.")
     if explanation.restrictions_percent is not None:
         percent = explanation.restrictions_percent
-        lines.append(f"Without the restrictions: {percent:.1f} % {explanation.better}.")
+        lines.append(f"Without the restrictions: {percent:z.1f} % {explanation.better}.")
     if not explanation.complete:
         lines.append(
             "The time limit passed before all of this was found out: what is not named here may "
