@@ -32,6 +32,7 @@ from pipeline.search_space import connections
 from pipeline.sweep import missing_tasks, problem_id, problem_of
 from pipeline.verify import (
     PROOF_TOLERANCE,
+    TOLERANCE,
     Mismatch,
     bound_distances,
     gap_stands,
@@ -41,7 +42,6 @@ from pipeline.verify import (
 
 Linked = Callable[[Sequence[int], Sequence[int]], bool]
 Row = dict[str, Any]
-TOLERANCE = 1e-9
 EFFORT = (
     *("build_seconds", "solve_seconds", "total_seconds"),
     *("model_variables", "model_constraints", "num_solves"),

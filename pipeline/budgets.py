@@ -51,4 +51,9 @@ def budgets_usd_per_hour(
         return preset.values
     if ballpark_usd_per_hour is None:
         raise ValueError(f"budgets {budgets!r} need a ballpark, and no placement was found for one")
-    return tuple(round(factor * ballpark_usd_per_hour, 6) for factor in preset.values)
+    return tuple(_plain(factor * ballpark_usd_per_hour) for factor in preset.values)
+
+
+def _plain(usd_per_hour: float) -> float:
+    """Return a product as one would write it: 12 digits, far within the tolerance of a budget."""
+    return float(f"{usd_per_hour:.12g}")

@@ -10,7 +10,7 @@ from pipeline.constant_fit import fit_constants
 from pipeline.errors import printable
 from pipeline.grids import Grid, figures, names, texts
 from pipeline.held_out import Tell, prediction_spread, spread_splits, tell_nobody
-from pipeline.measurements import NONE, Hardware, MeasurementError, read_measurements
+from pipeline.measurements import NONE, MeasurementError, OwnGpus, read_measurements
 from pipeline.roofline.constant_files import write_constants
 from pipeline.roofline.constants import DETERMINED, ConstantTable, from_scale, to_scale
 from pipeline.words import counted
@@ -37,7 +37,7 @@ def calibrate(
     csv_path: str | Path,
     out_path: str | Path,
     tell: Tell = tell_nobody,
-    hardware: Hardware = NONE,
+    hardware: OwnGpus = NONE,
 ) -> ConstantTable:
     """Fit the constants on a CSV of the documented form and write them as a catalogue file.
 

@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from pipeline.formulation import compact, path
-from pipeline.formulation.compact import CompactModel, CompactProblem, Goal
+from pipeline.formulation.compact import CompactModel, CompactProblem, Goal, unscaled
 from pipeline.formulation.path import PathModel
 from pipeline.groups import GroupClasses, group_classes
 from pipeline.instance import Instance
@@ -98,9 +98,11 @@ class PipelineSearch:
         built = compact.build(problem, goal, max_usd_per_hour)
         solution = self._solve(built, started)
         if solution.objective is None:
-            return Found(_bound(solution, built, goal), None)
+            return Found(unscaled(solution.bound, built.cost_scale, goal), None)
         chosen = self._deal(problem.runs, built.counts(), self.groups)
-        return Found(_bound(solution, built, goal), self._place(chosen, self.groups))
+        return Found(
+            unscaled(solution.bound, built.cost_scale, goal), self._place(chosen, self.groups)
+        )
 
     def over_links(
         self, tokens_per_s: float, goal: Goal = Goal.COST, max_usd_per_hour: float = math.inf
@@ -116,7 +118,7 @@ class PipelineSearch:
         ordered = path.add_hops(built, problem, linked)
         solution = self._solve(built, started)
         self.effort.path_solves += 1
-        bound = _bound(solution, built, goal)
+        bound = unscaled(solution.bound, built.cost_scale, goal)
         if solution.objective is None:
             return Found(bound, None)
         return Found(bound, self._place(self._in_order(problem, ordered), groups))
@@ -163,8 +165,3 @@ class PipelineSearch:
 
     def _place(self, chosen: Sequence[ChosenGroup], groups: GroupClasses) -> Placement:
         return place(self.instance, groups, self.options, chosen, self.links)
-
-
-def _bound(solution: Solution, built: CompactModel, goal: Goal) -> float:
-    """Return the solver's bound in $/h or stages."""
-    return solution.bound / built.cost_scale if goal is Goal.COST else solution.bound

@@ -34,6 +34,7 @@ from pipeline.roofline.requests import (
 
 NOISE = Noise(scale=0.07, freedom=2.0)
 BUMP = 1e-4
+NOT_CONVERGED = "the fit ended before it converged"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def fit_constants(
 
     Residual: ln(predicted / measured). Prior of every effect: normal about 0 with the spread of
     its level, so that a member with few rows stays near the level above it. `determined` is
-    1 − (posterior / prior variance).
+    1 − (posterior / prior variance). Where the fit did not converge, the provenance says so.
     """
     prior = prior_table()
     cases = case_arrays([entry.case for entry in measurements])
@@ -151,7 +152,8 @@ def fit_constants(
         for block in plan.blocks
         for offset, member in enumerate(block.members)
     )
-    return ConstantTable(prior.priors, effects, provenance, spread or prior.spread)
+    told = provenance if estimate.converged else f"{provenance}; {NOT_CONVERGED}"
+    return ConstantTable(prior.priors, effects, told, spread or prior.spread)
 
 
 def predicted_tokens_per_s(table: ConstantTable, measurements: Sequence[Measurement]) -> Numbers:

@@ -24,6 +24,8 @@ from pipeline.run import answers
 Solve = Callable[[CostCurve], Answer]
 # How much better another placement is than one, in percent; negative where it is worse.
 Improvement = Callable[[Placement, Placement], float]
+CHEAPER = "lower cost per token"
+_BETTER = {"enumeration": "higher throughput", "weighted": "higher score"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Explanation:
     cheaper, faster: its neighbours on the Pareto frontier. restrictions_percent: what limits
     such as one TP degree for all stages cost against the free optimum, None without any.
     complete: whether all of it was found out in time; if not, what is absent is not known.
+    better: what better means in all of this.
     """
 
     bindings: tuple[Binding, ...]
@@ -62,24 +65,28 @@ class Explanation:
     regrets: tuple[Regret, ...]
     restrictions_percent: float | None
     complete: bool
+    better: str = CHEAPER
 
 
 def explain_point(problem: Problem, point: Point) -> Explanation | None:
     """Explain the answer to a point; None where it has no placement.
 
     Better means a higher throughput for `enumeration`, a higher score for `weighted`, else a lower
-    $/token.
+    $/token; of placements that are free, which no price tells apart, again a higher throughput.
     """
     sizes = granularity(point.granularity, problem.instance.num_layers)
     curve = CostCurve(problem.instance, sizes, problem.settings)
+    placement = next(answers(problem, point, curve)).placement
+    if placement is None:
+        return None
+    if point.method == "ratio" and not placement.usd_per_hour:
+        point = replace(point, method="enumeration", budget_usd_per_hour=0.0)
 
     def solve(other: CostCurve) -> Answer:
         return next(answers(problem, point, other))
 
-    placement = solve(curve).placement
-    if placement is None:
-        return None
-    return explain(curve, placement, solve, _improvement(problem, point))
+    found = explain(curve, placement, solve, _improvement(problem, point))
+    return replace(found, better=_BETTER.get(point.method, CHEAPER))
 
 
 def explain(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.texts import is_plain
+
 MAX_SIZE = 10_000
 """Layers of the deepest model, so that no segment can be larger."""
 # All sizes from 1 to 10,000, joined by +, are shorter than this.
@@ -59,8 +61,8 @@ def canonical_name(text: str) -> str:
 
 
 def _size(text: str) -> int:
-    """Read a size; Python would take 1_0 for 10."""
-    if "_" in text:
+    """Read a size."""
+    if not is_plain(text):
         raise ValueError(text)
     return int(text)
 

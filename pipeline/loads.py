@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.words import counted, per_million
+from pipeline.words import counted, per_million, short_time
 
 
 def load_sentences(values: Mapping[str, Any]) -> list[str]:
@@ -21,14 +21,20 @@ def load_sentences(values: Mapping[str, Any]) -> list[str]:
     per_token = ""
     if _is_known(values.get("tpot_s")):
         per_token = f", {1000 * float(values['tpot_s']):.1f} ms per output token"
-    low, high = (
-        per_million(float(values[name]))
-        for name in ("cost_low_usd_per_token", "cost_high_usd_per_token")
-    )
+    first = f"first token after {short_time(values['ttft_s'])}"
     return [
-        f"{requests} at once in {cut}: first token after {values['ttft_s']:.2f} s{per_token}.",
-        f"Four of five such predictions lie between {low} and {high} per million tokens.",
+        f"{requests} at once in {cut}: {first}{per_token}.",
+        f"Four of five such predictions lie between {_range(values)}.",
     ]
+
+
+def _range(values: Mapping[str, Any]) -> str:
+    """Return the range of the price, or of the throughput of what costs nothing."""
+    prices = [float(values[f"cost_{end}_usd_per_token"]) for end in ("low", "high")]
+    if any(prices):
+        return f"{per_million(prices[0])} and {per_million(prices[1])} per million tokens"
+    rates = [float(values[f"throughput_{end}_tokens_per_s"]) for end in ("low", "high")]
+    return f"{rates[0]:,.0f} and {rates[1]:,.0f} tokens/s"
 
 
 def _is_known(value: Any) -> bool:

@@ -41,8 +41,8 @@ from pipeline.texts import TextError, check_name, read_text
 from pipeline.words import close_names, folded
 
 Row = TypeVar("Row", bound=BaseModel)
-Hardware = Mapping[str, Gpu]
-NONE: Hardware = {}
+OwnGpus = Mapping[str, Gpu]
+NONE: OwnGpus = {}
 MAX_FILE_BYTES, MAX_ROWS, MAX_COLUMNS = 64 * 1024**2, 100_000, 1_000
 # Names of eight letters are so alike when one differs; of `pp` and `ep` either may be meant.
 ONE_LETTER = 0.875
@@ -52,6 +52,7 @@ Measured = Annotated[float, Field(ge=1e-9, le=1e12)]
 # A GPU of more is one whose memory is given in MiB.
 MemoryGb = Annotated[float, Field(ge=1e-9, le=4096)]
 MOST_FAULTS = 1000
+OR_A_FILE = ", or in a file of such entries under --hardware"
 Label = Annotated[str, Field(min_length=1), AfterValidator(check_name)]
 
 
@@ -89,7 +90,7 @@ class _Known:
     engines: how each is written, by what its label is without case and outer spaces.
     """
 
-    hardware: Hardware
+    hardware: OwnGpus
     engines: dict[str, str]
 
 
@@ -121,7 +122,7 @@ class _Shape(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _without_underscores(cls, cell: Any, given: ValidationInfo) -> Any:
-        """Python reads 1_0 as 10; nobody else does, nor do configs."""
+        """Pydantic reads 1_0 as 10; nobody else does, nor do configs."""
         is_text = cls.model_fields[str(given.field_name)].annotation is str
         if isinstance(cell, str) and "_" in cell and not is_text:
             raise ValueError("must be a number without underscores")
@@ -130,7 +131,8 @@ class _Shape(BaseModel):
     @field_validator("gpu")
     @classmethod
     def _known_gpu(cls, value: str, given: ValidationInfo[_Known]) -> str:
-        return value if value in given.context.hardware else _looked_up(find_gpu, value)
+        known = given.context.hardware
+        return value if value in known else _looked_up(find_gpu, value, OR_A_FILE)
 
     @field_validator("n_kv_heads")
     @classmethod
@@ -211,16 +213,19 @@ class _Blocks(_Shape):
     block_tokens: Measured
 
 
-def _looked_up(find: Callable[[str], object], value: str) -> str:
-    """Return the name where the catalogue knows it; raise its error as a fault otherwise."""
+def _looked_up(find: Callable[[str], object], value: str, also: str = "") -> str:
+    """Return the name where the catalogue knows it; raise its error as a fault otherwise.
+
+    also: what does instead here, beside what the catalogue advises.
+    """
     try:
         find(value)
     except UnknownNameError as error:
-        raise ValueError(f"{error.reason}. {error.advice}") from error
+        raise ValueError(f"{error.reason}. {error.advice}{also}") from error
     return value
 
 
-def _known(hardware: Hardware) -> _Known:
+def _known(hardware: OwnGpus) -> _Known:
     """Return what is known before the first row: engine families, and engines of the package."""
     labels = (*engine_names(), *sorted(shipped_table().seen("engine")))
     return _Known(hardware, {folded(label): label for label in labels})
@@ -271,11 +276,15 @@ def _header_faults(path: Path, columns: Sequence[str], model: type[BaseModel]) -
         for name, known in meant.items()
         if known
     ]
-    return misspelt + [
-        f"{path.name}: {name}: column is required"
+    required = [
+        name
         for name in absent
         if model.model_fields[name].is_required() and name not in meant.values()
     ]
+    if not required:
+        return misspelt
+    told = f"must have the columns {', '.join(required)}; docs/measured-format.md has an example"
+    return [*misspelt, f"{path.name}: line 1: {told}"]
 
 
 def _meant(column: str, absent: Sequence[str]) -> str | None:
@@ -284,7 +293,7 @@ def _meant(column: str, absent: Sequence[str]) -> str | None:
     return near[0] if near else None
 
 
-def _checked(path: Path, model: type[Row], hardware: Hardware) -> list[Row]:
+def _checked(path: Path, model: type[Row], hardware: OwnGpus) -> list[Row]:
     """All rows of a file against its form; raises MeasurementError listing every fault."""
     rows = _rows(path)
     faults = _header_faults(path, [name for name in next(iter(rows.values())) if name], model)
@@ -339,7 +348,7 @@ def _shape(row: _Throughput) -> ModelShape:
     )
 
 
-def _measurement(row: _Throughput, hardware: Hardware) -> Measurement:
+def _measurement(row: _Throughput, hardware: OwnGpus) -> Measurement:
     case = Case(
         gpu=hardware.get(row.gpu, row.gpu),
         shape=_shape(row),
@@ -359,7 +368,7 @@ def _measurement(row: _Throughput, hardware: Hardware) -> Measurement:
     return Measurement(row.source, case, row.tokens_per_s_total)
 
 
-def _kv_blocks(row: _Blocks, hardware: Hardware) -> KvBlocks:
+def _kv_blocks(row: _Blocks, hardware: OwnGpus) -> KvBlocks:
     gpu = find_gpu(hardware.get(row.gpu, row.gpu))
     shape = ModelShape(
         name=row.model,
@@ -388,7 +397,7 @@ def _kv_blocks(row: _Blocks, hardware: Hardware) -> KvBlocks:
     return KvBlocks(row.source, case, row.kv_blocks, row.block_tokens)
 
 
-def read_measurements(path: str | Path, hardware: Hardware = NONE) -> tuple[Measurement, ...]:
+def read_measurements(path: str | Path, hardware: OwnGpus = NONE) -> tuple[Measurement, ...]:
     """Measurements of a throughput CSV; raises MeasurementError listing every fault.
 
     hardware: GPUs that the catalogue lacks or gets wrong, by the name that the file has for them.
@@ -397,7 +406,7 @@ def read_measurements(path: str | Path, hardware: Hardware = NONE) -> tuple[Meas
     return tuple(_measurement(row, hardware) for row in rows)
 
 
-def read_kv_blocks(path: str | Path, hardware: Hardware = NONE) -> tuple[KvBlocks, ...]:
+def read_kv_blocks(path: str | Path, hardware: OwnGpus = NONE) -> tuple[KvBlocks, ...]:
     """Block counts of a KV-cache CSV; raises MeasurementError listing every fault."""
     rows = _checked(Path(path), _Blocks, hardware)
     return tuple(_kv_blocks(row, hardware) for row in rows)

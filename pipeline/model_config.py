@@ -10,6 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.errors import Fault, SourceError, missing, one_line_each
+from pipeline.model_families import (
+    ALIASES,
+    DEFAULTS,
+    FOURFOLD_FFN,
+    PLAIN_FFN,
+    SECTIONS,
+    WHY_REFUSED,
+)
 from pipeline.model_shape import ModelShape
 
 Fields = Mapping[str, Any]
@@ -28,70 +36,6 @@ class ModelConfigError(SourceError, ValueError):
 
 
 _REQUIRED = ("num_hidden_layers", "hidden_size", "num_attention_heads", "vocab_size")
-# Names that older families have for the same figure.
-_ALIASES: Mapping[str, tuple[str, ...]] = {
-    "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
-    "hidden_size": ("n_embd", "n_embed", "d_model"),
-    "num_attention_heads": ("n_head", "n_heads"),
-    "num_key_value_heads": ("num_kv_heads",),
-    "intermediate_size": ("ffn_dim", "ff_intermediate_size", "ffn_hidden_size", "n_inner"),
-    "num_experts": ("num_local_experts", "n_routed_experts"),
-    "num_experts_per_tok": ("num_experts_per_token", "experts_per_token"),
-}
-_TIED: Fields = {"tie_word_embeddings": True}
-_QWEN: Fields = {"use_sliding_window": False}
-_GEMMA_3: Fields = {
-    "num_attention_heads": 8,
-    "num_key_value_heads": 4,
-    "head_dim": 256,
-    "vocab_size": 262208,
-    "sliding_window_pattern": 6,
-}
-# What an absent field means, where a family's class says something else than zero or no.
-_DEFAULTS: Mapping[str, Fields] = {
-    "gpt2": _TIED,
-    "gpt_bigcode": _TIED,
-    "opt": _TIED,
-    "bloom": _TIED,
-    "falcon": _TIED,
-    "mpt": _TIED,
-    "cohere": _TIED,
-    "cohere2": {**_TIED, "sliding_window_pattern": 4},
-    "gemma": _TIED,
-    "gemma2": {**_TIED, "sliding_window_pattern": 2},
-    "gemma3": {**_TIED, **_GEMMA_3},
-    "gemma3_text": {**_TIED, **_GEMMA_3},
-    "qwen2": _QWEN,
-    "qwen2_moe": _QWEN,
-    "qwen3": _QWEN,
-    "qwen3_moe": _QWEN,
-}
-_PLAIN_FFN = (
-    "gpt2",
-    "gpt_neo",
-    "gpt_neox",
-    "gptj",
-    "opt",
-    "bloom",
-    "mpt",
-    "falcon",
-    "gpt_bigcode",
-    "codegen",
-    "phi",
-    "starcoder2",
-    "nemotron",
-)
-# Families whose class makes an absent width four hidden sizes; in the others it is one model's own.
-_FOURFOLD_FFN = (
-    "gpt2",
-    "gpt_neo",
-    "gptj",
-    "codegen",
-    "gpt_bigcode",
-    "bloom",
-    "falcon",
-    "mpt",
-)
 _FLAGS = (
     "tie_word_embeddings",
     "use_sliding_window",
@@ -133,9 +77,12 @@ def text_fields(config: Fields) -> dict[str, Any]:
     """
     nested = config.get("text_config")
     given = {**config, **nested} if isinstance(nested, Mapping) else dict(config)
+    for section in SECTIONS:
+        inner = given.get(section)
+        given = {**inner, **given} if isinstance(inner, Mapping) else given
     stated = {key: value for key, value in given.items() if value is not None}
-    fields = {**_DEFAULTS.get(str(stated.get("model_type")), {}), **stated}
-    for name, aliases in _ALIASES.items():
+    fields = {**DEFAULTS.get(str(stated.get("model_type")), {}), **stated}
+    for name, aliases in ALIASES.items():
         known = [fields[alias] for alias in aliases if alias in fields]
         if known:
             fields.setdefault(name, known[0])
@@ -166,7 +113,7 @@ def from_hf_config(config: Fields, name: str, bytes_per_weight: float = 2.0) -> 
         vocab_size=text["vocab_size"],
         bytes_per_weight=bytes_per_weight,
         head_dim=text.get("head_dim"),
-        gated_ffn=text.get("model_type") not in _PLAIN_FFN,
+        gated_ffn=text.get("model_type") not in PLAIN_FFN,
         kv_lora_rank=mla,
         q_lora_rank=text.get("q_lora_rank", 0) if mla else 0,
         qk_nope_head_dim=text.get("qk_nope_head_dim", 0) if mla else 0,
@@ -211,22 +158,26 @@ def _dense_layers(text: Fields) -> int:
 
 
 def _window_share(text: Fields) -> float:
-    """Share of the layers that attend over a sliding window only."""
+    """Share of the layers that attend over a sliding window only, counted layer by layer."""
     if not text.get("sliding_window") or text.get("use_sliding_window") is False:
         return 0.0
     kinds, pattern = text.get("layer_types"), text.get("sliding_window_pattern")
+    layers = text["num_hidden_layers"]
     if isinstance(kinds, list) and kinds:
         return float(sum(kind == "sliding_attention" for kind in kinds) / len(kinds))
     if text.get("use_sliding_window") and "max_window_layers" in text:
-        layers = text["num_hidden_layers"]
         return float(max(layers - text["max_window_layers"], 0) / layers)
-    if isinstance(pattern, str) and pattern:  # L for a local layer, G for a global one
-        return pattern.count("L") / len(pattern)
-    return 1.0 - 1.0 / pattern if isinstance(pattern, int) and pattern > 0 else 1.0
+    if isinstance(pattern, str) and pattern:  # L for a local layer, G for a global one, over again
+        return float(sum(pattern[i % len(pattern)] == "L" for i in range(layers)) / layers)
+    if isinstance(pattern, int) and pattern > 0:  # the last of each so many is a global one
+        return float((layers - layers // pattern) / layers)
+    return 1.0
 
 
 def _faults(name: str, text: Fields) -> list[Fault]:
     """Every fault of a config, told under the model's name."""
+    if other := _other_than_decoder(name, text):
+        return [other]
     faults = [missing(name, key, "is required") for key in _REQUIRED if key not in text]
     pattern = text.get("sliding_window_pattern")
     numbers = {key: text.get(key) for key in (*_REQUIRED, *_COUNTS)}
@@ -252,9 +203,22 @@ def _faults(name: str, text: Fields) -> list[Fault]:
     return faults or _contradictions(name, text)
 
 
+def _other_than_decoder(name: str, text: Fields) -> Fault | None:
+    """Return the fault of a model whose figures, all sound, are not those of attention layers."""
+    family, kinds = text.get("model_type"), text.get("layer_types")
+    if isinstance(family, str) and family in WHY_REFUSED:
+        return Fault(name, "model_type", WHY_REFUSED[family], family)
+    if text.get("is_encoder_decoder") is True:
+        return Fault(name, "is_encoder_decoder", "must be false", True)
+    for kind in kinds if isinstance(kinds, list) else []:
+        if not str(kind).endswith("attention"):
+            return Fault(name, "layer_types", "must all be of attention", kind)
+    return None
+
+
 def _needs_width(text: Fields) -> bool:
     """Tell whether an absent `intermediate_size` would have to be guessed."""
-    if text.get("model_type") in _FOURFOLD_FFN:
+    if text.get("model_type") in FOURFOLD_FFN:
         return False
     has_own = text.get("num_experts") and text.get("moe_intermediate_size")
     return not has_own or _dense_layers(text) > 0
@@ -262,7 +226,7 @@ def _needs_width(text: Fields) -> bool:
 
 def _as_written(key: str, text: Fields) -> str:
     """Return the name under which a config states a figure."""
-    older = (alias for alias in _ALIASES.get(key, ()) if alias in text)
+    older = (alias for alias in ALIASES.get(key, ()) if alias in text)
     return next((alias for alias in older if text[alias] is text[key]), key)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Fields = Mapping[str, Any]
@@ -30,12 +30,20 @@ BITS_AND_GROUP_OF_ALGORITHM: Mapping[str, tuple[int, int | None]] = {
 }
 
 
+# The section that says how weights are quantized, and its name in older files.
+SECTIONS = ("quantization_config", "compression_config")
+
+
 class UnknownWeightTypeError(ValueError):
     """A type that has no known size; `field` names it, `value` is it."""
 
-    def __init__(self, field: str, value: object, known: tuple[str, ...]) -> None:
-        super().__init__(f"must be one of {', '.join(known)}")
+    def __init__(self, field: str, value: object, reason: str) -> None:
+        super().__init__(reason)
         self.field, self.value = field, value
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return f"must be one of {', '.join(names)}"
 
 
 def bytes_per_weight(text: Fields) -> float:
@@ -44,39 +52,52 @@ def bytes_per_weight(text: Fields) -> float:
     A quantized model states its type apart from `dtype`, which is then that of the activations.
     Raises UnknownWeightTypeError.
     """
-    quantization = text.get("quantization_config")
-    if isinstance(quantization, Mapping):
-        return _quantized(quantization)
+    for section in SECTIONS:
+        if text.get(section) is not None:
+            return _quantized(section, text[section])
     field = "dtype" if text.get("dtype") is not None else "torch_dtype"
     dtype = text.get(field)
     dtype = "bfloat16" if dtype is None else dtype
     if not isinstance(dtype, str) or dtype.removeprefix("torch.") not in BYTES_OF_DTYPE:
-        raise UnknownWeightTypeError(field, dtype, tuple(BYTES_OF_DTYPE))
+        raise UnknownWeightTypeError(field, dtype, _one_of(BYTES_OF_DTYPE))
     return BYTES_OF_DTYPE[dtype.removeprefix("torch.")]
 
 
-def _quantized(quantization: Fields) -> float:
+def _quantized(section: str, quantization: Any) -> float:
     """Return the bytes of a quantized weight: bits/8 + (16 bits of scale)/8 for each group."""
+    if not isinstance(quantization, Mapping):
+        raise UnknownWeightTypeError(section, quantization, "must hold fields, as quant_method")
     method = quantization.get("quant_method")
     if isinstance(method, str) and method in BYTES_OF_METHOD:
         return BYTES_OF_METHOD[method]
     if method not in BITS_METHODS:
-        raise UnknownWeightTypeError("quantization_config.quant_method", method, METHODS)
-    field, bits, group = _bits_and_group(str(method), quantization)
+        raise UnknownWeightTypeError(f"{section}.quant_method", method, _one_of(METHODS))
+    if method == "bitsandbytes":
+        return _in_blocks(section, quantization)
+    field, bits, group = _bits_and_group(str(method), section, quantization)
     if not isinstance(bits, int | float) or isinstance(bits, bool) or not 1 <= bits <= 16:
-        raise UnknownWeightTypeError(f"quantization_config.{field}", bits, ("2", "3", "4", "8"))
+        raise UnknownWeightTypeError(f"{section}.{field}", bits, "must be one of 2, 3, 4, 8")
     shared = group if isinstance(group, int) and group > 0 else 0
     return bits / 8 + (2 / shared if shared else 0)
 
 
-def _bits_and_group(method: str, quantization: Fields) -> tuple[str, Any, Any]:
+def _in_blocks(section: str, quantization: Fields) -> float:
+    """Return the bytes of a weight of bitsandbytes: blocks of 64 in 4 bits, rows of them in 8."""
+    for field in ("load_in_4bit", "load_in_8bit"):
+        if not isinstance(quantization.get(field), bool | None):
+            reason = "must be one of true, false"
+            raise UnknownWeightTypeError(f"{section}.{field}", quantization[field], reason)
+    if quantization.get("load_in_4bit"):
+        return 0.5 + 2 / 64
+    if quantization.get("load_in_8bit"):
+        return 1.0
+    given = quantization.get("load_in_8bit")
+    reason = "must be true where load_in_4bit is not"
+    raise UnknownWeightTypeError(f"{section}.load_in_8bit", given, reason)
+
+
+def _bits_and_group(method: str, section: str, quantization: Fields) -> tuple[str, Any, Any]:
     """Return the bits of a weight, after the field that says so, and how many share a scale."""
-    if method == "bitsandbytes":  # blocks of 64 weights in 4 bits, rows of them in 8
-        in_4_bits = quantization.get("load_in_4bit")
-        if not isinstance(in_4_bits, bool | None):
-            field = "quantization_config.load_in_4bit"
-            raise UnknownWeightTypeError(field, in_4_bits, ("true", "false"))
-        return "load_in_4bit", *((4, 64) if in_4_bits else (8, None))
     groups = quantization.get("config_groups")
     if isinstance(groups, Mapping) and groups:
         name, first = next(iter(groups.items()))
@@ -88,7 +109,7 @@ def _bits_and_group(method: str, quantization: Fields) -> tuple[str, Any, Any]:
         algorithm = quantization.get("quant_algo")
         known = BITS_AND_GROUP_OF_ALGORITHM.get(str(algorithm))
         if known is None:
-            names = tuple(BITS_AND_GROUP_OF_ALGORITHM)
-            raise UnknownWeightTypeError("quantization_config.quant_algo", algorithm, names)
+            reason = _one_of(BITS_AND_GROUP_OF_ALGORITHM)
+            raise UnknownWeightTypeError(f"{section}.quant_algo", algorithm, reason)
         return "quant_algo", *known
     return "bits", quantization.get("bits"), quantization.get("group_size")

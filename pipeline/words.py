@@ -34,19 +34,27 @@ def target_sentence(usd_per_million_tokens: float, met: bool) -> str:
 
 
 def signed_percent(value: float | None) -> str:
-    """Write a difference in percent with its sign; a dash where there is none."""
-    return "–" if value is None else f"{value:+.1f} %"
+    """Write a difference in percent with its sign, 0 without; a dash where there is none."""
+    if value is None:
+        return "–"
+    return f"{value:+.1f} %" if round(value, 1) else "0.0 %"
 
 
 def duration(seconds: float) -> str:
-    """Write a time in the unit that suits it, with two or three digits: 0.23 s, 45 s, 3.5 h."""
+    """Write a time in the unit that suits it, with two or three digits: 230 ms, 45 s, 3.5 h."""
     value, unit = seconds, "s"
     if seconds >= 5400:
         value, unit = seconds / 3600, "h"
     elif seconds >= 90:
         value, unit = seconds / 60, "min"
-    digits = 2 if value < 1 else 1 if value < 10 else 0
-    return f"{value:.{digits}f} {unit}"
+    elif seconds < 0.9995:
+        value, unit = seconds * 1000, "ms"
+    return f"{value:.{1 if 0 < value < 10 else 0}f} {unit}"
+
+
+def short_time(seconds: float) -> str:
+    """Write a time in ms below a second, else in seconds with two decimals: 18 ms, 9.99 s."""
+    return duration(seconds) if seconds < 0.9995 else f"{seconds:.2f} s"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -373,4 +373,63 @@ OTHERS: Mapping[str, tuple[Mapping[str, Any], float]] = {
         },
         0.1236,
     ),
+    # 7.2 B on the model's card, which counts the one table of words, 0.3 B, twice
+    "Falcon-7B": (
+        {
+            "alibi": False,
+            "architectures": ["FalconForCausalLM"],
+            "bias": False,
+            "hidden_size": 4544,
+            "model_type": "falcon",
+            "multi_query": True,
+            "new_decoder_architecture": False,
+            "num_attention_heads": 71,
+            "num_hidden_layers": 32,
+            "num_kv_heads": 71,
+            "parallel_attn": True,
+            "torch_dtype": "bfloat16",
+            "vocab_size": 65024,
+        },
+        6.92,
+    ),
+    # 132 B, 36 B of them active: model card of dbrx-instruct
+    "DBRX": (
+        {
+            "architectures": ["DbrxForCausalLM"],
+            "attn_config": {"clip_qkv": 8, "kv_n_heads": 8, "model_type": "", "rope_theta": 500000},
+            "d_model": 6144,
+            "ffn_config": {
+                "ffn_hidden_size": 10752,
+                "model_type": "",
+                "moe_jitter_eps": 0,
+                "moe_num_experts": 16,
+                "moe_top_k": 4,
+            },
+            "model_type": "dbrx",
+            "n_heads": 48,
+            "n_layers": 40,
+            "tie_word_embeddings": False,
+            "torch_dtype": "bfloat16",
+            "vocab_size": 100352,
+        },
+        131.6,
+    ),
+    # 6.24 B: github.com/THUDM/ChatGLM3
+    "ChatGLM3-6B": (
+        {
+            "architectures": ["ChatGLMModel"],
+            "ffn_hidden_size": 13696,
+            "hidden_size": 4096,
+            "kv_channels": 128,
+            "model_type": "chatglm",
+            "multi_query_attention": True,
+            "multi_query_group_num": 2,
+            "num_attention_heads": 32,
+            "num_layers": 28,
+            "padded_vocab_size": 65024,
+            "tie_word_embeddings": False,
+            "torch_dtype": "float16",
+        },
+        6.24,
+    ),
 }

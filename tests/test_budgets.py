@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from pipeline.budgets import budgets_usd_per_hour, needs_ballpark
+from pipeline.formulation.compact import within
 
 
 def test_absolute_presets_are_those_published() -> None:
@@ -29,6 +30,20 @@ def test_relative_presets_are_multiples_of_the_ballpark() -> None:
     fine = (0.5, 0.8, 1.2, 1.5, 1.7, 1.9, 2.0, 2.2, 2.5, 3.0, 3.5, 4.0)
     assert budgets_usd_per_hour("around_coarse", 2.0) == pytest.approx(coarse)
     assert budgets_usd_per_hour("around_fine", 2.0) == pytest.approx(fine)
+
+
+@pytest.mark.parametrize("cost", [1.2345674, 0.1 + 0.2, 4e-7, 123456.7890123])
+def test_a_multiple_of_a_cost_leaves_room_for_what_costs_exactly_that(cost: float) -> None:
+    multiples = (0.4, 0.7, 0.9, 1.0, 1.2, 1.5)
+    for budget, multiple in zip(
+        budgets_usd_per_hour("around_coarse", cost), multiples, strict=True
+    ):
+        assert within(budget) >= multiple * cost
+        assert budget == pytest.approx(multiple * cost, rel=1e-11)
+
+
+def test_a_multiple_of_a_sum_of_decimals_is_a_plain_number() -> None:
+    assert budgets_usd_per_hour("around_coarse", 0.1 + 0.2)[3] == 0.3
 
 
 def test_only_relative_presets_need_a_ballpark() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from pipeline import constant_fit
 from pipeline.calibration import calibrate, calibration_table, summaries
 from pipeline.catalogue import CatalogueError
 from pipeline.constant_fit import (
@@ -23,6 +25,7 @@ from pipeline.constant_fit import (
     source_weights,
 )
 from pipeline.measurements import MeasurementError, measured_tokens_per_s
+from pipeline.robust_fit import fit
 from pipeline.roofline import constant_files
 from pipeline.roofline.cases import case_arrays
 from pipeline.roofline.constant_files import (
@@ -288,3 +291,14 @@ def test_calibrate_refuses_a_bad_file_and_writes_nothing(tmp_path: Path) -> None
     with pytest.raises(MeasurementError):
         calibrate(path, tmp_path / "out.yaml")
     assert not (tmp_path / "out.yaml").exists()
+
+
+def test_a_fit_that_did_not_converge_says_so_wherever_its_constants_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = synthetic(shipped_table())
+    assert fit_constants(rows, "fitted").provenance == "fitted"
+    monkeypatch.setattr(constant_fit, "fit", partial(fit, max_iterations=1))
+    short = fit_constants(rows, "fitted")
+    assert short.provenance == "fitted; the fit ended before it converged"
+    assert short.provenance in str(calibration_table(short).title)

@@ -90,6 +90,11 @@ def test_mixed_tp_degrees_are_refused_with_the_best_that_can_run(tmp_path: Path)
     assert "among those that it can, and may find cheaper ones" in str(refusal)
 
 
+def test_what_is_dearer_than_a_free_placement_is_so_by_no_percentage() -> None:
+    told = str(Refusal("it is mixed", "even", None))
+    assert "is --point even; limits.uniform_tp=true" in told
+
+
 def test_the_recommended_placement_is_taken_where_none_is_named(tmp_path: Path) -> None:
     assert isinstance(launch_of(run_of(tmp_path), None), Refusal)
 

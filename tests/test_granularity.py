@@ -41,7 +41,7 @@ def test_a_granularity_has_one_name_however_its_sizes_are_written() -> None:
     assert [canonical_name(name) for name in PRESETS] == list(PRESETS)
 
 
-@pytest.mark.parametrize("text", ["coarser", "", "5+", "5,10", "2.5", "5++10", "1_0"])
+@pytest.mark.parametrize("text", ["coarser", "", "5+", "5,10", "2.5", "5++10", "1_0", "٣+1", "1２"])
 def test_what_is_neither_a_preset_nor_sizes_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"must be one of coarsest, .*, or sizes joined by \+"):
         parse_granularity(text)

@@ -17,6 +17,7 @@ ORDER = [
     "versions",
     "settings",
     "model_shape",
+    "model_families",
     "model_config",
     "weight_bytes",
     "network",

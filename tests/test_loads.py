@@ -20,6 +20,14 @@ def test_a_load_is_told_with_its_latency_and_the_range_of_its_price() -> None:
     ]
 
 
+def test_of_what_is_free_the_range_is_that_of_its_throughput() -> None:
+    free = {"cost_low_usd_per_token": 0.0, "cost_high_usd_per_token": 0.0}
+    rates = {"throughput_low_tokens_per_s": 1800.4, "throughput_high_tokens_per_s": 2200.0}
+    assert load_sentences({**ROW, **free, **rates})[1] == (
+        "Four of five such predictions lie between 1,800 and 2,200 tokens/s."
+    )
+
+
 def test_prefill_has_no_time_per_output_token() -> None:
     for absent in (None, nan):
         told = load_sentences({**ROW, "concurrency": 1, "micro_batches": 1, "tpot_s": absent})[0]

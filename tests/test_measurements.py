@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,16 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(MeasurementError) as caught:
         read_measurements(write_csv(tmp_path / "m.csv", [row]))
     assert caught.value.faults == (
-        "m.csv: vocab: column is required",
-        "m.csv: phase: column is required",
+        "m.csv: line 1: must have the columns vocab, phase; docs/measured-format.md has an example",
     )
+
+
+def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
+    page = Path(__file__).parent.parent / "docs" / "measured-format.md"
+    [example] = re.findall(r"```csv\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "m.csv").write_text(example, encoding="utf-8")
+    rows = read_measurements(tmp_path / "m.csv")
+    assert [row.case.phase for row in rows] == ["prefill", "decode", "online"]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_multimodal_config_is_read_from_its_text_part() -> None:
     ("fields", "share"),
     [
         ({"layer_types": ["sliding_attention", "full_attention"] * 2}, 0.5),
-        ({"sliding_window_pattern": 6}, 5 / 6),
+        ({"sliding_window_pattern": 2}, 0.5),
         ({}, 1.0),
         ({"use_sliding_window": False}, 0.0),
     ],
@@ -164,9 +164,18 @@ def test_a_wide_shared_expert_counts_as_several() -> None:
         ({"model_type": "qwen2", "use_sliding_window": True, "max_window_layers": 3}, 0.25),
         ({"model_type": "qwen2", "max_window_layers": 3}, 0.0),
         ({"model_type": "gemma2"}, 0.5),
-        ({"model_type": "gemma3_text", "sliding_window_pattern": None}, 5 / 6),
+        # every sixth layer of 62 looks at everything, and those after the sixtieth do not
+        ({"model_type": "gemma3_text", "num_hidden_layers": 62}, 52 / 62),
+        ({"model_type": "gemma3_text", "sliding_window_pattern": None}, 1.0),
+        ({"model_type": "gpt_oss", "num_hidden_layers": 5}, 3 / 5),
         ({"model_type": "mistral"}, 1.0),
         ({"sliding_window_pattern": "LLLG"}, 0.75),
+        ({"sliding_window_pattern": "LLLG", "num_hidden_layers": 6}, 5 / 6),
+        ({"sliding_window_pattern": 1}, 0.0),
+        # where the class has a number for the layers that come first
+        ({"model_type": "qwen2", "use_sliding_window": True, "num_hidden_layers": 32}, 4 / 32),
+        ({"model_type": "qwen2_5_vl"}, 0.0),
+        ({"model_type": "smollm3"}, 0.0),
         ({"layer_types": ["full_attention"] * 4}, 0.0),
     ],
 )
@@ -177,12 +186,77 @@ def test_families_place_their_windows_as_their_classes_do(
     assert shape.sliding_window_share == pytest.approx(share)
 
 
-def test_one_key_value_head_may_be_called_multi_query() -> None:
+@pytest.mark.parametrize(
+    ("fields", "kv_heads"),
+    [
+        # one for all where the class says multi_query, as it does where a file leaves it out
+        ({"model_type": "falcon", "multi_query": True}, 1),
+        ({"model_type": "falcon"}, 1),
+        ({"model_type": "falcon", "num_kv_heads": 8}, 1),
+        ({"model_type": "falcon", "multi_query": False}, 8),
+        ({"model_type": "falcon", "new_decoder_architecture": True, "num_kv_heads": 4}, 4),
+        ({"model_type": "falcon", "new_decoder_architecture": True, "n_head_kv": 4}, 4),
+        ({"model_type": "falcon", "new_decoder_architecture": True}, 8),
+        ({"model_type": "gpt_bigcode"}, 1),
+        ({"model_type": "gpt_bigcode", "multi_query": False}, 8),
+        ({"model_type": "llama"}, 8),
+        ({"model_type": "mpt", "attn_config": {"kv_n_heads": 2, "model_type": ""}}, 2),
+        ({"model_type": "chatglm", "multi_query_group_num": 2}, 2),
+    ],
+)
+def test_families_have_the_key_value_heads_that_their_classes_give_them(
+    fields: dict[str, Any], kv_heads: int
+) -> None:
     config = {key: value for key, value in CONFIG.items() if key != "num_key_value_heads"}
-    falcon = {**config, "model_type": "falcon", "multi_query": True}
-    assert from_hf_config(falcon, "f").num_key_value_heads == 1
-    newer = {**falcon, "new_decoder_architecture": True, "num_kv_heads": 4}
-    assert from_hf_config(newer, "f").num_key_value_heads == 4
+    assert from_hf_config({**config, **fields}, "f").num_key_value_heads == kv_heads
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"model_type": "mamba2"}, "model_type: has no attention layers (got 'mamba2')"),
+        ({"model_type": "rwkv"}, "model_type: has no attention layers (got 'rwkv')"),
+        (
+            {"model_type": "jamba", "attn_layer_period": 8},
+            "model_type: has layers of another kind between those of attention (got 'jamba')",
+        ),
+        (
+            {"model_type": "zamba2"},
+            "model_type: has layers of another kind between those of attention (got 'zamba2')",
+        ),
+        (
+            {"model_type": "granitemoehybrid", "layer_types": ["mamba", "mamba", "attention"]},
+            "layer_types: must all be of attention (got 'mamba')",
+        ),
+        ({"layer_types": ["full_attention", 3]}, "layer_types: must all be of attention (got 3)"),
+        (
+            {"model_type": "nemotron-nas"},
+            "model_type: has layers of different shapes (got 'nemotron-nas')",
+        ),
+        ({"model_type": "bert"}, "model_type: is an encoder; it decodes nothing (got 'bert')"),
+        (
+            {"model_type": "t5", "is_encoder_decoder": True},
+            "model_type: has an encoder beside its decoder (got 't5')",
+        ),
+        (
+            {"is_encoder_decoder": True, "text_config": {"model_type": "of its own"}},
+            "is_encoder_decoder: must be false (got True)",
+        ),
+    ],
+)
+def test_a_model_that_is_no_decoder_of_attention_layers_is_refused(
+    fields: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(ModelConfigError) as caught:
+        from_hf_config({**CONFIG, **fields}, "other")
+    assert str(caught.value) == f"other: {fault}"
+
+
+def test_layers_of_linear_attention_are_read_as_full_attention() -> None:
+    linear = {"model_type": "qwen3_next", "layer_types": ["linear_attention", "full_attention"] * 2}
+    assert from_hf_config({**CONFIG, **linear}, "dense") == DENSE
+    plain = {"model_type": "granitemoehybrid", "layer_types": ["attention"] * 4}
+    assert from_hf_config({**CONFIG, **plain}, "dense") == DENSE
 
 
 def test_the_two_tables_of_words_are_one_where_the_family_says_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,22 @@ def test_a_report_of_synthetic_rows_finds_little_error_and_renders() -> None:
     text = console.export_text()
     assert "not scored" in text
     assert "Left out by source" in text
+
+
+def test_a_figure_has_one_mean_over_the_seeds_that_have_it() -> None:
+    rows = MEASUREMENTS[:8]
+    measured = measured_tokens_per_s(rows)
+    scored, unscored = split_scores(rows, 1.1 * measured), split_scores(rows[:1], measured[:1])
+    assert (scored.per_gpu.pairs_right, np.isnan(unscored.per_gpu.pairs_right)) == (1.0, True)
+    halves = replace(report(MEASUREMENTS[:4]), halves=(scored, unscored))
+    assert reached(halves)["pairs right, halves"] == 1.0
+    console = Console(width=160, record=True)
+    console.print(report_tables(halves))
+    text = console.export_text()
+    assert "mean over the seeds that have the figure" in text
+    assert "100.00 % (100.00 % to 100.00 %)" in text
+    target = next(line for line in text.splitlines() if line.startswith("pairs right, halves"))
+    assert target.split()[3:5] == ["100.00", "%"]
 
 
 def test_the_command_scores_a_file(tmp_path: Path) -> None:

@@ -59,6 +59,17 @@ def test_a_quantized_weight_takes_its_bits_and_its_share_of_a_scale(
         ({"quantization_config": {"quant_method": "magic"}}, "quantization_config.quant_method"),
         ({"quantization_config": {}}, "quantization_config.quant_method"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config.bits"),
+        ({"quantization_config": "fp8"}, "quantization_config"),
+        ({"quantization_config": []}, "quantization_config"),
+        (
+            {"quantization_config": {"quant_method": "bitsandbytes"}},
+            "quantization_config.load_in_8bit",
+        ),
+        (
+            {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": False}},
+            "quantization_config.load_in_8bit",
+        ),
+        ({"compression_config": {"quant_method": "magic"}}, "compression_config.quant_method"),
         (
             {"quantization_config": {"quant_method": "awq", "bits": True}},
             "quantization_config.bits",
@@ -70,6 +81,12 @@ def test_a_quantized_weight_takes_its_bits_and_its_share_of_a_scale(
     ],
 )
 def test_a_weight_of_unknown_size_is_a_fault(fields: dict[str, Any], field: str) -> None:
-    with pytest.raises(UnknownWeightTypeError, match="must be one of") as caught:
+    with pytest.raises(UnknownWeightTypeError, match=r"^must ") as caught:
         bytes_per_weight(fields)
     assert caught.value.field == field
+
+
+def test_the_older_name_of_the_section_is_read_too() -> None:
+    groups = {"group_0": {"weights": {"num_bits": 8}}}
+    older = {"quant_method": "compressed-tensors", "config_groups": groups}
+    assert bytes_per_weight({"torch_dtype": "bfloat16", "compression_config": older}) == 1.0

@@ -9,6 +9,7 @@ from pipeline.words import (
     per_hour,
     per_million,
     short_name,
+    short_time,
     signed_percent,
 )
 
@@ -27,6 +28,9 @@ def test_a_cost_that_is_rounded_suffices_as_a_budget(usd: float, text: str) -> N
 
 def test_differences_carry_their_sign() -> None:
     assert [signed_percent(v) for v in (1.25, -3.0, None)] == ["+1.2 %", "-3.0 %", "–"]
+    assert [signed_percent(v) for v in (0.0, -0.04, 0.04)] == ["0.0 %"] * 3, (
+        "of nothing there is none"
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,7 +51,12 @@ def test_costs_are_plain_dollars(usd: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.034, "0.03 s"),
+        (0.0, "0 ms"),
+        (0.00034, "0.3 ms"),
+        (0.0034, "3.4 ms"),
+        (0.034, "34 ms"),
+        (0.2346, "235 ms"),
+        (0.9996, "1.0 s"),
         (3.21, "3.2 s"),
         (89.0, "89 s"),
         (300.0, "5.0 min"),
@@ -57,6 +66,14 @@ def test_costs_are_plain_dollars(usd: float, text: str) -> None:
 )
 def test_durations_have_a_fitting_unit(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0184, "18 ms"), (0.9999, "1.00 s"), (9.994, "9.99 s"), (300.0, "300.00 s")],
+)
+def test_a_short_time_keeps_its_hundredths(seconds: float, text: str) -> None:
+    assert short_time(seconds) == text
 
 
 def test_numbers_agree_with_their_nouns() -> None:

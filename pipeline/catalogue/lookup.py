@@ -16,10 +16,7 @@ from pipeline.model_config import from_hf_config
 
 COMPUTE_TYPES = ("fp16", "bf16", "fp8", "int8", "int4", "fp4")
 # What does instead of a name that a catalogue lacks.
-OWN_GPU = (
-    "One that it lacks is described under performance.hardware of a config, or in a file of such "
-    "entries under --hardware"
-)
+OWN_GPU = "One that it lacks is described under performance.hardware of a config"
 OWN_MODEL = (
     "One that it lacks is described under model of a config, or by the config.json that "
     "model.hf_config names"

@@ -16,7 +16,7 @@ from pipeline.loads import load_sentences
 from pipeline.points import Problem
 from pipeline.results.schema import BOUND_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
-from pipeline.words import counted, target_sentence
+from pipeline.words import counted, short_time, target_sentence
 
 _SHOWN = (
     "status",
@@ -161,7 +161,7 @@ def frontier_view(rows: PointRows) -> RenderableType:
     seconds = placed[0]["total_seconds"]
     solves = placed[0]["num_solves"]
     return Group(
-        table, Text(f"{counted(len(placed), 'point')}, {_programs(solves)}, {seconds:.2f} s")
+        table, Text(f"{counted(len(placed), 'point')}, {_programs(solves)}, {short_time(seconds)}")
     )
 
 
@@ -184,7 +184,7 @@ def _proof(values: Any) -> str:
         "ratio": "no placement has a lower cost per token",
         "weighted": "no placement has a higher weighted score",
     }
-    took = f"{_programs(values['num_solves'])} in {values['total_seconds']:.2f} s"
+    took = f"{_programs(values['num_solves'])} in {short_time(values['total_seconds'])}"
     if values["status"] == "optimal":
         return f"Proven at {values['granularity']}: {claims[values['method']]} ({took})."
     gap = values["mip_gap"]

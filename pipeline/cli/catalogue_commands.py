@@ -16,7 +16,7 @@ from pipeline.cli.options import AsJson
 from pipeline.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from pipeline.measurements import Hardware
+    from pipeline.measurements import OwnGpus
     from pipeline.validation import GivenReport, Report
 
 Measured = Annotated[
@@ -152,7 +152,7 @@ def validate(
 
 
 def _scored(
-    measured: Path, kv: Path | None, constants: str | None, hardware: Hardware
+    measured: Path, kv: Path | None, constants: str | None, hardware: OwnGpus
 ) -> Report | GivenReport:
     """Score what was asked for; fits are counted on standard error."""
     from pipeline.cli.progress import counting
@@ -169,7 +169,7 @@ def _scored(
         return score(measured, kv, tell, hardware)
 
 
-def _hardware(path: Path | None) -> Hardware:
+def _hardware(path: Path | None) -> OwnGpus:
     """Return the GPUs of a file, none without one. Raises InputError."""
     from pipeline.config.hardware import read_hardware
 

@@ -91,7 +91,7 @@ def _effort_view(rows: Sequence[GranularityRow]) -> Grid:
         lambda row: (
             *(f"{n:,}" for n in (row.options, row.segments, row.connections, row.binaries)),
             *(str(n) for n in (row.points, row.failed, row.models)),
-            f"{row.solve_seconds:.2f}",
+            f"{row.solve_seconds:.3f}",
             "–" if row.speed_up_to_exact is None else f"× {row.speed_up_to_exact:.1f}",
         ),
     )
@@ -117,7 +117,7 @@ def method_view(rows: Sequence[MethodRow]) -> RenderableType:
             "–" if row.usd_per_token is None else per_million(row.usd_per_token),
             signed_percent(row.percent_to_optimum),
             *(str(n) for n in (row.points, row.placed, row.failed, row.models)),
-            f"{row.solve_seconds:.2f}",
+            f"{row.solve_seconds:.3f}",
         ),
     )
 

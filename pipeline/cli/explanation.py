@@ -12,14 +12,13 @@ from pipeline.cli.render import per_million
 from pipeline.explain import Explanation
 from pipeline.placement import Placement
 
-# What better means, by method; a lower $/token to all others.
-_BETTER = {"enumeration": "higher throughput", "weighted": "higher score"}
 
+def explanation_view(explanation: Explanation, held_by_budget: bool = False) -> Group:
+    """Say what binds, what lies next, and what coarser or freer choices would give.
 
-def explanation_view(explanation: Explanation, method: str) -> Group:
-    """Say what binds, what lies next, and what coarser or freer choices would give."""
-    better = _BETTER.get(method, "lower cost per token")
-    lines = [_binding_line(explanation, better, held_by_budget=method == "enumeration")]
+    held_by_budget: whether a budget was asked for, so that it may be what binds.
+    """
+    lines = [_binding_line(explanation, held_by_budget)]
     lines += [
         f"Next {name} on the frontier: {_sketch(placement)}" if placement else f"Nothing is {name}."
         for name, placement in (("cheaper", explanation.cheaper), ("faster", explanation.faster))
@@ -29,7 +28,7 @@ def explanation_view(explanation: Explanation, method: str) -> Group:
         lines.append(f"Coarser granularities give away: {_regret_list(explanation)}.")
     if explanation.restrictions_percent is not None:
         percent = explanation.restrictions_percent
-        lines.append(f"Without the restrictions: {percent:.1f} % {better}.")
+        lines.append(f"Without the restrictions: {percent:z.1f} % {explanation.better}.")
     if not explanation.complete:
         lines.append(
             "The time limit passed before all of this was found out: what is not named here may "
@@ -47,13 +46,15 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "regrets": [asdict(regret) for regret in explanation.regrets],
         "restrictions_percent": explanation.restrictions_percent,
         "complete": explanation.complete,
+        "better": explanation.better,
     }
 
 
-def _binding_line(explanation: Explanation, better: str, held_by_budget: bool) -> str:
+def _binding_line(explanation: Explanation, held_by_budget: bool) -> str:
     """Say what each step that was tried gives; what a smaller or larger one gives is not known."""
     gains = [
-        f"{b.limit} ({b.relaxed}: {b.gain_percent:.1f} % {better})" for b in explanation.bindings
+        f"{b.limit} ({b.relaxed}: {b.gain_percent:.1f} % {explanation.better})"
+        for b in explanation.bindings
     ]
     if held_by_budget and explanation.faster is not None:
         gains.insert(0, f"the budget (faster from ${explanation.faster.usd_per_hour:.2f}/h on)")

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 def robustness_view(found: Robustness) -> Text:
     """Say whether the groups of the lowest $/token stay that under drawn constants."""
     candidates = counted(found.candidates, "candidate")
+    best, worse = ("cheapest per token", "dearer")
+    if found.is_free:
+        best, worse = ("fastest of what is free", "slower")
     lines = [
-        f"{found.winner} stays the cheapest per token in {100 * found.winner_share:.0f} % of "
+        f"{found.winner} stays the {best} in {100 * found.winner_share:.0f} % of "
         f"{found.draws} draws of the fitted constants, among {candidates} "
-        f"(on average {100 * found.mean_regret:.1f} % dearer than the draw's best, at worst "
+        f"(on average {100 * found.mean_regret:.1f} % {worse} than the draw's best, at worst "
         f"{100 * found.worst_regret:.1f} %)."
     ]
     if found.runner_up is not None:
@@ -27,7 +30,7 @@ def robustness_view(found: Robustness) -> Text:
     if found.unserved_share:
         share = 100 * found.unserved_share
         lines.append(
-            f"In {share:.0f} % of the draws it can serve no load at all; what it is dearer on "
+            f"In {share:.0f} % of the draws it can serve no load at all; what it is {worse} on "
             "average and at worst is over the others."
         )
     return Text("\n".join(["", *lines]))

@@ -150,7 +150,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
         points = [a for a in answers if a["throughput_tokens_per_s"] is not None]
         typer.echo(json.dumps(points if question.method == "frontier" else answers[0], indent=2))
     elif explanation is not None:
-        out().print(explanation_view(explanation, question.method))
+        out().print(explanation_view(explanation, question.method == "enumeration"))
     elif draws:
         limit_s = problem.settings.time_limit_s
         out().print(robustness_view(steady) if steady else undecided_view(limit_s))

@@ -244,10 +244,13 @@ def _with_flags(
 def _budgets(text: str) -> str | list[float]:
     """Read the name of a preset, or numbers separated by commas. Raises InputError."""
     from pipeline.budgets import PRESETS
+    from pipeline.texts import is_plain
 
     if text in PRESETS:
         return text
     try:
+        if not is_plain(text):
+            raise ValueError(text)
         return [float(part) for part in text.split(",")]
     except ValueError:
         reason = f"must be numbers separated by commas, or one of {', '.join(PRESETS)}"

@@ -25,7 +25,8 @@ class Search:
     """A granularity and a method, with the worst that it cost and the time that it took.
 
     percent_to_optimum: the largest distance over all sets of swept values, from the proven
-    optimum over every size where there is one, else from the best that the run found.
+    optimum over every size where there is one, else from the best that the run found. Of
+    placements that are free it is how much faster the fastest is.
     """
 
     granularity: str
@@ -79,9 +80,11 @@ class Advice:
         if self.search is None:
             return "No granularity and method answered every question, so none is recommended."
         s, within = self.search, f"{self.tolerance_percent:g} %"
-        reason = f"it came within {s.percent_to_optimum:.2f} % of the lowest cost per token"
+        is_free = not self.best.usd_per_token
+        aim = "fastest of the free placements" if is_free else "lowest cost per token"
+        reason = f"it came within {s.percent_to_optimum:.2f} % of the {aim}"
         if s.percent_to_optimum < 0.005:
-            reason = "it found the lowest cost per token"
+            reason = f"it found the {aim}"
         reason += f" in {duration(s.seconds)}"
         close = [o for o in self.others if o.percent_to_optimum <= self.tolerance_percent]
         if close:
@@ -112,8 +115,7 @@ def advise(
     best = _best(rows)
     optima = _optima(comparison.results)
     finished = comparison.results.run["status"] == "finished"
-    prices = {key: price for key, (price, _) in optima.items()}
-    searches = _searches(comparison.methods, prices) if finished else []
+    searches = _searches(comparison.methods, optima) if finished else []
     near = [s for s in searches if s.percent_to_optimum <= tolerance_percent]
     chosen: Search | None = None
     if near:
@@ -121,9 +123,9 @@ def advise(
     elif searches:
         chosen = min(searches, key=lambda s: (s.percent_to_optimum, s.seconds))
     others = tuple(s for s in searches if s is not chosen)
-    price, is_proven = optima[_key(best.swept)]
-    distance = percent_above(best.usd_per_token, price)
-    proven = is_proven and distance is not None and distance <= 1e-7
+    optimum = optima[_key(best.swept)]
+    distance = percent_above(best.usd_per_token, optimum.usd_per_token)
+    proven = optimum.is_proven and distance is not None and distance <= 1e-7
     sets = len({_key(row.swept) for row in rows})
     return Advice(best, chosen, others, tolerance_percent, proven, finished, sets)
 
@@ -176,8 +178,26 @@ def _best(rows: Sequence[GranularityRow]) -> GranularityRow:
     return min(equal, key=lambda row: row.solve_seconds)
 
 
-def _optima(results: Results) -> dict[str, tuple[float, bool]]:
-    """Return, by set of swept values, the lowest $/token to measure by, and if it is proven.
+@dataclass(frozen=True)
+class _Optimum:
+    """The lowest $/token to measure by.
+
+    free_tokens_per_s: of the fastest placement that costs nothing, NaN where none does.
+    """
+
+    usd_per_token: float
+    is_proven: bool
+    free_tokens_per_s: float
+
+    def percent_to(self, row: MethodRow) -> float | None:
+        """Return how far a method's best is from it; None where that cannot be measured."""
+        if self.usd_per_token == 0 and row.usd_per_token == 0:
+            return percent_above(self.free_tokens_per_s, row.tokens_per_s)
+        return percent_above(row.usd_per_token, self.usd_per_token)
+
+
+def _optima(results: Results) -> dict[str, _Optimum]:
+    """Return, by set of swept values, what to measure by.
 
     The proven optimum of `exact` is one for all granularities. Where it was not asked for, the
     lowest $/token found stands in.
@@ -188,23 +208,25 @@ def _optima(results: Results) -> dict[str, tuple[float, bool]]:
         exact = points[points.granularity == REFERENCE_GRANULARITY]
         proven = proven_usd_per_token(exact, limit)
         found = float(points.cost_usd_per_token.min())
-        optima[_key(swept)] = (found, False) if proven is None else (proven, True)
+        free = points.throughput_tokens_per_s[points.cost_usd_per_token == 0]
+        price = found if proven is None else proven
+        optima[_key(swept)] = _Optimum(price, proven is not None, float(free.max()))
     return optima
 
 
-def _searches(rows: Sequence[MethodRow], optima: dict[str, float]) -> list[Search]:
+def _searches(rows: Sequence[MethodRow], optima: dict[str, _Optimum]) -> list[Search]:
     """Gather the searches that found a placement wherever any search did, none failing.
 
     One that was not asked somewhere is not among them.
     """
-    answerable = {key for key, price in optima.items() if not math.isnan(price)}
+    answerable = {key for key, best in optima.items() if not math.isnan(best.usd_per_token)}
     gathered: dict[tuple[str, str], list[MethodRow]] = defaultdict(list)
     for row in rows:
         if _key(row.swept) in answerable:
             gathered[row.granularity, row.method].append(row)
     searches = []
     for (granularity, method), own in gathered.items():
-        distances = [percent_above(row.usd_per_token, optima[_key(row.swept)]) for row in own]
+        distances = [optima[_key(row.swept)].percent_to(row) for row in own]
         known = [max(distance, 0.0) for distance in distances if distance is not None]
         if len(known) == len(answerable) and not any(row.failed for row in own):
             spent = sum(row.solve_seconds for row in own)

@@ -25,8 +25,9 @@ class MethodRow:
     """What one method found at one granularity, for one set of swept values.
 
     points: questions asked; placed, infeasible, failed: what came of them. usd_per_token,
-    point_id: the lowest that it found, None where it found no placement. percent_to_optimum: how
-    far that is above the proven optimum of the granularity; None where none was proven.
+    tokens_per_s, point_id: of the lowest that it found, None where it found no placement.
+    percent_to_optimum: how far that is above the proven optimum of the granularity; None where
+    none was proven.
     """
 
     swept: Swept
@@ -38,6 +39,7 @@ class MethodRow:
     infeasible: int
     failed: int
     usd_per_token: float | None
+    tokens_per_s: float | None
     percent_to_optimum: float | None
     models: int
     solve_seconds: float
@@ -71,6 +73,7 @@ def _row(swept: Swept, points: pd.DataFrame, optimum: float | None) -> MethodRow
         infeasible=int((questions.status == "infeasible").sum()),
         failed=int((questions.status == "error").sum()),
         usd_per_token=price,
+        tokens_per_s=None if best is None else float(best.throughput_tokens_per_s),
         percent_to_optimum=_not_below(percent_above(price, optimum)),
         models=int(questions.num_solves.sum()),
         solve_seconds=effort_seconds(points),

@@ -25,6 +25,7 @@ from pipeline.config.performance_checks import (
     memory_suits_gpus,
     network_suits_model,
     performance_suits_model,
+    unmeant_model,
     workload_suits_model,
 )
 from pipeline.config.schema import (
@@ -280,12 +281,14 @@ CHECKS: tuple[tuple[Callable[..., Iterator[Fault]], tuple[str, ...]], ...] = (
 def run_checks(document: Document, sections: Mapping[str, Any]) -> list[Fault]:
     """Run every check whose sections and facts are sound."""
     known = {**sections, **_facts(document.data)}
-    return [
-        fault
-        for check, needs in CHECKS
-        if all(name in known for name in needs)
-        for fault in check(document, *(known[name] for name in needs))
-    ]
+    faults = []
+    if "performance" in known and (fault := unmeant_model(document, known["performance"])):
+        faults.append(fault)
+        del known["performance"]  # what follows from a model that nobody meant is no news
+    for check, needs in CHECKS:
+        if all(name in known for name in needs):
+            faults += check(document, *(known[name] for name in needs))
+    return faults
 
 
 def check_labels(document: Document) -> list[Fault]:

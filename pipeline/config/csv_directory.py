@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -19,12 +20,14 @@ from pipeline.config.document import Path as FieldPath
 from pipeline.config.matrix_labels import Labels
 from pipeline.config.yaml_file import read_text
 from pipeline.errors import Fault, InputError, missing
+from pipeline.texts.numbers import is_plain
 from pipeline.texts.plain_data import MAX_DIGITS
 from pipeline.words import counted
 
 CONFIG_FILE = "config.csv"
 POOL_FILE = "gpu_pool.csv"
 NETWORK_FILE = "network_bandwidth.csv"
+FILES = (CONFIG_FILE, POOL_FILE, NETWORK_FILE)
 PERCENTILE = "network_bandwidth_percentile_threshold"
 QUANTIZED = "enable_segment_quantization"
 BATCH_RANGE = ("min_batch_size", "max_batch_size")
@@ -106,7 +109,15 @@ POOL_COLUMNS: Mapping[str, str] = {
 
 
 def read_directory(directory: Path) -> Document:
-    """Read the three files; the document notes what is wrong with each."""
+    """Read the three files; the document notes what is wrong with each.
+
+    Raises InputError for a folder that has none of them.
+    """
+    if not any(os.path.exists(directory / name) for name in FILES):
+        reason = f"must hold {FILES[0]}, {FILES[1]} and {FILES[2]} where it is a folder"
+        # A folder that was given as "." has no name to be known by.
+        named = directory if directory.name else directory.resolve()
+        raise InputError([missing(str(named), "file", reason)])
     document = Document(str(directory), {"name": directory.resolve().name})
     for read in (_read_parameters, _read_pool, _read_network):
         try:
@@ -298,8 +309,7 @@ def _parsed(text: str) -> Any:
     """Read a cell as whole number, number, truth value or text, in this order."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    # Python reads 1_0 as 10; nobody writes a table so.
-    for kind in (int, float) if len(text) <= MAX_DIGITS and "_" not in text else ():
+    for kind in (int, float) if len(text) <= MAX_DIGITS and is_plain(text) else ():
         try:
             return kind(text)
         except ValueError:

@@ -105,7 +105,7 @@ def path_of(data: Any, key: str) -> Path:
     for part in parts:
         step = _step(data, part)
         path.append(step)
-        data = data.get(step, {}) if isinstance(data, dict) else data[step]
+        data = (data or {}).get(step) if isinstance(data, dict | None) else data[step]
     return tuple(path)
 
 
@@ -114,18 +114,24 @@ def _replaced(data: Any, path: Path, value: Any) -> Any:
     if not path:
         return value
     step = path[0]
-    if isinstance(data, dict):
-        return {**data, step: _replaced(data.get(step, {}), path[1:], value)}
+    if isinstance(data, dict | None):
+        fields = data or {}
+        return {**fields, step: _replaced(fields.get(step), path[1:], value)}
     return [_replaced(x, path[1:], value) if i == step else x for i, x in enumerate(data)]
 
 
 def _step(container: Any, part: str) -> str | int:
     """Return the key or index that `part` means in a container; a pool is also known by name."""
-    if isinstance(container, dict):
+    if isinstance(container, dict | None):  # beneath null as beneath what is absent
         return part
     if not isinstance(container, list):
         raise TypeError(f"has no part named {part!r}")
-    if part.isdecimal() and len(part) <= MAX_DIGITS and int(part) < len(container):
+    if (
+        part.isascii()
+        and part.isdecimal()
+        and len(part) <= MAX_DIGITS
+        and int(part) < len(container)
+    ):
         return int(part)
     names = [entry.get("gpu") if isinstance(entry, dict) else None for entry in container]
     if part in names:

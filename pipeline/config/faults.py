@@ -36,6 +36,8 @@ def _advice(detail: ErrorDetails) -> str:
     path, given = detail["loc"], detail["input"]
     if path == ("model",) and isinstance(given, str):
         return "; a name of the catalogue goes under model.catalogue"
+    if path == ("performance",):
+        return ", as {model: flops} or {model: roofline}"
     is_one = detail["type"] in ("int_type", "float_type", "string_type", "bool_type")
     if is_one and isinstance(given, list) and path[0] not in ("sweep", "solver", "name"):
         return "; values to cross go under sweep.over"

@@ -100,6 +100,20 @@ def _names_of(name: str, section: str) -> set[str]:
     return {folded(other) for other in names}
 
 
+def unmeant_model(document: Document, performance: PerformanceSection) -> Fault | None:
+    """Return the fault of `flops` beside a workload that only `roofline` knows; None if sound."""
+    workload = document.data.get("workload")
+    stated = workload if isinstance(workload, dict) else {}
+    serving = [name for name in SERVING_FIELDS if stated.get(name) is not None]
+    if performance.model != "flops" or not serving or stated.keys() >= {*FLOPS_FIELDS}:
+        return None
+    path, fields = ("performance", "model"), f"a workload of {', '.join(serving)}"
+    if "model" in performance.model_fields_set:
+        return document.fault(path, f"must be roofline for {fields}", performance.model)
+    reason = f"is missing; {fields} needs performance: {{model: roofline}}"
+    return document.lacking(path, reason)
+
+
 def workload_suits_model(
     document: Document, workload: WorkloadSection, performance: PerformanceSection
 ) -> Iterator[Fault]:

@@ -61,12 +61,10 @@ def granularity_name(value: object) -> str:
 
 def _budgets(value: object) -> str | list[float]:
     """Accept the name of a preset or a list of budgets, $/h."""
-    if isinstance(value, str):
-        if value not in BUDGET_PRESETS:
-            raise ValueError(f"must be a list or one of {', '.join(BUDGET_PRESETS)}")
+    if isinstance(value, str) and value in BUDGET_PRESETS:
         return value
     if not isinstance(value, list) or not value:
-        raise ValueError(f"must be a list or one of {', '.join(BUDGET_PRESETS)}")
+        raise ValueError(f"must be a list of numbers, or one of {', '.join(BUDGET_PRESETS)}")
     numbers = [v for v in value if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) != len(value) or not all(0 <= v < float("inf") for v in numbers):
         raise ValueError("must hold only finite numbers that are not negative")

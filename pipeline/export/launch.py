@@ -84,9 +84,11 @@ class Refusal:
                 f"vLLM cannot run this placement: {self.reason}. None of this run can be; "
                 "limits.uniform_tp=true and limits.tp_degrees search for those that can"
             )
+        percent = self.percent_dearer
+        dearer = "" if percent is None else f", {signed_percent(percent)} per token"
         return (
             f"vLLM cannot run this placement: {self.reason}. The cheapest of this run that it can "
-            f"is --point {self.alternative}, {signed_percent(self.percent_dearer)} per token; "
+            f"is --point {self.alternative}{dearer}; "
             "limits.uniform_tp=true searches among those that it can, and may find cheaper ones"
         )
 
@@ -216,11 +218,15 @@ def _instance(results: Results, row: dict[str, Any]) -> Instance:
 
 
 def _refusal(results: Results, row: dict[str, Any], reason: str) -> Refusal:
-    """Find the cheapest placement for the same swept values that vLLM can run."""
+    """Find the cheapest placement for the same swept values that vLLM can run.
+
+    Of those that are free, the fastest.
+    """
     instance = _instance(results, row)
     stages = results.stages()
     placed = results.points[results.points.cost_usd_per_token.notna()]
-    for other in records(placed.sort_values(["cost_usd_per_token", "point_id"])):
+    order = ["cost_usd_per_token", "throughput_tokens_per_s", "point_id"]
+    for other in records(placed.sort_values(order, ascending=[True, False, True])):
         same = results.swept(other) == results.swept(row)
         held = stages.get(other["point_id"])  # a damaged folder may lack it
         if same and held and not why_not(held, instance):

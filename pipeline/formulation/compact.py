@@ -185,6 +185,11 @@ def cost_scale(prices: Iterable[float]) -> int:
     return min(math.lcm(*denominators), MAX_SCALE)
 
 
+def unscaled(bound: float, scale: int, goal: Goal) -> float:
+    """Return a bound on the scaled objective in $/h, or in stages."""
+    return bound / scale if goal is Goal.COST else bound
+
+
 def scaled_prices(problem: CompactProblem, scale: int) -> list[float]:
     """Return the groups' prices in units of the scaled objective, whole where they can be."""
     return [float(Fraction(repr(run.usd_per_hour)) * scale) for run in problem.runs]

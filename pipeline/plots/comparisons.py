@@ -124,6 +124,7 @@ def time_plot(focus: Focus) -> Iterator[Plot]:
     records = data.time_records(focus.results.points)
     if not records:
         return
+    ticks = data.log_ticks(min(r["from"] for r in records), max(r["to"] for r in records))
     bars = (
         chart_of(records)
         .mark_rect(stroke="white", strokeWidth=0.3)
@@ -132,7 +133,7 @@ def time_plot(focus: Focus) -> Iterator[Plot]:
                 "from:Q",
                 title="time for a point, s",
                 scale=alt.Scale(type="log", nice=False),
-                axis=alt.Axis(format="~g", tickCount=6, labelOverlap=True),
+                axis=alt.Axis(format="~g", values=ticks, labelOverlap=True),
             ),
             alt.Y("low:Q", title="points", axis=alt.Axis(tickMinStep=1, format="d")),
             alt.Color("method:N", title=None, legend=LEGEND),

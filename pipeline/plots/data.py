@@ -173,6 +173,14 @@ def time_records(points: pd.DataFrame) -> list[Record]:
     return records
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2 and 5 of every decade from low to high, 1 alone over more than four of them."""
+    steps = (1.0,) if high / low > 1e4 else (1.0, 2.0, 5.0)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [float(f"{step:g}e{decade}") for decade in decades for step in steps]
+    return [tick for tick in ticks if low <= tick <= high] or [low, high]
+
+
 def granularity_order(results: Results) -> list[str]:
     """Return the granularities of a run in the order swept."""
     return in_order(list(results.points.granularity), results.run["granularities"])

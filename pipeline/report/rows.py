@@ -68,7 +68,7 @@ _FIGURES: tuple[_Figure, ...] = (
     ("$/M tokens", "cost_usd_per_token", "{:.6f}", 1e6),
     ("tokens/s", "throughput_tokens_per_s", "{:,.0f}", 1),
     ("$/h", "cost_usd_per_hour", "{:.2f}", 1),
-    ("to baseline, %", "ratio_to_baseline", "{:+.1f}", 100),
+    ("to baseline, %", "ratio_to_baseline", "{:+z.1f}", 100),
     ("stages", "num_stages", "{:.0f}", 1),
     ("GPUs", "num_gpus", "{:.0f}", 1),
     ("gap, %", "mip_gap", "{:.2f}", 100),

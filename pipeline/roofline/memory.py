@@ -32,7 +32,7 @@ def kv_room_tokens(
     usable_fraction: Numbers,
     weight_bytes: Numbers,
     reserved_bytes: Numbers,
-    kv_bytes: Numbers,
+    bytes_per_token: Numbers,
     fraction_of_free: Numbers,
 ) -> Numbers:
     """Tokens whose KV cache fits beside the weights: (u·M − W − R) / kv, never below 0.
@@ -46,7 +46,7 @@ def kv_room_tokens(
     of_total = usable_fraction * memory_bytes - taken
     of_free = usable_fraction * (memory_bytes - taken)
     room = np.where(fraction_of_free > 0, of_free, of_total)
-    return np.asarray(np.maximum(room, 0.0) / kv_bytes)
+    return np.asarray(np.maximum(room, 0.0) / bytes_per_token)
 
 
 def concurrency_limit(

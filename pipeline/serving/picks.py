@@ -16,14 +16,17 @@ from pipeline.serving.deal import Dealt, best_dealt, hop_seconds, under_every_lo
 from pipeline.serving.rates import Rates
 from pipeline.serving.tables import FloatArray, ServingTables
 
-Sizes = tuple[tuple[int, int], ...]
+Groups = tuple[tuple[int, int], ...]
+"""How many groups of each class: (class, count), ascending."""
+Sized = tuple[tuple[int, int], ...]
+"""Each group with its layers: (class, size)."""
 
 
 @dataclass(frozen=True)
 class Pick:
-    """Groups with their sizes, a load, and what they make of it. groups: (class, size)."""
+    """Groups with their sizes, a load, and what they make of it."""
 
-    groups: Sizes
+    groups: Sized
     decision: int
     usd_per_hour: float
     tokens_per_s: float
@@ -44,7 +47,7 @@ class Picks:
         has_gaps = self._sizes[-1] - self._sizes[0] + 1 != len(self._sizes)
         self.sizes_are_free = not (instance.limits.equal_sizes or has_gaps)
         self.best: list[Pick] = []
-        self.dealt_groups: dict[Sizes, Dealt] = {}
+        self.dealt_groups: dict[Groups, Dealt] = {}
 
     def fastest(self, usd_per_hour: float) -> Pick | None:
         """Return the fastest pick within a budget, the cheapest of them."""
@@ -56,7 +59,7 @@ class Picks:
         reaching = [p for p in self.best if p.tokens_per_s >= tokens_per_s]
         return min(reaching, key=lambda p: (p.usd_per_hour, -p.tokens_per_s), default=None)
 
-    def pick(self, groups: Sizes, decision: int) -> Pick:
+    def pick(self, groups: Sized, decision: int) -> Pick:
         """Work out the throughput and cost of groups with their sizes under a load."""
         times = (
             np.array(self.pass_seconds(groups, decision)[0]),
@@ -136,7 +139,7 @@ class Picks:
             self._keep_fastest(dealt.tokens_per_s, dealt.groups)
         return self.dealt_groups[key]
 
-    def _keep_fastest(self, tokens_per_s: FloatArray, groups: Callable[[int], Sizes]) -> None:
+    def _keep_fastest(self, tokens_per_s: FloatArray, groups: Callable[[int], Sized]) -> None:
         """Keep the fastest of some groups' placements under all loads."""
         decision = int(np.argmax(tokens_per_s))
         if tokens_per_s[decision] > 0:

@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.cheapest import Effort
 from pipeline.formulation import timed
-from pipeline.formulation.compact import Goal, within
+from pipeline.formulation.compact import Goal, unscaled, within
 from pipeline.formulation.timed import SlowGroups, TimedProblem
 from pipeline.granularity import Granularity
 from pipeline.instance import Instance
@@ -30,12 +30,12 @@ from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each, one_c
 from pipeline.serving.deal import Dealt, even
 from pipeline.serving.dominance import Dominance
 from pipeline.serving.envelopes import with_envelopes
-from pipeline.serving.picks import Pick, Picks, Sizes
+from pipeline.serving.picks import Groups, Pick, Picks
 from pipeline.serving.questions import Questions, whole_layers
 from pipeline.serving.rates import Rates
 from pipeline.serving.tables import FloatArray, IntArray, serving_tables
 from pipeline.settings import Clock, SolverSettings
-from pipeline.solver import Solution, solve
+from pipeline.solver import solve
 
 # Throughputs that differ by less are the same answer.
 RATE_TOLERANCE = 1e-8
@@ -81,7 +81,7 @@ class ServingSearch:
         self._timed = Picks(self.instance, self.granularity, self._all, self._all_rates)
         self.cells = self._first_cells()
         self._proofs = Proofs()
-        self._failed: dict[Sizes, Dealt] = {}
+        self._failed: dict[Groups, Dealt] = {}
         self.clock = Clock(settings)
 
     def _first_cells(self) -> Cells:
@@ -344,7 +344,7 @@ class ServingSearch:
         build_seconds = time.perf_counter() - started
         solution = solve(built.model, settings)
         self.effort.add(solution, build_seconds)
-        bound = _bound(solution, built, goal)
+        bound = unscaled(solution.bound, built.cost_scale, goal)
         if solution.objective is None:
             return bound, None
         runs = problem.compact.runs
@@ -361,8 +361,3 @@ class ServingSearch:
 def _reaches(found: float, asked: float) -> bool:
     """Tell whether a throughput is as high as was asked for, to what a solver's integers allow."""
     return bool(found >= asked * (1 - RATE_TOLERANCE / 2))
-
-
-def _bound(solution: Solution, built: timed.TimedModel, goal: Goal) -> float:
-    """Return the solver's bound in $/h or stages."""
-    return solution.bound / built.cost_scale if goal is Goal.COST else solution.bound

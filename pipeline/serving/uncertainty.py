@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from pipeline.placement import usd_per_token
 from pipeline.restrictions import is_restricted
 from pipeline.roofline.pipelines import drawn_table
 from pipeline.serving import methods
+from pipeline.serving.picks import Groups
 from pipeline.serving.search import ServingSearch
 from pipeline.settings import SolverSettings
 
 DRAWS = 20
 CANDIDATES = 12
 
-Groups = tuple[tuple[int, int], ...]
+Loss = tuple[float, float]
+"""$/token, and s/token, which tells apart what is free; the lower the better."""
 
 
 class _OutOfTimeError(Exception):
@@ -31,7 +34,8 @@ class Robustness:
     winner, runner_up: their groups in words; runner_up None where no other won a draw. shares:
     of the draws won; unserved_share: of the draws in which the winner can serve no load.
     mean_regret, worst_regret: how much more than the draw's winner the winner costs per token,
-    relative, over the other draws. candidates: groups compared.
+    relative, over the other draws. candidates: groups compared. is_free: whether the winner costs
+    nothing; then the fastest wins, and regrets are of the time per token.
     """
 
     draws: int
@@ -43,6 +47,7 @@ class Robustness:
     runner_up_share: float
     mean_regret: float
     worst_regret: float
+    is_free: bool
 
 
 def robustness(
@@ -56,11 +61,11 @@ def robustness(
     where no group was met, or the time limit passed before all draws were decided.
     """
     try:
-        met = _by_price(search, search.known.dealt_groups)
+        met = _by_loss(search, search.known.dealt_groups)
         if not met:
             return None
         around = [] if is_restricted(search.instance.limits) else _neighbours(search, met[0])
-        return _over_draws(search, _by_price(search, {*met, *around})[:most], draws)
+        return _over_draws(search, _by_loss(search, {*met, *around})[:most], draws)
     except _OutOfTimeError:
         return None
 
@@ -75,17 +80,17 @@ def _over_draws(search: ServingSearch, candidates: Sequence[Groups], draws: int)
             search.instance, search.granularity, SolverSettings(), drawn_table(search.table, seed)
         )
         drawn.clock = search.clock
-        found = {groups: _price(drawn, groups) for groups in candidates}
-        priced = {groups: price for groups, price in found.items() if price is not None}
-        if not priced:
+        losses = [(_loss(drawn, groups), groups) for groups in candidates]
+        served = {groups: loss for loss, groups in losses if loss is not None}
+        if not served:
             continue
-        best = min(priced, key=lambda groups: priced[groups])
+        best = min(served, key=lambda groups: served[groups])
         wins[best] += 1
-        own = priced.get(candidates[0])
+        own = served.get(candidates[0])
         if own is None:
             unserved += 1
         else:
-            regrets.append(_regret(own, priced[best]))
+            regrets.append(_regret(own, served[best]))
     won = sum(wins.values()) or 1
     others = [(groups, n) for groups, n in wins.most_common() if groups != candidates[0]]
     return Robustness(
@@ -98,14 +103,15 @@ def _over_draws(search: ServingSearch, candidates: Sequence[Groups], draws: int)
         runner_up_share=others[0][1] / won if others else 0.0,
         mean_regret=sum(regrets) / len(regrets) if regrets else 0.0,
         worst_regret=max(regrets, default=0.0),
+        is_free=all(not search.tables.usd_per_hour[c] for c, _ in candidates[0]),
     )
 
 
-def _regret(own: float, best: float) -> float:
-    """Return by how much a price is above the best, relative; infinite above what is free."""
-    if not best:
-        return float("inf") if own else 0.0
-    return own / best - 1
+def _regret(own: Loss, best: Loss) -> float:
+    """Return by how much a loss is above the best, relative; infinite above what is free."""
+    if not best[0]:
+        return math.inf if own[0] else own[1] / best[1] - 1
+    return own[0] / best[0] - 1
 
 
 def solved_robustness(search: ServingSearch) -> Robustness | None:
@@ -114,11 +120,10 @@ def solved_robustness(search: ServingSearch) -> Robustness | None:
     return robustness(search)
 
 
-def _by_price(search: ServingSearch, sets: Iterable[Groups]) -> list[Groups]:
+def _by_loss(search: ServingSearch, sets: Iterable[Groups]) -> list[Groups]:
     """Return the sets of groups that can serve some load, the lowest $/token first."""
-    prices = {groups: _price(search, groups) for groups in sets}
-    placed = sorted((price, groups) for groups, price in prices.items() if price is not None)
-    return [groups for _, groups in placed]
+    losses = ((_loss(search, groups), groups) for groups in sets)
+    return [groups for _, groups in sorted((loss, g) for loss, g in losses if loss is not None)]
 
 
 def _neighbours(search: ServingSearch, groups: Groups) -> Iterator[Groups]:
@@ -137,8 +142,8 @@ def _neighbours(search: ServingSearch, groups: Groups) -> Iterator[Groups]:
             yield tuple(sorted((c, n) for c, n in counts.items() if n))
 
 
-def _price(search: ServingSearch, groups: Groups) -> float | None:
-    """Return the lowest $/token of some groups over all loads, None where they hold none.
+def _loss(search: ServingSearch, groups: Groups) -> Loss | None:
+    """Return the lowest loss of some groups over all loads, None where they hold none.
 
     Raises _OutOfTimeError where no time is left: with thousands of loads each takes a while.
     """
@@ -146,7 +151,7 @@ def _price(search: ServingSearch, groups: Groups) -> float | None:
         raise _OutOfTimeError
     rate = float(search.known.deal(dict(groups)).tokens_per_s.max(initial=0.0))
     cost = sum(count * float(search.tables.usd_per_hour[c]) for c, count in groups)
-    return usd_per_token(cost, rate) if rate > 0 else None
+    return (usd_per_token(cost, rate), 1.0 / rate) if rate > 0 else None
 
 
 def in_words(search: ServingSearch, groups: Groups) -> str:

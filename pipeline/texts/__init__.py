@@ -1,6 +1,7 @@
 """Text from outside made into plain data: bounded in size and depth, so that none can blow up."""
 
 from pipeline.texts.names import check_name, check_printable
+from pipeline.texts.numbers import is_plain
 from pipeline.texts.plain_files import TextError, read_bytes, read_text
 from pipeline.texts.strict_json import parse_json
 from pipeline.texts.strict_yaml import parse_yaml
@@ -9,6 +10,7 @@ __all__ = [
     "TextError",
     "check_name",
     "check_printable",
+    "is_plain",
     "parse_json",
     "parse_yaml",
     "read_bytes",

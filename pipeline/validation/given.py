@@ -9,9 +9,9 @@ from pathlib import Path
 from pipeline.constant_fit import predicted_tokens_per_s
 from pipeline.measurements import (
     NONE,
-    Hardware,
     KvBlocks,
     Measurement,
+    OwnGpus,
     read_kv_blocks,
     read_measurements,
 )
@@ -62,7 +62,7 @@ def score_given(
     csv_path: str | Path,
     constants: str,
     kv_path: str | Path | None = None,
-    hardware: Hardware = NONE,
+    hardware: OwnGpus = NONE,
 ) -> GivenReport:
     """Score constants by name or file on a CSV. Raises MeasurementError and CatalogueError."""
     table = given_constants(constants)

@@ -24,9 +24,9 @@ from pipeline.held_out import (
 )
 from pipeline.measurements import (
     NONE,
-    Hardware,
     KvBlocks,
     Measurement,
+    OwnGpus,
     group_labels,
     measured_tokens_per_s,
     read_kv_blocks,
@@ -217,7 +217,7 @@ def validate(
     csv_path: str | Path,
     kv_path: str | Path | None = None,
     tell: Tell = tell_nobody,
-    hardware: Hardware = NONE,
+    hardware: OwnGpus = NONE,
 ) -> Report:
     """Score the model on a CSV of the documented form; raises MeasurementError for one at fault."""
     kv = read_kv_blocks(kv_path, hardware) if kv_path else ()

@@ -26,17 +26,7 @@ TARGETS = {
 
 def percent(share: float) -> str:
     """Format a share as a percentage; a dash where there is none."""
-    return f"{100.0 * share:.2f} %" if np.isfinite(share) else "-"
-
-
-def mean_and_range(name: str, splits: Sequence[SplitScores]) -> str:
-    """Mean of a figure over the splits, with the smallest and largest beside it."""
-    found = [FIGURES[name](split) for split in splits]
-    values = [value for value in found if np.isfinite(value)]
-    if not values:
-        return "-"
-    mean, low, high = (_shown(name, v) for v in (float(np.mean(values)), min(values), max(values)))
-    return f"{mean} ({low} to {high})"
+    return f"{100.0 * share:z.2f} %" if np.isfinite(share) else "-"
 
 
 FIGURES: Mapping[str, Callable[[SplitScores], float]] = {
@@ -53,6 +43,26 @@ FIGURES: Mapping[str, Callable[[SplitScores], float]] = {
 }
 
 
+def _of_seeds(name: str, splits: Sequence[SplitScores]) -> list[float]:
+    """Return a figure of every split that has it; too few rows may leave nothing to choose from."""
+    return [value for value in map(FIGURES[name], splits) if np.isfinite(value)]
+
+
+def seed_mean(name: str, splits: Sequence[SplitScores]) -> float:
+    """Mean of a figure over the splits that have it; NaN where none has."""
+    values = _of_seeds(name, splits)
+    return float(np.mean(values)) if values else np.nan
+
+
+def mean_and_range(name: str, splits: Sequence[SplitScores]) -> str:
+    """Write the mean of a figure, with the smallest and largest beside it."""
+    values = _of_seeds(name, splits)
+    if not values:
+        return "-"
+    mean, low, high = (_shown(name, v) for v in (seed_mean(name, splits), min(values), max(values)))
+    return f"{mean} ({low} to {high})"
+
+
 def headline_table(report: Report) -> Grid:
     """All figures: random halves, halves of whole configurations, and no fit at all."""
     columns = [
@@ -61,7 +71,10 @@ def headline_table(report: Report) -> Grid:
         names("halves of\nconfigurations", spare=1),
         figures("no fit"),
     ]
-    title = f"Unseen rows of {report.rows}: mean over the seeds (smallest to largest)"
+    title = (
+        f"Unseen rows of {report.rows}: mean over the seeds that have the figure "
+        "(smallest to largest)"
+    )
     table = Grid(title, columns)
     for name, read in FIGURES.items():
         table.add_row(
@@ -75,14 +88,10 @@ def headline_table(report: Report) -> Grid:
 
 def reached(report: Report) -> dict[str, float]:
     """Collect the figures that have a target."""
-
-    def mean(read: Callable[[SplitScores], float]) -> float:
-        return float(np.mean([read(split) for split in report.halves])) if report.halves else np.nan
-
     return {
-        "median error, halves": mean(lambda split: split.errors.median),
-        "pairs right, halves": mean(lambda split: split.per_gpu.pairs_right),
-        "regret, halves": mean(lambda split: split.per_gpu.regret),
+        "median error, halves": seed_mean("median error", report.halves),
+        "pairs right, halves": seed_mean("pairs right, tokens/s per GPU", report.halves),
+        "regret, halves": seed_mean("regret, tokens/s per GPU", report.halves),
         "source left out, macro median": report.macro_left_out("source"),
         "median error, no fit": report.no_fit.errors.median,
         "KV blocks, median error": report.kv.median if report.kv else np.nan,

@@ -9,13 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pipeline.instance import Instance
-from pipeline.verify.case import PROOF_TOLERANCE, Case, Mismatch, Row, mismatch, present
+from pipeline.verify.case import (
+    PROOF_TOLERANCE,
+    TOLERANCE,
+    Case,
+    Mismatch,
+    Row,
+    mismatch,
+    present,
+)
 from pipeline.verify.columns import only_own_columns
 from pipeline.verify.rules import RULES, bound_distances, gap_stands, values_possible
 from pipeline.verify.served import SERVED_RULES
 
 __all__ = [
     "PROOF_TOLERANCE",
+    "TOLERANCE",
     "Mismatch",
     "bound_distances",
     "gap_stands",

@@ -43,6 +43,7 @@ def test_an_unknown_gpu_lists_the_near_names_and_what_does_instead() -> None:
     assert result.exit_code == 2
     assert "near names: H100" in result.stderr
     assert "performance.hardware" in result.stderr
+    assert "--hardware" not in result.stderr
 
 
 def test_models_are_listed_with_total_and_active_parameters() -> None:

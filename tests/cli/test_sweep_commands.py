@@ -178,6 +178,8 @@ def test_the_designed_columns_are_in_the_file_with_the_version_of_the_schema(
     ("flags", "field"),
     [
         (("--budget", "1,x"), "--budget"),
+        (("--budget", "1,٣"), "--budget"),
+        (("--budget", "1_0"), "--budget"),
         (("--budget", "1,-2"), "sweep.budgets_usd_per_hour"),
         (("--method", "guess"), "sweep.methods[0]"),
         (("--granularity", "exact,fien"), "sweep.granularities[1]"),

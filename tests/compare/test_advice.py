@@ -119,6 +119,25 @@ def test_searches_that_found_free_tokens_are_as_good_as_the_optimum(tmp_path: Pa
     assert advice.proven
 
 
+def test_a_search_that_found_a_slower_free_placement_is_as_far_off_as_that_is_slower(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        point("e", usd_per_million=0.0, tokens_per_s=1000.0, **SLOW),
+        point("f", "fine", usd_per_million=0.0, tokens_per_s=995.0, **FAST),
+        point("c", "coarse", usd_per_million=0.0, tokens_per_s=500.0, **FAST),
+    ]
+    advice = advice_of(tmp_path, rows, 0.1)
+    assert advice.search is not None
+    assert advice.search.granularity == "exact"
+    assert "it found the fastest of the free placements in 9.0 s" in advice.search_this
+    assert {o.granularity: round(o.percent_to_optimum, 2) for o in advice.others} == {
+        "fine": 0.5,
+        "coarse": 100.0,
+    }
+    assert "it came within 0.50 % of the fastest of the" in advice_of(tmp_path, rows).search_this
+
+
 def test_without_a_proof_the_best_found_is_not_called_proven(tmp_path: Path) -> None:
     advice = advice_of(tmp_path, [point("w", method="weighted")])
     assert not advice.proven

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import Config, load_config
+from pipeline.errors import InputError
 from tests.config.builders import MATRIX, PARAMETERS, POOL, faults_of, write_directory
 
 HEADER = "gpu_type,count,memory_gb,dollar_per_hour"
@@ -42,6 +43,12 @@ def test_absent_keys_have_the_published_defaults(tmp_path: Path) -> None:
     assert config.limits.tp_degrees == [1, 2, 4, 8]
     assert config.network.drop_below_percentile == pytest.approx(10)
     assert config.model.bytes_per_weight == 2
+
+
+@pytest.mark.parametrize("cell", ["1_0", "٣", "1２"])
+def test_what_only_python_reads_as_a_number_is_none(tmp_path: Path, cell: str) -> None:
+    [fault] = faults_with(tmp_path, max_pipeline_stages=cell)
+    assert fault.endswith(f"max_pipeline_stages: must be a whole number (got '{cell}')")
 
 
 def test_published_keys_fill_the_fields_of_the_config(tmp_path: Path) -> None:
@@ -322,10 +329,21 @@ def test_only_the_diagonal_of_the_matrix_may_be_infinite(tmp_path: Path) -> None
 
 
 def test_files_that_are_not_there_are_all_named_and_nothing_else(tmp_path: Path) -> None:
-    assert faults_of(tmp_path) == [
-        f"{tmp_path.name}/{name}: file: does not exist"
-        for name in ("config.csv", "gpu_pool.csv", "network_bandwidth.csv")
+    assert faults_of(write_directory(tmp_path, pool=None, matrix=None)) == [
+        f"published/{name}: file: does not exist"
+        for name in ("gpu_pool.csv", "network_bandwidth.csv")
     ]
+
+
+def test_a_folder_of_something_else_is_one_fault_that_says_what_it_must_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "must hold config.csv, gpu_pool.csv and network_bandwidth.csv where it is a folder"
+    assert faults_of(tmp_path) == [f"{tmp_path.name}: file: {told}"]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        load_config(".")
+    assert str(caught.value) == f"{tmp_path}: file: {told}"
 
 
 def test_faults_of_all_three_files_come_out_together(tmp_path: Path) -> None:

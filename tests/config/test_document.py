@@ -37,13 +37,23 @@ def test_replacing_values_leaves_the_document_as_it_was() -> None:
     assert changed.where(("pool", 1, "count")) == ("--set", "pool.A10.count")
 
 
+def test_beneath_a_section_of_null_there_is_as_much_as_beneath_an_absent_one() -> None:
+    document = Document("c.yaml", {"a": None})
+    changed = document.with_values([("a.b.c", 1), ("a.b.d", 2)], "--set")
+    assert changed.faults == []
+    assert changed.data == {"a": {"b": {"c": 1, "d": 2}}}
+    assert document.data == {"a": None}
+
+
 def test_what_is_replaced_later_finds_what_was_put_earlier() -> None:
     pool = [{"gpu": "L20"}]
     changed = Document("c.yaml", dict(DATA)).with_values([("pool", pool), ("pool.L20.n", 1)], "f")
     assert changed.data["pool"] == [{"gpu": "L20", "n": 1}]
 
 
-@pytest.mark.parametrize("key", ["a.b.c", "pool.L4.count", "pool.2.count", "pool.x", "", "."])
+@pytest.mark.parametrize(
+    "key", ["a.b.c", "pool.L4.count", "pool.2.count", "pool.٠.count", "pool.x", "", "."]
+)
 def test_a_path_that_leads_nowhere_is_noted(key: str) -> None:
     document = Document("c.yaml", copy.deepcopy(DATA))
     changed = document.with_values([(key, 1), ("a.b", 2)], "c.yaml", "over.")

@@ -104,6 +104,10 @@ def test_without_a_name_a_file_of_its_own_name_gives_it_to_the_model(tmp_path: P
             "file: key 'hidden_size' stands here twice",
         ),
         (
+            {"model_type": "mamba", "d_model": 2560, "n_layer": 64, "vocab_size": 50280},
+            "model_type: has no attention layers (got 'mamba')",
+        ),
+        (
             {**LLAMA_70B, "tie_word_embeddings": "false"},
             "tie_word_embeddings: must be true or false (got 'false')",
         ),

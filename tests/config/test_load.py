@@ -210,7 +210,7 @@ SINGLE_FAULTS: list[tuple[Change, str]] = [
     ),
     (
         put("sweep.budgets_usd_per_hour", "narrow"),
-        "sweep.budgets_usd_per_hour: must be a list or one of "
+        "sweep.budgets_usd_per_hour: must be a list of numbers, or one of "
         "fine, coarse, wide, around_fine, around_coarse (got 'narrow')",
     ),
     (

@@ -109,6 +109,44 @@ def test_limits_on_latency_need_the_roofline_model() -> None:
         load_config(medium, [("limits.max_ttft_s", 1.0)])
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            [("performance", {})],
+            "performance.model: is missing; a workload of phase, input_tokens, output_tokens "
+            "needs performance: {model: roofline}",
+        ),
+        (
+            [("performance.model", "flops")],
+            "performance.model: must be roofline for a workload of phase, input_tokens, "
+            "output_tokens (got 'flops')",
+        ),
+        (
+            [("performance", {}), ("workload.phase", "all"), ("workload.batch_size", 4)],
+            "performance.model: is missing; a workload of phase, input_tokens, output_tokens "
+            "needs performance: {model: roofline}",
+        ),
+        (
+            [("performance", "roofline")],
+            "performance: must hold fields, as {model: flops} or {model: roofline} "
+            "(got 'roofline')",
+        ),
+        (
+            [("performance", "flop")],
+            "performance: must hold fields, as {model: flops} or {model: roofline} (got 'flop')",
+        ),
+    ],
+)
+def test_a_model_left_out_or_wrong_is_one_fault_that_names_the_one_that_was_meant(
+    changes: list[tuple[str, Any]], told: str
+) -> None:
+    of_model = [line for line in faults(*changes).splitlines() if "performance" in line]
+    assert [line.split(": ", 1)[1] for line in of_model] == [told]
+    others = [line for line in faults(*changes).splitlines() if "flops model" in line]
+    assert others == []
+
+
 def test_flops_needs_its_own_workload() -> None:
     medium = CONFIG.parent / "medium.yaml"
     with pytest.raises(InputError, match=r"workload.phase: is not known to the flops model"):

@@ -25,7 +25,9 @@ def test_exponents_without_a_point_or_sign_are_numbers(text: str, value: float) 
     assert parse_yaml(text, "c.yaml") == value
 
 
-@pytest.mark.parametrize("text", ["1:30", "-1:30", "190:20:30", "1:30.5", "1_0", "1_0.5", "017"])
+@pytest.mark.parametrize(
+    "text", ["1:30", "-1:30", "190:20:30", "1:30.5", "1_0", "1_0.5", "017", "1e٣"]
+)
 def test_what_older_yaml_takes_for_another_number_stays_text(text: str) -> None:
     # YAML 1.1 reads 90, 685230, 10 and 15, whoever wrote a time, a range, a name or a price.
     assert parse_yaml(f"a: {text}", "c.yaml") == {"a": text}

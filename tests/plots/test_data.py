@@ -42,6 +42,13 @@ def test_times_are_counted_in_bins_that_stack_upon_each_other(tmp_path: Path) ->
     assert heights == [("ratio", 1.0, 0, 2), ("weighted", 1.0, 2, 3), ("ratio", 1.585, 0, 1)]
 
 
+def test_a_logarithmic_axis_has_ticks_where_people_look_for_them() -> None:
+    assert data.log_ticks(0.004, 0.63) == [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+    assert data.log_ticks(1.0, 1.6) == [1.0]
+    assert data.log_ticks(0.002, 400.0) == [0.01, 0.1, 1.0, 10.0, 100.0]
+    assert data.log_ticks(0.25, 0.4) == [0.25, 0.4], "none of them lies within"
+
+
 def test_only_enumeration_is_drawn_against_its_budgets(tmp_path: Path) -> None:
     rows = [
         point("a", method="enumeration", budget_usd_per_hour=4.0),

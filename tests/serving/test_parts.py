@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.instance import Serving
 from pipeline.roofline.constant_files import shipped_table
 from pipeline.serving import methods, uncertainty
 from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
+from pipeline.serving.picks import Groups
 from pipeline.serving.search import ServingSearch
 from pipeline.serving.uncertainty import in_words, robustness
 from pipeline.settings import Clock, SolverSettings
@@ -154,20 +156,37 @@ def test_draws_are_the_same_every_time() -> None:
     assert np.isclose(one.winner_share + one.runner_up_share, 1.0) or one.runner_up_share < 1.0
 
 
+def test_of_free_groups_the_fastest_is_the_winner_and_others_are_slower() -> None:
+    base = random_instance(0, "mixed")
+    free = replace(base, pool=tuple(replace(kind, usd_per_hour=0.0) for kind in base.pool))
+    search = search_of(free, "exact")
+    answer = methods.ratio(search)
+    assert answer.placement is not None
+    found = robustness(search, draws=4)
+    assert found is not None
+    assert found.is_free
+    used = Counter(f"{stage.gpu} TP {stage.tp_degree}" for stage in answer.placement.stages)
+    words = [name if n == 1 else f"{n} × {name}" for name, n in used.items()]
+    assert sorted(found.winner.split(" + ")) == sorted(words)
+    told = robustness_view(found).plain
+    assert "stays the fastest of what is free in" in told
+    assert "% slower than the draw's best" in told
+
+
 def test_draws_in_which_the_winner_serves_nothing_are_told_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    search, price = search_of(random_instance(0, "mixed"), "exact"), uncertainty._price
+    search, loss = search_of(random_instance(0, "mixed"), "exact"), uncertainty._loss
     methods.ratio(search)
     calm = robustness(search, draws=4)
     assert calm is not None
     assert calm.unserved_share == 0.0
 
-    def price_or_none(drawn: ServingSearch, groups: uncertainty.Groups) -> float | None:
+    def loss_or_none(drawn: ServingSearch, groups: Groups) -> uncertainty.Loss | None:
         is_winner = in_words(search, groups) == calm.winner
-        return None if is_winner and drawn is not search else price(drawn, groups)
+        return None if is_winner and drawn is not search else loss(drawn, groups)
 
-    monkeypatch.setattr(uncertainty, "_price", price_or_none)
+    monkeypatch.setattr(uncertainty, "_loss", loss_or_none)
     found = robustness(search, draws=4)
     assert found is not None
     assert (found.winner_share, found.unserved_share, found.mean_regret) == (0.0, 1.0, 0.0)
