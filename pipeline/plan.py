@@ -7,13 +7,15 @@ estimate is that time for all points of its kind, shared by the CPUs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.ballparks import NoBallparkError, Search, ballpark_usd_per_hour
+from pipeline.budgets import PRESETS, needs_ballpark
 from pipeline.config import LoadedConfig
 from pipeline.points import Point, Problem
-from pipeline.run import PointRows, ballpark_usd_per_hour, run_point
+from pipeline.run import PointRows, run_point
 from pipeline.sweep import count_problems, points, problems
 
 # A sample is cut off here; what is not solved by then makes the estimate a lower bound.
@@ -71,18 +73,42 @@ def plan(
     loaded: LoadedConfig, cpus: int, solve: Callable[[Problem, Point], PointRows] = run_point
 ) -> Plan:
     """Count the points of a sweep and time a sample of each kind. Raises InputError."""
-    problem = next(problems(loaded))
-    by_kind: dict[tuple[str, str], list[Point]] = {}
-    for point in points(loaded.config, problem, ballpark_usd_per_hour):
-        by_kind.setdefault((point.method, point.granularity), []).append(point)
-    count = count_problems(loaded)
+    problem, count = next(problems(loaded)), count_problems(loaded)
     until = time.perf_counter() + SAMPLES_LIMIT_S
+    budgets = loaded.config.sweep.budgets_usd_per_hour
+    ballpark, unproven = _ballpark(_bounded(problem, until), budgets, solve)
+    by_kind: dict[tuple[str, str], list[Point]] = {}
+    for point in points(loaded.config, problem, ballpark):
+        by_kind.setdefault((point.method, point.granularity), []).append(point)
     lines = tuple(
         _line(_bounded(problem, until), kind, of_kind, count, solve)
         for kind, of_kind in by_kind.items()
     )
+    if unproven:
+        lines = tuple(_at_unknown_budgets(line, budgets) for line in lines)
     swept = {name: len(values) for name, values in loaded.config.sweep.over.items()}
     return Plan(lines, count, swept, cpus, loaded.config.solver.threads)
+
+
+def _ballpark(
+    problem: Problem,
+    budgets: str | Sequence[float],
+    solve: Callable[[Problem, Point], PointRows],
+) -> tuple[float | None, bool]:
+    """Return the ballpark if budgets need one, and whether the search for it was cut off."""
+    if not needs_ballpark(budgets):
+        return None, False
+    try:
+        return ballpark_usd_per_hour(Search(problem), solve), False
+    except NoBallparkError:
+        return None, True
+
+
+def _at_unknown_budgets(line: PlanLine, budgets: str | Sequence[float]) -> PlanLine:
+    """Return a line whose points are at as many budgets as there are, though none is known."""
+    if line.method != "enumeration" or not isinstance(budgets, str):
+        return line
+    return replace(line, points=line.points * len(PRESETS[budgets].values), is_cut_off=True)
 
 
 def _line(

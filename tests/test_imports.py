@@ -56,6 +56,7 @@ ORDER = [
     "results",
     "run",
     "explain",
+    "ballparks",
     "sweep",
     "serving_check",
     "verify",

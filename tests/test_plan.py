@@ -56,3 +56,21 @@ def test_a_sample_that_is_cut_off_makes_the_estimate_a_lower_bound(tmp_path: Pat
 
     assert plan(small_config(tmp_path), cpus=1, solve=solve).is_lower_bound
     assert set(limits) == {10.0}
+
+
+def test_a_ballpark_is_searched_no_longer_than_a_sample_and_its_budgets_are_counted(
+    tmp_path: Path,
+) -> None:
+    limits: list[float] = []
+
+    def solve(problem: Problem, point: Point) -> PointRows:
+        if point.method == "ratio":
+            limits.append(problem.settings.time_limit_s)
+            return failed(problem, point, "too hard")
+        return run_point(problem, point)
+
+    changes = {"sweep.budgets_usd_per_hour": "around_coarse", "sweep.methods": ["enumeration"]}
+    planned = plan(small_config(tmp_path, changes), cpus=1, solve=solve)
+    assert limits == [10.0]
+    assert [line.points for line in planned.lines] == [6, 6]
+    assert planned.is_lower_bound

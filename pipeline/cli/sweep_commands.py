@@ -176,13 +176,12 @@ def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | No
     """Run the missing points; return what came of them, and the signal that stopped them."""
     from pipeline.cli.progress import log, tally_values, watching
     from pipeline.driver import Stopped, Tally, run_sweep, start_ray, stop_ray
-    from pipeline.run import ballpark_usd_per_hour
     from pipeline.sweep import count_points, missing_tasks
 
     done = store.done_ids()
     before = store.lowest_usd_per_token()
     tally = Tally(total=count_points(loaded), best_usd_per_token=before)
-    tasks = missing_tasks(loaded, done, tally.skip, ballpark_usd_per_hour)
+    tasks = missing_tasks(loaded, done, tally.skip, store.ballparks)
     first = next(tasks, None)
     if first is None:
         if how.address is not None:

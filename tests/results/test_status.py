@@ -94,6 +94,32 @@ def test_points_of_another_plan_are_no_share_of_this_one(place: str) -> None:
     assert status_lines(found)[1] == said
 
 
+def test_budgets_at_a_kept_ballpark_are_told_from_those_of_another_plan(place: str) -> None:
+    sweep = {
+        "granularities": ["exact"],
+        "methods": ["enumeration"],
+        "budgets_usd_per_hour": "around_coarse",
+    }
+    store = Store(place)
+    store.prepare({**RUN, "config": {"sweep": sweep}})
+    store.note_ballpark("here", 2.0)
+    # 0.4 and 1.2 times 2 are planned, 2.5 is not.
+    rows = [
+        point_row(f"{budget:g}", method="enumeration", budget_usd_per_hour=budget)
+        for budget in (0.8, 2.4, 2.5)
+    ]
+    store.append(rows, [])
+    found = read_status(store.directory)
+    assert (found.done, found.planned_done) == (3, 2)
+
+
+def test_a_row_that_stands_for_all_multiples_is_no_row_of_another_plan(store: Store) -> None:
+    sweep = {"methods": ["enumeration"], "budgets_usd_per_hour": "around_coarse"}
+    store.write_run({**RUN, "planned_points": 6, "config": {"sweep": sweep}})
+    store.append([error_row("a", method="enumeration")], [])
+    assert status_lines(read_status(store.directory))[1] == "6 of 6 points: 1 error"
+
+
 def test_a_run_without_points_yet_has_a_status(store: Store) -> None:
     found = read_status(store.directory)
     assert (found.done, found.planned, found.points_per_s) == (0, 20, 0)

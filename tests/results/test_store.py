@@ -28,6 +28,7 @@ from tests.results.builders import error_row, point_row, segment_row
 
 RUN: dict[str, Any] = {
     "status": "running",
+    "started_at": "2026-01-01T00:00:00+00:00",
     "instance_hash": "one",
     "swept_fields": [],
     "granularities": ["exact"],
@@ -122,6 +123,13 @@ def test_a_crash_while_a_file_is_written_leaves_the_tables_as_they_were(
     assert [name for name in store.directory.names() if name.startswith(".segments-part-0-")]
     store.prepare(RUN)
     assert store.directory.names() == ["run.json"], "what was half written is cleared away"
+
+
+@pytest.mark.parametrize("kept", [{"here": -1}, {"here": "1"}, [1.0], {"here": [1]}])
+def test_a_ballpark_that_is_no_cost_is_refused(store: Store, kept: Any) -> None:
+    store.write_run({**RUN, "ballparks_usd_per_hour": kept})
+    with pytest.raises(ResultsError, match=r"run\.json: ballparks_usd_per_hour"):
+        Store(store.directory).prepare(RUN)
 
 
 def test_a_crash_between_segments_and_points_leaves_a_readable_folder(
