@@ -68,16 +68,21 @@ def missing_tasks(
     ballparks: those that are known, $/h, by problem. Of a problem whose budgets are multiples of
     one that is not, the search is yielded, and with it the points that wait for it.
     """
-    sweep = loaded.config.sweep
-    waiting = ["enumeration"] if needs_ballpark(sweep.budgets_usd_per_hour) else []
+    waiting = ["enumeration"] if waits_for_ballpark(loaded.config) else []
     for problem in problems(loaded):
         tasks = partial(_missing, loaded.config, problem, done, skip)
         later = [] if problem.problem_id in ballparks else waiting
-        if later and later[0] in sweep.methods:
+        if later:
             instead = tuple(_points(loaded.config, problem, later, None))
             yield Search(problem, instead, partial(tasks, later))
-        now = [method for method in sweep.methods if method not in later]
+        now = [method for method in loaded.config.sweep.methods if method not in later]
         yield from tasks(now, ballparks.get(problem.problem_id))
+
+
+def waits_for_ballpark(config: Config) -> bool:
+    """Tell whether a sweep has points that are not known before a ballpark is."""
+    sweep = config.sweep
+    return "enumeration" in sweep.methods and needs_ballpark(sweep.budgets_usd_per_hour)
 
 
 def _missing(
