@@ -89,11 +89,12 @@ def sweep(
 
     loaded = _with_flags(read_config(config, assignments), granularity, budget, method)
     check_combinations(loaded)
-    if only_plan:
-        return _plan(loaded, cpus, as_json)
     if out_directory is None:
         out_directory = f"{RESULTS}/{_folder_name(loaded.config.name)}"
     directory = folder_at(out_directory)
+    if only_plan:
+        _check(loaded, directory, fresh)
+        return _plan(loaded, cpus, as_json)
     how = _How(address, cpus, FlushRule(flush_points, flush_seconds), log_json)
     return _sweep(loaded, directory, how, fresh, as_json)
 
@@ -117,6 +118,24 @@ class _How:
             err().print(text)
 
 
+def _check(loaded: LoadedConfig, directory: Folder, fresh: bool) -> None:
+    """Raise ResultsError where a sweep into a folder would, as far as shows without writing."""
+    from pipeline.results.lock import check_free
+    from pipeline.sweep import run_record
+
+    check_free(directory)
+    _store(loaded, directory).check(run_record(loaded), fresh)
+
+
+def _store(loaded: LoadedConfig, directory: Folder) -> Store:
+    """Return the store of a sweep, with a column for each swept field."""
+    from pipeline.results.schema import swept_column
+    from pipeline.results.store import Store
+
+    over = loaded.config.sweep.over
+    return Store(directory, [swept_column(name, values) for name, values in over.items()])
+
+
 def _plan(loaded: LoadedConfig, cpus: int | None, as_json: bool) -> int:
     """Print how many points a sweep has and how long it may take."""
     from pipeline.cli.plan_view import plan_json, plan_view
@@ -135,14 +154,11 @@ def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_j
     from pipeline.cli.comparison import comparison_json, comparison_view
     from pipeline.results import load
     from pipeline.results.lock import locked
-    from pipeline.results.schema import swept_column
-    from pipeline.results.store import Store
     from pipeline.sweep import run_record
 
     if how.address is not None:
         _connect(how.address)
-    over = loaded.config.sweep.over
-    store = Store(directory, [swept_column(name, values) for name, values in over.items()])
+    store = _store(loaded, directory)
     with locked(directory):
         store.prepare(run_record(loaded), fresh)
         tally, stopped = _run(loaded, store, how)

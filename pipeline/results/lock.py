@@ -65,11 +65,23 @@ def locked(place: Place) -> Iterator[None]:
         yield
 
 
-def holder(place: Place) -> Holder | None:
-    """Return who holds a folder's lock or left it behind; None where nobody did."""
+def check_free(place: Place) -> None:
+    """Raise ResultsError where `locked` would, as far as that shows without writing anything."""
     folder = folder_at(place)
     try:
-        found = [found for name in _lock_names(folder) if (found := _named_in(folder, name))]
+        folder.check_makeable()
+        holders = _holders(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    for name, found in holders.items():
+        if not found.is_gone:
+            raise ResultsError(_in_use(folder, found, name))
+
+
+def holder(place: Place) -> Holder | None:
+    """Return who holds a folder's lock or left it behind; None where nobody did."""
+    try:
+        found = _holders(folder_at(place)).values()
     except OSError:
         return None
     return min(found, key=lambda one: one.is_gone, default=None)
@@ -196,12 +208,13 @@ def _lock_names(folder: Folder) -> list[str]:
     ]
 
 
-def _named_in(folder: Folder, name: str) -> Holder | None:
-    """Return whom a lock file names; nobody where it is gone."""
-    try:
-        return _parsed(folder.read(name, MAX_BYTES))
-    except FileNotFoundError:
-        return None
+def _holders(folder: Folder) -> dict[str, Holder]:
+    """Return whom the lock files of a folder name."""
+    named = {}
+    for name in _lock_names(folder):
+        with contextlib.suppress(FileNotFoundError):  # it has ended in between
+            named[name] = _parsed(folder.read(name, MAX_BYTES))
+    return {name: found for name, found in named.items() if found is not None}
 
 
 def _is_alive(pid: int) -> bool:

@@ -77,10 +77,7 @@ class Store:
         run: what `run.json` will say. fresh: remove the results of an earlier run first.
         """
         with self._writing():
-            before = {} if fresh else self._earlier(run)
-            if not fresh:
-                self._check_swept_kinds()
-            check_folders(self.directory / table for table in (POINTS, SEGMENTS))
+            before = self.check(run, fresh)
             for table in (POINTS, SEGMENTS):
                 (self.directory / table).make()
             if fresh:
@@ -90,6 +87,18 @@ class Store:
             known = dict.fromkeys([*_names(before.get("granularities")), *run["granularities"]])
             self.ballparks = dict(before.get(BALLPARKS) or {})
             self.write_run({**run, "granularities": list(known)})
+
+    def check(self, run: Mapping[str, Any], fresh: bool = False) -> dict[str, Any]:
+        """Return what `run.json` says of the run that this one goes on with, empty without one.
+
+        Raises ResultsError where the folder cannot take the run; writes nothing.
+        """
+        with self._writing():
+            before = {} if fresh else self._earlier(run)
+            if not fresh:
+                self._check_swept_kinds()
+            check_folders(self.directory / table for table in (POINTS, SEGMENTS))
+        return before
 
     def finish(self, stopped: bool, failed: int) -> None:
         """Merge the part files and note in `run.json` how the run ended."""
