@@ -1,15 +1,19 @@
 """How far a run is, from its folder alone."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from pipeline.cli.status_command import status_lines
 from pipeline.errors import ResultsError
+from pipeline.results import status
+from pipeline.results.folder import Place
 from pipeline.results.lock import locked
 from pipeline.results.schema import pareto_id, swept_column
 from pipeline.results.status import read_status
-from pipeline.results.store import Store
+from pipeline.results.store import Store, read_run
 from tests.results.builders import error_row, point_row
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -63,6 +67,46 @@ def test_a_run_that_was_killed_is_told_from_one_that_runs_and_one_that_ended(sto
     store.finish(stopped=True, failed=0)
     stopped = read_status(store.directory)
     assert (stopped.state, stopped.seconds_left) == ("stopped", None)
+
+
+def test_a_run_that_ends_or_begins_while_it_is_looked_at_has_not_died(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append([point_row("a", finished_at=at(1))], [])
+    with monkeypatch.context() as patched, ExitStack() as lock:
+        lock.enter_context(locked(store.directory))
+
+        def ending(place: Place) -> dict[str, Any]:
+            run = read_run(place)
+            store.finish(stopped=False, failed=0)
+            lock.close()
+            return run
+
+        patched.setattr(status, "read_run", ending)
+        assert read_status(store.directory).state == "running"
+    assert read_status(store.directory).state == "finished"
+    with monkeypatch.context() as patched, ExitStack() as lock:
+
+        def beginning(place: Place) -> dict[str, Any]:
+            lock.enter_context(locked(place))
+            patched.setattr(status, "read_run", read_run)
+            store.prepare(RUN)
+            return read_run(place)
+
+        patched.setattr(status, "read_run", beginning)
+        assert read_status(store.directory).state == "running"
+
+
+def test_the_rate_of_a_run_is_the_same_whoever_holds_its_lock(store: Store) -> None:
+    rows = [point_row(name, finished_at=at(5 * i + 5)) for i, name in enumerate("ab")]
+    store.append(rows, [])
+    rates = [read_status(store.directory).points_per_s]
+    with locked(store.directory):
+        rates.append(read_status(store.directory).points_per_s)
+    store.finish(stopped=True, failed=0)
+    rates.append(read_status(store.directory).points_per_s)
+    # Two points in the ten seconds from the start to the last of them.
+    assert rates == pytest.approx([0.2] * 3)
 
 
 def test_points_of_another_plan_are_no_share_of_this_one(place: str) -> None:
