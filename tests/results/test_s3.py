@@ -79,3 +79,29 @@ def test_a_bucket_that_is_missing_is_told_before_anything_is_run() -> None:
         pass
     with pytest.raises(ResultsError, match=r"s3://other/run/run.json: does not exist"):
         load("s3://other/run")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("localhost:9000", "ftp://localhost:9000", "//localhost:9000", "http://", "http:///x"),
+        *("http://localhost:99999", "http://localhost:abc", "http://[::1", "http://a b:9000"),
+        *("http://localhost:9000/path", "http://localhost:9000?x=1", "http://:9000"),
+    ],
+)
+def test_an_endpoint_that_is_none_is_told_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    told = "environment: AWS_ENDPOINT_URL: must be http or https, a host, and a port if any, as "
+    with pytest.raises(ResultsError) as error:
+        folder_at("s3://bucket/run")
+    assert str(error.value) == f"{told}http://localhost:9000 (got {endpoint!r})"
+
+
+def test_an_endpoint_with_a_password_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://me:secret@localhost:9000")
+    with pytest.raises(ResultsError, match=r"^environment: AWS_ENDPOINT_URL_S3: .*:9000$"):
+        folder_at("s3://bucket/run")
