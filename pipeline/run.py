@@ -322,13 +322,14 @@ def _space_columns(space: SearchSpace) -> dict[str, Any]:
 
 
 def _effort_columns(effort: Effort) -> dict[str, Any]:
+    links = "path" if effort.path_solves else "not_binding"
     return {
         "model_variables": effort.variables,
         "model_constraints": effort.constraints,
         "build_seconds": effort.build_seconds,
         "solve_seconds": effort.solve_seconds,
         "num_solves": effort.num_solves,
-        "links": "path" if effort.path_solves else "not_binding",
+        "links": links if effort.num_solves else None,
     }
 
 

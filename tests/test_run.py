@@ -304,3 +304,20 @@ def test_where_only_the_throughput_is_proven_the_gap_is_that_of_the_cost() -> No
     least, cost = rough["bound_cost_usd_per_hour"], rough["cost_usd_per_hour"]
     assert least <= proven["cost_usd_per_hour"] < cost
     assert rough["mip_gap"] == pytest.approx(1 - least / cost)
+
+
+@pytest.mark.parametrize(
+    ("changes", "links"),
+    [
+        ({}, "not_binding"),
+        ({"network.gb_per_s": 1e-6}, "path"),
+        ({"solver.formulation": "pairwise"}, "path"),
+        ({"limits.min_layers_per_stage": 5}, None),
+        ({"solver.time_limit_s": 0.0}, None),
+    ],
+)
+def test_a_row_says_how_links_were_taken_into_account(
+    tmp_path: Path, changes: dict[str, Any], links: str | None
+) -> None:
+    values = ask(small_problem(tmp_path, changes), "1+3", "ratio").points[0].values
+    assert values.get("links") == links
