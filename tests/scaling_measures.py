@@ -322,7 +322,7 @@ def stored(directory: Path, count: int) -> Stored:
 # What is done with the rows at a sweep's end or when it is resumed; `folder` is its folder.
 AFTERWARDS = {
     "load": "from pipeline.results import load; load(folder)",
-    "resume": "from pipeline.results.store import Store; assert Store(folder).done_ids()",
+    "resume": "from pipeline.results.store import Store; assert Store(folder).done().ids",
     "status": "from pipeline.results.status import read_status; read_status(folder)",
     "verify": "from pipeline.audit import audit; found = audit(folder); "
     "assert not found.mismatches, found.mismatches[:3]",

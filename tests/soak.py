@@ -142,7 +142,7 @@ def measured(points: int, limit_s: float) -> Measured:
                 most_files[0] = max(most_files[0], now)
 
         began, cpu = time.monotonic(), time.process_time()
-        tasks = missing_tasks(loaded, store.done_ids(), tally.skip, store.ballparks)
+        tasks = missing_tasks(loaded, store.done().ids, tally.skip, store.ballparks)
         with contextlib.suppress(Stopped):
             # A part for every few points: far more files than by default.
             run_sweep(tasks, store, tally, FlushRule(points=20), watch=count_files)

@@ -132,7 +132,7 @@ def run_without_ray(loaded: LoadedConfig, directory: Path, most: int | None = No
     store = store_for(loaded, directory)
     store.prepare(run_record(loaded))
     ran = 0
-    missing = missing_tasks(loaded, store.done_ids(), ballparks=store.ballparks)
+    missing = missing_tasks(loaded, store.done().ids, ballparks=store.ballparks)
     for task in without_searches(missing, store.note_ballpark):
         if ran == most:
             break

@@ -34,7 +34,7 @@ def sweep(loaded: LoadedConfig, directory: Path, **options: Any) -> Tally:
     store = store_for(loaded, directory)
     store.prepare(run_record(loaded))
     tally = Tally()
-    tasks = missing_tasks(loaded, store.done_ids(), tally.skip, store.ballparks)
+    tasks = missing_tasks(loaded, store.done().ids, tally.skip, store.ballparks)
     try:
         run_sweep(tasks, store, tally, **options)
     finally:

@@ -194,10 +194,9 @@ def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | No
     from pipeline.driver import Stopped, Tally, run_sweep, start_ray, stop_ray
     from pipeline.sweep import count_points, missing_tasks
 
-    done = store.done_ids()
-    before = store.lowest_usd_per_token()
-    tally = Tally(total=count_points(loaded), best_usd_per_token=before)
-    tasks = missing_tasks(loaded, done, tally.skip, store.ballparks)
+    done = store.done()
+    tally = Tally(count_points(loaded), best_usd_per_token=done.lowest_usd_per_token)
+    tasks = missing_tasks(loaded, done.ids, tally.skip, store.ballparks)
     first = next(tasks, None)
     if first is None:
         if how.address is not None:

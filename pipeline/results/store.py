@@ -12,6 +12,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +56,14 @@ UNFINISHED = (f".{POINTS}-", f".{SEGMENTS}-", f".{RUN_FILE}.")
 TRIAL = ".trial-"
 # So many parts of one tier become one part of the next: few files, each row rewritten seldom.
 PARTS_PER_TIER = 64
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a folder holds: the ids of its answered points, and their lowest $/token, if any."""
+
+    ids: set[str]
+    lowest_usd_per_token: float | None
 
 
 class Store:
@@ -117,27 +126,18 @@ class Store:
         self.ballparks[problem_id] = usd_per_hour
         self._ballparks_are_new = True
 
-    def done_ids(self) -> set[str]:
-        """Return the ids of the points that need not be run again; failed ones are."""
-        pairs = [
-            (point_id, status)
-            for table in self._columns("point_id", "status")
-            for point_id, status in zip(
-                table["point_id"].to_pylist(), table["status"].to_pylist(), strict=True
-            )
-        ]
-        return {base_id(point_id) for point_id, status in pairs if status != "error"}
-
-    def lowest_usd_per_token(self) -> float | None:
-        """Return the lowest $/token of the rows that are there, None without a placement."""
-        name = "cost_usd_per_token"
-        lowest = (pc.min(table[name]).as_py() for table in self._columns(name))
-        return min((price for price in lowest if price is not None), default=None)
-
-    def _columns(self, *names: str) -> Iterator[pa.Table]:
-        """Yield columns of every part of points."""
+    def done(self) -> Done:
+        """Return which points need not be run again; failed ones are."""
+        ids: set[str] = set()
+        lowest = []
         for part in part_files(self.directory, POINTS):
-            yield read_part(self.directory, POINTS, part, list(names))
+            names = ["point_id", "status", "cost_usd_per_token"]
+            table = read_part(self.directory, POINTS, part, names)
+            answered = table.filter(pc.not_equal(table["status"], "error"))
+            ids.update(map(base_id, answered["point_id"].to_pylist()))
+            lowest.append(pc.min(table["cost_usd_per_token"]).as_py())
+        prices = [price for price in lowest if price is not None]
+        return Done(ids, min(prices, default=None))
 
     def append(self, points: Sequence[PointRow], segments: Iterable[SegmentRow]) -> None:
         """Write one part file of each table. Raises ResultsError where that cannot be."""

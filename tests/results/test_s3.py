@@ -40,7 +40,7 @@ def test_a_whole_run_is_written_merged_read_and_resumed(server: Server) -> None:
         store.finish(stopped=False, failed=0)
     results = load("s3://bucket/my%20runs/1")
     assert sorted(results.points.point_id) == sorted(results.segments.point_id)
-    assert store.done_ids() == {f"p{index}" for index in range(count)}
+    assert store.done().ids == {f"p{index}" for index in range(count)}
     (part,) = part_files(address, "points")
     held = {key for key, content in server.objects.items() if content}
     assert held == {f"my runs/1/{name}/{part}" for name in ("points", "segments")} | {
