@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from itertools import chain
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -95,14 +96,19 @@ def sweep(
     if only_plan:
         _check(loaded, directory, fresh)
         return _plan(loaded, cpus, as_json)
-    how = _How(address, cpus, FlushRule(flush_points, flush_seconds), log_json)
+    named = str(directory) if "@" in out_directory else out_directory  # a password may stand there
+    how = _How(named, address, cpus, FlushRule(flush_points, flush_seconds), log_json)
     return _sweep(loaded, directory, how, fresh, as_json)
 
 
 @dataclass(frozen=True)
 class _How:
-    """Where a sweep runs, when its rows are written, and how it speaks of its progress."""
+    """Where a sweep runs, when its rows are written, and how it speaks of its progress.
 
+    named: its folder, in words that a command takes.
+    """
+
+    named: str
     address: str | None
     cpus: int | None
     flush: FlushRule
@@ -175,7 +181,7 @@ def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_j
         typer.echo(json.dumps(report, indent=2))
     else:
         out().print(comparison_view(results))
-        _print_outcome(tally, directory, wrong)
+        _print_outcome(tally, directory, how.named, wrong)
     return FAILED if tally.failed or wrong else 0
 
 
@@ -230,7 +236,11 @@ def _verify(directory: Folder, how: _How) -> int:
     return len(found.mismatches)
 
 
-def _print_outcome(tally: Tally, directory: Folder, wrong: int) -> None:
+def _print_outcome(tally: Tally, directory: Folder, named: str, wrong: int) -> None:
+    """Say what came of the points, where the tables lie, and what can be made of them.
+
+    named: the folder as it was given, options of an address included.
+    """
     counts = ", ".join(f"{n} {status}" for status, n in sorted(tally.by_status.items()))
     done = counted(tally.done, "point")
     parts = [f"{done} run in {tally.seconds:.1f} s ({counts})" if counts else ""]
@@ -239,6 +249,8 @@ def _print_outcome(tally: Tally, directory: Folder, wrong: int) -> None:
     parts.append(f"{counted(wrong, 'figure')} wrong" if wrong else "every placement verified")
     out().print("; ".join(part for part in parts if part))
     out().print(f"Tables: {directory}/points/*.parquet, {directory}/segments/*.parquet")
+    told = f"placement report {quote(named)}  # one page with plots; compare and export read it too"
+    out().print(f"Next: {told}", soft_wrap=True)
 
 
 def _with_flags(

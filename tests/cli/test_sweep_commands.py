@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -67,6 +68,15 @@ def test_a_second_run_runs_only_what_is_missing(config: Path, tmp_path: Path) ->
     assert "10 were there before" in third.stdout
     assert "points run" not in third.stdout
     assert len(load(tmp_path / "run").points) == len(ANSWERS)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_sweep_ends_with_the_command_that_comes_next(config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "my run"
+    shown = run("sweep", config, "--out", out, "--method", "ratio").stdout.splitlines()
+    assert shown[-1].startswith(f"Next: placement report '{out}' ")
+    command = shlex.split(shown[-1].partition("  # ")[0])[2:]
+    assert run(*command, "--no-plots").exit_code == 0
 
 
 @pytest.mark.usefixtures("shared_ray")
