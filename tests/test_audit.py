@@ -485,7 +485,7 @@ def test_points_at_a_ballpark_that_are_missing_are_named(tmp_path: Path) -> None
     lost: list[str] = []
 
     def removed(rows: Rows) -> Rows:
-        lost.append(next(row["point_id"] for row in rows if row["method"] == "enumeration"))
+        lost.append(next(row["point_id"] for row in rows if row["budget_usd_per_hour"] == 0.2))
         return [row for row in rows if row["point_id"] != lost[0]]
 
     change(tmp_path / "run", "points", removed)
