@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from pipeline.results.planned import plan_columns, planned_done, points_answered
 from pipeline.results.schema import base_id
 from pipeline.results.store import RUN_FILE, read_run
 
-COLUMNS = ["point_id", "status", "finished_at", "cost_usd_per_token"]
+COLUMNS = ["point_id", "status", "finished_at", "total_seconds", "cost_usd_per_token"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_status(place: Place) -> RunStatus:
     check_progress(run, folder / RUN_FILE)
     rows = _latest_rows(folder, run)
     started_at = datetime.fromisoformat(run["started_at"])
-    new = [row["finished_at"] for row in rows if row["finished_at"] >= started_at]
+    new = [row for row in rows if row["finished_at"] >= started_at]
     prices = [p for row in rows if (p := row["cost_usd_per_token"]) is not None]
     return RunStatus(
         name=run["name"],
@@ -76,7 +76,7 @@ def read_status(place: Place) -> RunStatus:
         planned=run.get("planned_points"),
         planned_done=planned_done(sum(row["planned"] for row in rows), run),
         by_status=dict(Counter(row["status"] for row in rows)),
-        points_per_s=_rate(new, started_at),
+        points_per_s=_rate(new),
         best_usd_per_token=min(prices, default=None),
         last_point_at=max((row["finished_at"] for row in rows), default=None),
     )
@@ -104,14 +104,17 @@ def _state(held: bool | None, noted: str) -> str:
     return "died" if noted == "running" else noted
 
 
-def _rate(finished: list[datetime], started_at: datetime) -> float:
-    """Return points per second from the start of a run until the last of them.
+def _rate(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Return points per second, from the begin of the first until the end of the last.
 
-    Until now would be another rate at every look: rows are written together now and then.
+    So it is the rate that the sweep itself shows: without Ray's start, and the same at every look,
+    though rows are written together now and then.
     """
-    if not finished:
+    if not rows:
         return 0.0
-    return len(finished) / max((max(finished) - started_at).total_seconds(), 1.0)
+    ended = [float(row["finished_at"].timestamp()) for row in rows]
+    begun = min(end - float(row["total_seconds"]) for end, row in zip(ended, rows, strict=True))
+    return len(rows) / max(max(ended) - begun, 1.0)
 
 
 def _latest_rows(folder: Folder, run: Mapping[str, Any]) -> list[dict[str, Any]]:

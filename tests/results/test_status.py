@@ -51,8 +51,8 @@ def test_points_count_once_by_how_they_came_out_last(store: Store) -> None:
     found = read_status(store.directory)
     assert found.by_status == {"optimal": 2, "error": 1}
     assert found.best_usd_per_token == 1e-7
-    # Three points within the ten seconds from the start to the last of them.
-    assert found.points_per_s == pytest.approx(0.3)
+    # Three points from 0.3 s before the first was finished until the last was, 8 s later.
+    assert found.points_per_s == pytest.approx(3 / 8.3)
     assert found.last_point_at == at(10)
 
 
@@ -98,14 +98,16 @@ def test_a_run_that_ends_or_begins_while_it_is_looked_at_has_not_died(
 
 
 def test_the_rate_of_a_run_is_the_same_whoever_holds_its_lock(store: Store) -> None:
-    rows = [point_row(name, finished_at=at(5 * i + 5)) for i, name in enumerate("ab")]
+    # Ray had to start first: the first point was begun after 25 s.
+    rows = [
+        point_row(name, finished_at=at(t), total_seconds=5.0) for name, t in (("a", 30), ("b", 35))
+    ]
     store.append(rows, [])
     rates = [read_status(store.directory).points_per_s]
     with locked(store.directory):
         rates.append(read_status(store.directory).points_per_s)
     store.finish(stopped=True, failed=0)
     rates.append(read_status(store.directory).points_per_s)
-    # Two points in the ten seconds from the start to the last of them.
     assert rates == pytest.approx([0.2] * 3)
 
 
