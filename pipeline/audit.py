@@ -10,8 +10,8 @@ from functools import cached_property
 from itertools import islice, pairwise, starmap
 from typing import Any
 
+from pipeline.ballparks import Search
 from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
-from pipeline.budgets import needs_ballpark
 from pipeline.config import LoadedConfig
 from pipeline.config.counts import num_points
 from pipeline.config.load import stored_config
@@ -172,12 +172,12 @@ def _plan_is_answered(results: Results, base: LoadedConfig) -> Iterator[Mismatch
 
 
 def _without_row(results: Results, base: LoadedConfig) -> list[str]:
-    """Describe the first points of a plan that have no row, those at a ballpark left out."""
+    """Describe the first points of a plan that have no row, those at a known ballpark too."""
     done = {base_id(str(point_id)) for point_id in results.points.point_id}
-    missing = missing_tasks(base, done, skip=lambda: None, ballpark=lambda _: None)
-    if needs_ballpark(base.config.sweep.budgets_usd_per_hour):
-        missing = (task for task in missing if task[1].method != "enumeration")
-    return [_described(problem, point) for problem, point in islice(missing, 3)]
+    known = results.run.get("ballparks_usd_per_hour") or {}
+    missing = missing_tasks(base, done, ballparks=known)
+    tasks = (task for task in missing if not isinstance(task, Search))
+    return [_described(problem, point) for problem, point in islice(tasks, 3)]
 
 
 def _described(problem: Problem, point: Point) -> str:

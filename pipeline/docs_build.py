@@ -56,7 +56,9 @@ def results_reference() -> str:
         _GENERATED,
         "",
         f"Schema version {SCHEMA_VERSION}, in the metadata of every file and in `run.json`. "
-        "A run's folder holds `points/*.parquet`, `segments/*.parquet` and `run.json`.",
+        "A run's folder holds `points/*.parquet`, `segments/*.parquet` and `run.json`. Where "
+        "budgets are multiples of a ballpark, `ballparks_usd_per_hour` in `run.json` keeps those "
+        "that were found, by problem; null where nothing can be placed.",
     ]
     tables = {
         "points": (

@@ -55,6 +55,9 @@ class Point:
     cost_weight: float | None = None
 
 
+Task = tuple[Problem, Point]
+
+
 def make_point(
     problem: Problem,
     granularity_name: str,

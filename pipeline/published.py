@@ -116,6 +116,7 @@ class PublishedSearch:
         build_seconds = time.perf_counter() - started
         solution = solve(model, self._clock.settings_now)
         self.effort.add(solution, build_seconds)
+        self.effort.path_solves += 1  # its connections are links
         found = None if solution.objective is None else self._placement(model)
         return solution, found
 

@@ -21,7 +21,7 @@ from pipeline.instance import Instance
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.options import Option
 from pipeline.placement import Placement
-from pipeline.points import Point, Problem, make_point
+from pipeline.points import Point, Problem
 from pipeline.published import PublishedSearch
 from pipeline.reasons import why_infeasible
 from pipeline.results.schema import PointRow, SegmentRow, pareto_id
@@ -161,19 +161,6 @@ def _space(key: _Key[Solved]) -> SearchSpace:
 @lru_cache(maxsize=8)
 def _baseline(key: _Key[Problem]) -> BaselineTry | None:
     return best_baseline(baseline_tries(key.source.instance))
-
-
-def ballpark_usd_per_hour(problem: Problem) -> float | None:
-    """Return the cost of the lowest-$/token placement at `coarsest`; None where there is none.
-
-    Where `coarsest` has no placement, every size is allowed.
-    """
-    for name in ("coarsest", "exact"):
-        point = make_point(problem, name, "ratio")
-        placement = solve_point(problem, point).answers[0].placement
-        if placement is not None:
-            return placement.usd_per_hour
-    return None
 
 
 def answers(problem: Problem, point: Point, curve: CostCurve) -> Iterator[Answer]:
@@ -335,13 +322,14 @@ def _space_columns(space: SearchSpace) -> dict[str, Any]:
 
 
 def _effort_columns(effort: Effort) -> dict[str, Any]:
+    links = "path" if effort.path_solves else "not_binding"
     return {
         "model_variables": effort.variables,
         "model_constraints": effort.constraints,
         "build_seconds": effort.build_seconds,
         "solve_seconds": effort.solve_seconds,
         "num_solves": effort.num_solves,
-        "links": "path" if effort.path_solves else "not_binding",
+        "links": links if effort.num_solves else None,
     }
 
 

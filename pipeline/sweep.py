@@ -6,8 +6,11 @@ import math
 import socket
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
+from pipeline.ballparks import Search
 from pipeline.baseline import baseline_tries
 from pipeline.budgets import budgets_usd_per_hour, needs_ballpark
 from pipeline.catalogue import find_engine
@@ -16,7 +19,7 @@ from pipeline.config.counts import num_points, num_problems
 from pipeline.config.hardware import gpus_of
 from pipeline.config.performance_checks import gpu_memory_gb
 from pipeline.errors import Fault, InputError, shown
-from pipeline.points import Point, Problem, Scales, digest, make_point
+from pipeline.points import Point, Problem, Scales, Task, digest, make_point
 from pipeline.results.schema import SCHEMA_VERSION
 from pipeline.results.store import now
 from pipeline.roofline.cases import hardware_row, level_members
@@ -27,8 +30,6 @@ from pipeline.versions import package_versions
 
 # One takes a third of a millisecond.
 MAX_COMBINATIONS_CHECKED = 10_000
-
-Ballpark = Callable[[Problem], float | None]
 
 
 def problems(loaded: LoadedConfig) -> Iterator[Problem]:
@@ -48,31 +49,69 @@ def problem_of(variant: LoadedConfig, swept: Mapping[str, Any]) -> Problem:
     )
 
 
-def points(config: Config, problem: Problem, ballpark: Ballpark) -> Iterator[Point]:
+def points(config: Config, problem: Problem, ballpark: float | None = None) -> Iterator[Point]:
     """Yield the points that a config asks of one problem.
 
-    ballpark: finds the cost that relative budgets are multiples of, $/h; only asked for these.
+    ballpark: what relative budgets are multiples of, $/h; None where nothing can be placed.
     """
-    sweep = config.sweep
-    for method in dict.fromkeys(sweep.methods):
-        arguments = dict.fromkeys(_arguments(config, problem, method, ballpark))
-        for name in dict.fromkeys(sweep.granularities):
-            for budget, weight in arguments:
-                yield make_point(problem, name, method, budget, weight)
+    return _points(config, problem, config.sweep.methods, ballpark)
 
 
 def missing_tasks(
-    loaded: LoadedConfig, done: Container[str], skip: Callable[[], None], ballpark: Ballpark
-) -> Iterator[tuple[Problem, Point]]:
-    """Yield each point of a sweep once unless it is done; call `skip` for every other mention."""
+    loaded: LoadedConfig,
+    done: Container[str],
+    skip: Callable[[], None] = lambda: None,
+    ballparks: Mapping[str, float | None] = MappingProxyType({}),
+) -> Iterator[Task | Search]:
+    """Yield each point of a sweep once unless it is done; call `skip` for every other mention.
+
+    ballparks: those that are known, $/h, by problem. Of a problem whose budgets are multiples of
+    one that is not, the search is yielded, and with it the points that wait for it.
+    """
+    waiting = ["enumeration"] if waits_for_ballpark(loaded.config) else []
     for problem in problems(loaded):
-        planned: set[str] = set()
-        for point in points(loaded.config, problem, ballpark):
-            if point.point_id in done or point.point_id in planned:
-                skip()
-            else:
-                planned.add(point.point_id)
-                yield problem, point
+        tasks = partial(_missing, loaded.config, problem, done, skip)
+        later = [] if problem.problem_id in ballparks else waiting
+        if later:
+            instead = tuple(_points(loaded.config, problem, later, None))
+            yield Search(problem, instead, partial(tasks, later))
+        now = [method for method in loaded.config.sweep.methods if method not in later]
+        yield from tasks(now, ballparks.get(problem.problem_id))
+
+
+def waits_for_ballpark(config: Config) -> bool:
+    """Tell whether a sweep has points that are not known before a ballpark is."""
+    sweep = config.sweep
+    return "enumeration" in sweep.methods and needs_ballpark(sweep.budgets_usd_per_hour)
+
+
+def _missing(
+    config: Config,
+    problem: Problem,
+    done: Container[str],
+    skip: Callable[[], None],
+    methods: Sequence[str],
+    ballpark: float | None,
+) -> Iterator[Task]:
+    """Yield the points of some methods to one problem, once each, unless they are done."""
+    planned: set[str] = set()
+    for point in _points(config, problem, methods, ballpark):
+        if point.point_id in done or point.point_id in planned:
+            skip()
+        else:
+            planned.add(point.point_id)
+            yield problem, point
+
+
+def _points(
+    config: Config, problem: Problem, methods: Sequence[str], ballpark: float | None
+) -> Iterator[Point]:
+    """Yield the points that a config asks of one problem by some of its methods."""
+    for method in dict.fromkeys(methods):
+        arguments = dict.fromkeys(_arguments(config, method, ballpark))
+        for name in dict.fromkeys(config.sweep.granularities):
+            for budget, weight in arguments:
+                yield make_point(problem, name, method, budget, weight)
 
 
 def check_combinations(loaded: LoadedConfig, most: int = 10) -> None:
@@ -188,26 +227,15 @@ def _constants(config: Config) -> ConstantTable:
 
 
 def _arguments(
-    config: Config, problem: Problem, method: str, ballpark: Ballpark
+    config: Config, method: str, ballpark: float | None
 ) -> list[tuple[float | None, float | None]]:
     """List the budgets and cost weights with which a method is asked."""
     if method == "weighted":
         return [(None, weight) for weight in config.sweep.cost_weights]
-    if method != "enumeration":
-        return [(None, None)]
     budgets = config.sweep.budgets_usd_per_hour
-    cost = _cost(problem, ballpark) if needs_ballpark(budgets) else None
-    if cost is None and needs_ballpark(budgets):
-        return [(None, None)]  # nothing can be placed: one row will say why
-    return [(budget, None) for budget in budgets_usd_per_hour(budgets, cost)]
-
-
-def _cost(problem: Problem, ballpark: Ballpark) -> float | None:
-    """Return the ballpark, $/h; None where there is none or finding it fails."""
-    try:
-        return ballpark(problem)
-    except Exception:  # the point that stands for it meets the same, and its row says what it was
-        return None
+    if method != "enumeration" or (ballpark is None and needs_ballpark(budgets)):
+        return [(None, None)]  # without a ballpark: one row will say why
+    return [(budget, None) for budget in budgets_usd_per_hour(budgets, ballpark)]
 
 
 def _scales(config: Config) -> Scales:

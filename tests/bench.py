@@ -234,7 +234,6 @@ def whole_sweep(cpus: int, with_start: bool) -> Outcome:
     """Time the `wide` budgets over five granularities on Ray: 40 points."""
     from pipeline.driver import Tally, run_sweep, start_ray, stop_ray
     from pipeline.results.store import Store
-    from pipeline.run import ballpark_usd_per_hour
     from pipeline.sweep import missing_tasks, run_record
 
     loaded = load_config(MEDIUM, [("sweep.methods", ["enumeration"])])
@@ -245,7 +244,7 @@ def whole_sweep(cpus: int, with_start: bool) -> Outcome:
         started = time.perf_counter()
         start_ray(num_cpus=cpus)
         up = time.perf_counter()
-        run_sweep(missing_tasks(loaded, set(), tally.skip, ballpark_usd_per_hour), store, tally)
+        run_sweep(missing_tasks(loaded, set(), tally.skip, store.ballparks), store, tally)
         ended = time.perf_counter()
         stop_ray()
     return Outcome(ended - (started if with_start else up), f"{tally.done} points, {cpus} CPUs")
@@ -276,7 +275,7 @@ def empty_tasks(count: int = 2000) -> Outcome:
 def driver_overhead(count: int = 2000) -> Outcome:
     """Time the driver's work for a point that takes none: plan, task, rows, files, merging."""
     from pipeline.driver import Tally, run_sweep, start_ray, stop_ray
-    from pipeline.run import ballpark_usd_per_hour, failed
+    from pipeline.run import failed
     from pipeline.sweep import missing_tasks, run_record
 
     budgets = [round(1 + i / count, 6) for i in range(count)]
@@ -288,7 +287,7 @@ def driver_overhead(count: int = 2000) -> Outcome:
         start_ray(num_cpus=2)
         tally = Tally()
         started, cpu = time.perf_counter(), time.process_time()
-        tasks = missing_tasks(loaded, set(), tally.skip, ballpark_usd_per_hour)
+        tasks = missing_tasks(loaded, set(), tally.skip, store.ballparks)
         run_sweep(tasks, store, tally, solve=lambda one, point: failed(one, point, "not solved"))
         store.finish(stopped=False, failed=0)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
@@ -305,7 +304,6 @@ def both_cpus() -> Outcome:
 def exact_sweep(cpus: int, count: int = 400) -> float:
     """Return the time of so many budgets at `exact`, s, without Ray's start."""
     from pipeline.driver import Tally, run_sweep, start_ray, stop_ray
-    from pipeline.run import ballpark_usd_per_hour
     from pipeline.sweep import missing_tasks, run_record
 
     budgets = [round(2.5 + 0.01 * i, 4) for i in range(count)]
@@ -321,7 +319,7 @@ def exact_sweep(cpus: int, count: int = 400) -> float:
         for sweep in (warm, loaded):  # workers are started and warm before the clock is
             started = time.perf_counter()
             tally = Tally()
-            tasks = missing_tasks(sweep, set(), tally.skip, ballpark_usd_per_hour)
+            tasks = missing_tasks(sweep, set(), tally.skip, store.ballparks)
             run_sweep(tasks, store, tally)
         seconds = time.perf_counter() - started
         stop_ray()

@@ -20,9 +20,9 @@ from pipeline.config import load_config
 from pipeline.errors import ResultsError
 from pipeline.results.status import RunStatus, read_status
 from pipeline.results.store import read_tables
-from pipeline.run import ballpark_usd_per_hour, run_point
+from pipeline.run import run_point
 from pipeline.sweep import missing_tasks
-from tests.sweeps import write_config
+from tests.sweeps import without_searches, write_config
 
 FLUSH_SECONDS = 0.3
 Answer = tuple[Any, ...]
@@ -38,7 +38,7 @@ def config_of(folder: Path, points: int) -> Path:
 
 def undisturbed(config: Path) -> list[Answer]:
     """Return what the sweep's table must say, solved in this process; sorted by id."""
-    tasks = missing_tasks(load_config(config), set(), lambda: None, ballpark_usd_per_hour)
+    tasks = without_searches(missing_tasks(load_config(config), set()))
     rows = [run_point(*task).points[0].values for task in tasks]
     return sorted((answer(row) for row in rows), key=str)
 

@@ -129,7 +129,7 @@ def solve_run(directory: Path, fields: dict[str, Any]) -> Results:
     loaded = load_config(REFERENCE_CONFIG, list(fields.items()))
     store = _store(directory, loaded)
     for problem in problems(loaded):
-        for asked in points(loaded.config, problem, lambda _: None):
+        for asked in points(loaded.config, problem):
             rows = run_point(problem, asked)
             store.append(rows.points, rows.segments)
     store.finish(stopped=False, failed=0)

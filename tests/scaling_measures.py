@@ -23,11 +23,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pipeline.ballparks import Search, ballpark_usd_per_hour
 from pipeline.config import LoadedConfig, load_config
 from pipeline.instance import Instance
 from pipeline.points import Point, Problem, Scales, make_point
 from pipeline.results.schema import PointRow
-from pipeline.run import PointRows, ballpark_usd_per_hour, run_point
+from pipeline.run import PointRows, run_point
 from pipeline.settings import SolverSettings
 from pipeline.sweep import count_points, missing_tasks, points, problem_of, problems, run_record
 from tests.bench import large_pool
@@ -68,7 +69,7 @@ class PointTime:
 def point_times(granularities: tuple[str, ...] = ("coarse", "exact")) -> Iterator[PointTime]:
     """Time the methods on the reference instance, on 1,104 GPUs and on a real model's config."""
     for problem in (medium_problem(), large_problem(), real_problem()):
-        around = ballpark_usd_per_hour(problem) or 1.0
+        around = ballpark_usd_per_hour(Search(problem), run_point) or 1.0
         for name in granularities:
             run_point(problem, make_point(problem, name, "ratio"))  # makes what all points share
             for method, factors in METHODS.items():
@@ -157,7 +158,7 @@ def handed_out(
                 store = store_for(loaded, Path(folder) / name)
                 store.prepare(run_record(loaded))
                 tally = Tally()
-                tasks = missing_tasks(loaded, set(), tally.skip, ballpark_usd_per_hour)
+                tasks = missing_tasks(loaded, set(), tally.skip, store.ballparks)
                 started, before = time.perf_counter(), cpu_seconds()
                 run_sweep(islice(tasks, most), store, tally, solve=solve, rules=rules)
                 store.finish(stopped=False, failed=0)
@@ -300,9 +301,7 @@ def stored(directory: Path, count: int) -> Stored:
     seconds: list[float] = []
     files, written = 0, 0
     asked = (
-        (problem, point)
-        for problem in problems(loaded)
-        for point in points(loaded.config, problem, lambda _: None)
+        (problem, point) for problem in problems(loaded) for point in points(loaded.config, problem)
     )
     made = (under_id(sample, *question) for question in islice(asked, count))
     while batch := list(islice(made, ROWS_PER_PART)):
@@ -323,7 +322,7 @@ def stored(directory: Path, count: int) -> Stored:
 # What is done with the rows at a sweep's end or when it is resumed; `folder` is its folder.
 AFTERWARDS = {
     "load": "from pipeline.results import load; load(folder)",
-    "resume": "from pipeline.results.store import Store; assert Store(folder).done_ids()",
+    "resume": "from pipeline.results.store import Store; assert Store(folder).done().ids",
     "status": "from pipeline.results.status import read_status; read_status(folder)",
     "verify": "from pipeline.audit import audit; found = audit(folder); "
     "assert not found.mismatches, found.mismatches[:3]",

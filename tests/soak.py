@@ -125,7 +125,6 @@ def many_lines(points: int, limit_s: float) -> Iterator[Line]:
 def measured(points: int, limit_s: float) -> Measured:
     """Run a sweep of so many points at `coarse` in this process, and measure it."""
     from pipeline.driver import FlushRule, Stopped, Tally, run_sweep, start_ray, stop_ray
-    from pipeline.run import ballpark_usd_per_hour
     from pipeline.sweep import missing_tasks, run_record
 
     loaded = sweep_of(points)
@@ -143,7 +142,7 @@ def measured(points: int, limit_s: float) -> Measured:
                 most_files[0] = max(most_files[0], now)
 
         began, cpu = time.monotonic(), time.process_time()
-        tasks = missing_tasks(loaded, store.done_ids(), tally.skip, ballpark_usd_per_hour)
+        tasks = missing_tasks(loaded, store.done().ids, tally.skip, store.ballparks)
         with contextlib.suppress(Stopped):
             # A part for every few points: far more files than by default.
             run_sweep(tasks, store, tally, FlushRule(points=20), watch=count_files)

@@ -14,17 +14,18 @@ At `1+3` only the last is left.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from pipeline.ballparks import Search, ballpark_usd_per_hour
 from pipeline.config import LoadedConfig, load_config
-from pipeline.points import Problem
+from pipeline.points import Problem, Task
 from pipeline.results.schema import swept_column
 from pipeline.results.store import Store
-from pipeline.run import ballpark_usd_per_hour, run_point
+from pipeline.run import run_point
 from pipeline.sweep import missing_tasks, problem_of, run_record
 
 REFERENCE = Path(__file__).parent.parent / "configs" / "medium.yaml"
@@ -113,12 +114,26 @@ def store_for(loaded: LoadedConfig, directory: Path) -> Store:
     return Store(directory, [swept_column(name, values) for name, values in over.items()])
 
 
+def without_searches(
+    tasks: Iterator[Task | Search], note: Callable[[str, float | None], None] = lambda *_: None
+) -> Iterator[Task]:
+    """Yield the points among tasks and those that wait for a ballpark, found in this process."""
+    for task in tasks:
+        if isinstance(task, Search):
+            found = ballpark_usd_per_hour(task, run_point)
+            note(task.problem.problem_id, found)
+            yield from task.then(found)
+        else:
+            yield task
+
+
 def run_without_ray(loaded: LoadedConfig, directory: Path, most: int | None = None) -> int:
     """Run what is missing in a folder, at most so many points; return how many were run."""
     store = store_for(loaded, directory)
     store.prepare(run_record(loaded))
     ran = 0
-    for task in missing_tasks(loaded, store.done_ids(), lambda: None, ballpark_usd_per_hour):
+    missing = missing_tasks(loaded, store.done().ids, ballparks=store.ballparks)
+    for task in without_searches(missing, store.note_ballpark):
         if ran == most:
             break
         rows = run_point(*task)

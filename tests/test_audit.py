@@ -496,18 +496,27 @@ def test_a_finished_run_without_a_point_of_its_plan_is_told_with_the_point(answe
     assert audit(answers).mismatches == ()
 
 
-def test_points_at_a_ballpark_are_counted_but_not_made_up(tmp_path: Path) -> None:
+def test_points_at_a_ballpark_that_are_missing_are_named(tmp_path: Path) -> None:
     changes = {**CHANGES, "sweep.budgets_usd_per_hour": "around_coarse"}
     run_without_ray(small_config(tmp_path, changes), tmp_path / "run")
     assert audit(tmp_path / "run").mismatches == ()
     lost: list[str] = []
 
     def removed(rows: Rows) -> Rows:
-        lost.append(next(row["point_id"] for row in rows if row["method"] == "enumeration"))
+        lost.append(next(row["point_id"] for row in rows if row["budget_usd_per_hour"] == 0.2))
         return [row for row in rows if row["point_id"] != lost[0]]
 
     change(tmp_path / "run", "points", removed)
     change(tmp_path / "run", "segments", lambda rows: [r for r in rows if r["point_id"] != lost[0]])
+    (mismatch,) = audit(tmp_path / "run").mismatches
+    assert mismatch.recomputed == f"{mismatch.stored + 1}, among them {lost[0]} ({{}})".format(
+        "enumeration of exact at 0.2 $/h"
+    )
+    # An earlier version kept no ballparks: then they are counted, but not made up.
+    file = tmp_path / "run" / "run.json"
+    run = json.loads(file.read_text())
+    del run["ballparks_usd_per_hour"]
+    file.write_text(json.dumps(run))
     (mismatch,) = audit(tmp_path / "run").mismatches
     assert mismatch.recomputed == mismatch.stored + 1
 

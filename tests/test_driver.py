@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,14 +13,14 @@ from typing import Any
 import pytest
 
 from pipeline.config import LoadedConfig
-from pipeline.driver import FlushRule, Stopped, Tally, Task, run_sweep, start_ray
+from pipeline.driver import FlushRule, Stopped, Tally, run_sweep, start_ray
 from pipeline.errors import InputError
 from pipeline.instance import Performance
-from pipeline.points import Point, Problem, make_point
+from pipeline.points import Point, Problem, Task, make_point
 from pipeline.results import load
 from pipeline.results.frames import records
-from pipeline.results.store import part_files
-from pipeline.run import PointRows, ballpark_usd_per_hour, failed, run_point
+from pipeline.results.store import part_files, read_run
+from pipeline.run import PointRows, failed, run_point
 from pipeline.settings import SolverSettings
 from pipeline.sweep import missing_tasks, run_record
 from tests.sweeps import ANSWERS, small_config, small_problem, store_for
@@ -33,7 +34,7 @@ def sweep(loaded: LoadedConfig, directory: Path, **options: Any) -> Tally:
     store = store_for(loaded, directory)
     store.prepare(run_record(loaded))
     tally = Tally()
-    tasks = missing_tasks(loaded, store.done_ids(), tally.skip, ballpark_usd_per_hour)
+    tasks = missing_tasks(loaded, store.done().ids, tally.skip, store.ballparks)
     try:
         run_sweep(tasks, store, tally, **options)
     finally:
@@ -299,3 +300,69 @@ def test_rows_too_many_to_travel_within_a_message_come_back_whole(tmp_path: Path
 
     sweep(small_config(tmp_path, {"sweep.methods": ["ratio"]}), tmp_path / "run", solve=solve)
     assert set(load(tmp_path / "run").points.message) == {"x" * 300_000}
+
+
+RELATIVE = {"sweep.budgets_usd_per_hour": "around_coarse", "sweep.methods": ["enumeration"]}
+
+
+def is_search(point: Point) -> bool:
+    return point.method == "ratio"
+
+
+def no_ballpark(problem: Problem, point: Point) -> PointRows:
+    """Solve points, but no search for a ballpark."""
+    return failed(problem, point, "lost") if is_search(point) else run_point(problem, point)
+
+
+def test_a_ballpark_is_kept_so_that_a_resume_has_the_same_budgets(tmp_path: Path) -> None:
+    loaded = small_config(tmp_path, {**RELATIVE, "sweep.granularities": ["exact"]})
+    assert sweep(loaded, tmp_path / "run").done == 6
+    # All on Fast, by hand.
+    assert list(read_run(tmp_path / "run")["ballparks_usd_per_hour"].values()) == [0.5]
+    more = small_config(tmp_path, RELATIVE)
+    # A search would fail now, but none is needed.
+    again = sweep(more, tmp_path / "run", solve=no_ballpark)
+    assert (again.done, again.skipped, again.failed) == (6, 6, 0)
+    points = load(tmp_path / "run").points
+    assert set(points.budget_usd_per_hour) == {0.2, 0.35, 0.45, 0.5, 0.6, 0.75}
+
+
+def test_without_a_ballpark_rows_say_so_until_a_resume_finds_one(tmp_path: Path) -> None:
+    loaded = small_config(tmp_path, RELATIVE)
+    assert sweep(loaded, tmp_path / "run", solve=no_ballpark).by_status == {"error": 2}
+    points = load(tmp_path / "run").points
+    assert set(points.status) == {"error"}
+    assert set(points.message) == {"no ballpark that the budgets are multiples of: lost"}
+    assert "ballparks_usd_per_hour" not in read_run(tmp_path / "run")
+    time.sleep(1)  # times in `run.json` are whole seconds
+    again = sweep(loaded, tmp_path / "run")
+    assert (again.done, again.skipped, again.failed) == (12, 0, 0)
+    points = load(tmp_path / "run").points
+    assert (len(points), "error" in set(points.status)) == (12, False)
+
+
+def test_a_sweep_writes_and_stops_while_a_ballpark_is_searched(tmp_path: Path) -> None:
+    loaded = small_config(tmp_path, {**RELATIVE, "sweep.methods": ["enumeration", "frontier"]})
+    run = tmp_path / "run"
+
+    def solve(problem: Problem, point: Point) -> PointRows:
+        if is_search(point):
+            time.sleep(60)
+        return run_point(problem, point)
+
+    written: list[int] = []
+
+    def interrupt() -> None:
+        while not part_files(run, "points"):
+            time.sleep(0.05)
+        written.append(1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    watcher = threading.Thread(target=interrupt, daemon=True)
+    watcher.start()
+    started = time.monotonic()
+    with pytest.raises(Stopped):
+        sweep(loaded, run, solve=solve, flush=FlushRule(points=100, seconds=0.2))
+    assert written == [1]
+    assert time.monotonic() - started < 40
+    assert set(load(run).points.method) == {"frontier"}

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.driver import Solve, Tally, Task, TaskRules, run_sweep
-from pipeline.points import Point, Problem, make_point
+from pipeline.driver import Solve, Tally, TaskRules, run_sweep
+from pipeline.points import Point, Problem, Task, make_point
 from pipeline.results import load
 from pipeline.results.frames import records
 from pipeline.run import PointRows, run_point

@@ -57,6 +57,7 @@ ORDER = [
     "results",
     "run",
     "explain",
+    "ballparks",
     "sweep",
     "serving_check",
     "verify",

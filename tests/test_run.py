@@ -13,7 +13,7 @@ from pipeline.config import load_config
 from pipeline.curve import CostCurve
 from pipeline.placement import Placement, Stage
 from pipeline.points import Problem, Scales, make_point
-from pipeline.run import PointRows, ballpark_usd_per_hour, failed, run_point
+from pipeline.run import PointRows, failed, run_point
 from pipeline.serving.decisions import Decision
 from pipeline.serving.placement import ServedPlacement
 from pipeline.settings import SolverSettings
@@ -251,18 +251,6 @@ def test_the_time_limit_is_no_proof_of_anything(tmp_path: Path) -> None:
     assert values["message"]
 
 
-def test_the_ballpark_falls_back_to_every_size(tmp_path: Path) -> None:
-    # With 3 GB a GPU holds 2 layers: `coarsest` has only sizes 1 and 4, and two GPUs of size 1
-    # do not do. At every size 2 and 2 do, on both: $0.75/h.
-    pool = [
-        {"gpu": "Fast", "count": 1, "memory_gb": 2.5, "usd_per_hour": 0.5},
-        {"gpu": "Slow", "count": 1, "memory_gb": 2.5, "usd_per_hour": 0.25},
-    ]
-    assert ballpark_usd_per_hour(small_problem(tmp_path, {"pool": pool})) == pytest.approx(0.75)
-    none = small_problem(tmp_path, {"limits.min_layers_per_stage": 5})
-    assert ballpark_usd_per_hour(none) is None
-
-
 def test_a_point_comes_out_the_same_whatever_was_asked_before_it(problem: Problem) -> None:
     budgets = (0.1, 0.25, 0.5, 0.75)
 
@@ -316,3 +304,20 @@ def test_where_only_the_throughput_is_proven_the_gap_is_that_of_the_cost() -> No
     least, cost = rough["bound_cost_usd_per_hour"], rough["cost_usd_per_hour"]
     assert least <= proven["cost_usd_per_hour"] < cost
     assert rough["mip_gap"] == pytest.approx(1 - least / cost)
+
+
+@pytest.mark.parametrize(
+    ("changes", "links"),
+    [
+        ({}, "not_binding"),
+        ({"network.gb_per_s": 1e-6}, "path"),
+        ({"solver.formulation": "pairwise"}, "path"),
+        ({"limits.min_layers_per_stage": 5}, None),
+        ({"solver.time_limit_s": 0.0}, None),
+    ],
+)
+def test_a_row_says_how_links_were_taken_into_account(
+    tmp_path: Path, changes: dict[str, Any], links: str | None
+) -> None:
+    values = ask(small_problem(tmp_path, changes), "1+3", "ratio").points[0].values
+    assert values.get("links") == links

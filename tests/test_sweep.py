@@ -7,18 +7,16 @@ from typing import Any
 import pytest
 
 from pipeline import sweep
+from pipeline.ballparks import Search
 from pipeline.config import LoadedConfig, load_config
-from pipeline.errors import InputError, SolverError
-from pipeline.points import Problem
-from pipeline.run import ballpark_usd_per_hour
+from pipeline.errors import InputError
 from pipeline.sweep import check_combinations, count_points, missing_tasks, problem_id, run_record
-from tests.sweeps import ANSWERS, REFERENCE, small_config
+from tests.sweeps import ANSWERS, REFERENCE, small_config, without_searches
 
 
 def planned(loaded: LoadedConfig, done: frozenset[str] = frozenset()) -> list[Any]:
     """Return the questions of a sweep's points, in order."""
-    tasks = missing_tasks(loaded, done, lambda: None, ballpark_usd_per_hour)
-    return [point for _, point in tasks]
+    return [point for _, point in without_searches(missing_tasks(loaded, done))]
 
 
 def test_the_reference_sweep_asks_for_45_points() -> None:
@@ -41,7 +39,7 @@ def test_what_is_done_is_skipped_and_counted(tmp_path: Path) -> None:
     loaded = small_config(tmp_path)
     done = {point.point_id for point in planned(loaded)[:7]}
     skipped: list[None] = []
-    rest = list(missing_tasks(loaded, done, lambda: skipped.append(None), ballpark_usd_per_hour))
+    rest = list(missing_tasks(loaded, done, lambda: skipped.append(None)))
     assert (len(rest), len(skipped)) == (3, 7)
 
 
@@ -62,14 +60,22 @@ def test_relative_budgets_are_multiples_of_the_cheapest_tokens_at_coarsest(tmp_p
 
 def test_the_ballpark_is_found_once_for_all_granularities(tmp_path: Path) -> None:
     loaded = small_config(tmp_path, {"sweep.budgets_usd_per_hour": "around_coarse"})
-    asked: list[Problem] = []
+    search, *others = missing_tasks(loaded, set())
+    assert isinstance(search, Search)
+    # What does not wait for it is asked at once.
+    assert [point.method for _, point in without_searches(iter(others))] == ["ratio"] * 2
+    asked = [(p.granularity, p.budget_usd_per_hour) for _, p in search.then(1.0)]
+    budgets = [0.4, 0.7, 0.9, 1.0, 1.2, 1.5]
+    assert asked == [(name, budget) for name in ("exact", "1+3") for budget in budgets]
 
-    def ballpark(problem: Problem) -> float:
-        asked.append(problem)
-        return 1.0
 
-    list(missing_tasks(loaded, set(), lambda: None, ballpark))
-    assert len(asked) == 1
+def test_a_ballpark_that_is_known_is_not_searched_again(tmp_path: Path) -> None:
+    loaded = small_config(tmp_path, {"sweep.budgets_usd_per_hour": "around_coarse"})
+    known = {problem_id(loaded.config): 2.0}
+    tasks = list(missing_tasks(loaded, set(), ballparks=known))
+    assert not any(isinstance(task, Search) for task in tasks)
+    budgets = [p.budget_usd_per_hour for _, p in without_searches(iter(tasks))][:6]
+    assert budgets == [0.8, 1.4, 1.8, 2.0, 2.4, 3.0]
 
 
 def test_without_a_ballpark_one_point_will_say_why(tmp_path: Path) -> None:
@@ -82,7 +88,7 @@ def test_without_a_ballpark_one_point_will_say_why(tmp_path: Path) -> None:
 def test_swept_fields_are_crossed(tmp_path: Path) -> None:
     over = {"pool.Fast.usd_per_hour": [0.5, 1.0], "workload.batch_size": [1, 2, 4]}
     loaded = small_config(tmp_path, {"sweep.over": over})
-    tasks = list(missing_tasks(loaded, set(), lambda: None, ballpark_usd_per_hour))
+    tasks = list(without_searches(missing_tasks(loaded, set())))
     assert len(tasks) == count_points(loaded) == 2 * 3 * 10
     prices = {
         (p.swept["pool.Fast.usd_per_hour"], p.instance.pool[0].usd_per_hour) for p, _ in tasks
@@ -152,19 +158,6 @@ def test_swept_values_that_do_not_go_together_are_told_before_the_sweep(tmp_path
     sound = small_config(tmp_path, {"sweep.over": over, "model.hidden_size": 4})
     check_combinations(sound)
     assert len(planned(sound)) == 4 * 10
-
-
-def test_a_ballpark_that_cannot_be_found_leaves_it_to_one_point_to_say_why(
-    tmp_path: Path,
-) -> None:
-    loaded = small_config(tmp_path, {"sweep.budgets_usd_per_hour": "around_fine"})
-
-    def broken(_: Problem) -> float:
-        raise SolverError("HiGHS refused passModel")
-
-    tasks = missing_tasks(loaded, set(), lambda: None, broken)
-    budgets = [p.budget_usd_per_hour for _, p in tasks if p.method == "enumeration"]
-    assert budgets == [None, None]
 
 
 def test_of_too_many_combinations_an_even_selection_is_checked(

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Group
 
 from pipeline.grids import Grid, figures, names
-from pipeline.plan import Plan
+from pipeline.plan import SECONDS_TO_START, Plan
 from pipeline.words import counted, duration
 
 
@@ -31,9 +31,13 @@ def _crossed(plan: Plan) -> str:
 
 def _time(plan: Plan) -> str:
     """Say how long the points may take, and on what that rests."""
-    least = "at least " if plan.is_lower_bound else "about "
-    cpus = counted(plan.cpus, "CPU")
-    return f"{least}{duration(plan.seconds)} on {cpus}, by one point of each kind; nothing was run"
+    low, high = map(duration, plan.range_s)
+    about = duration(plan.points_s) + (f" ({low} to {high})" if low != high else "")
+    return (
+        f"{'at least' if plan.is_lower_bound else 'about'} {about} on "
+        f"{counted(plan.cpus, 'CPU')} that nothing else uses, once Ray has started (some "
+        f"{duration(SECONDS_TO_START)}); by up to three points of each kind, and nothing was run"
+    )
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -43,6 +47,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "swept": dict(plan.swept),
         "cpus": plan.cpus,
         "estimated_seconds": plan.seconds,
+        "points_seconds": plan.points_s,
+        "points_seconds_range": list(plan.range_s),
         "is_lower_bound": plan.is_lower_bound,
         "kinds": [
             {

@@ -41,8 +41,8 @@ def status_lines(found: RunStatus) -> list[str]:
     }.get(found.state, found.state)
     counts = ", ".join(f"{count} {name}" for name, count in sorted(found.by_status.items()))
     points = counted(found.done, "point")
-    if found.planned and found.planned_done == found.done:
-        points = f"{found.done:,} of {counted(found.planned, 'point')}"
+    if found.planned and found.planned_done is not None and found.planned_done >= found.done:
+        points = f"{found.planned_done:,} of {counted(found.planned, 'point')}"
     elif found.planned and found.planned_done is not None:
         planned = f"{found.planned_done:,} of {counted(found.planned, 'point')} planned"
         points = f"{planned}; with those of other plans {points}"

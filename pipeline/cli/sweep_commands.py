@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from itertools import chain
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -89,19 +90,25 @@ def sweep(
 
     loaded = _with_flags(read_config(config, assignments), granularity, budget, method)
     check_combinations(loaded)
-    if only_plan:
-        return _plan(loaded, cpus, as_json)
     if out_directory is None:
         out_directory = f"{RESULTS}/{_folder_name(loaded.config.name)}"
     directory = folder_at(out_directory)
-    how = _How(address, cpus, FlushRule(flush_points, flush_seconds), log_json)
+    if only_plan:
+        _check(loaded, directory, fresh)
+        return _plan(loaded, cpus, as_json)
+    named = str(directory) if "@" in out_directory else out_directory  # a password may stand there
+    how = _How(named, address, cpus, FlushRule(flush_points, flush_seconds), log_json)
     return _sweep(loaded, directory, how, fresh, as_json)
 
 
 @dataclass(frozen=True)
 class _How:
-    """Where a sweep runs, when its rows are written, and how it speaks of its progress."""
+    """Where a sweep runs, when its rows are written, and how it speaks of its progress.
 
+    named: its folder, in words that a command takes.
+    """
+
+    named: str
     address: str | None
     cpus: int | None
     flush: FlushRule
@@ -115,6 +122,24 @@ class _How:
             log(event, **values)
         else:
             err().print(text)
+
+
+def _check(loaded: LoadedConfig, directory: Folder, fresh: bool) -> None:
+    """Raise ResultsError where a sweep into a folder would, as far as shows without writing."""
+    from pipeline.results.lock import check_free
+    from pipeline.sweep import run_record
+
+    check_free(directory)
+    _store(loaded, directory).check(run_record(loaded), fresh)
+
+
+def _store(loaded: LoadedConfig, directory: Folder) -> Store:
+    """Return the store of a sweep, with a column for each swept field."""
+    from pipeline.results.schema import swept_column
+    from pipeline.results.store import Store
+
+    over = loaded.config.sweep.over
+    return Store(directory, [swept_column(name, values) for name, values in over.items()])
 
 
 def _plan(loaded: LoadedConfig, cpus: int | None, as_json: bool) -> int:
@@ -135,14 +160,11 @@ def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_j
     from pipeline.cli.comparison import comparison_json, comparison_view
     from pipeline.results import load
     from pipeline.results.lock import locked
-    from pipeline.results.schema import swept_column
-    from pipeline.results.store import Store
     from pipeline.sweep import run_record
 
     if how.address is not None:
         _connect(how.address)
-    over = loaded.config.sweep.over
-    store = Store(directory, [swept_column(name, values) for name, values in over.items()])
+    store = _store(loaded, directory)
     with locked(directory):
         store.prepare(run_record(loaded), fresh)
         tally, stopped = _run(loaded, store, how)
@@ -159,7 +181,7 @@ def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_j
         typer.echo(json.dumps(report, indent=2))
     else:
         out().print(comparison_view(results))
-        _print_outcome(tally, directory, wrong)
+        _print_outcome(tally, directory, how.named, wrong)
     return FAILED if tally.failed or wrong else 0
 
 
@@ -176,13 +198,11 @@ def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | No
     """Run the missing points; return what came of them, and the signal that stopped them."""
     from pipeline.cli.progress import log, tally_values, watching
     from pipeline.driver import Stopped, Tally, run_sweep, start_ray, stop_ray
-    from pipeline.run import ballpark_usd_per_hour
     from pipeline.sweep import count_points, missing_tasks
 
-    done = store.done_ids()
-    before = store.lowest_usd_per_token()
-    tally = Tally(total=count_points(loaded), best_usd_per_token=before)
-    tasks = missing_tasks(loaded, done, tally.skip, ballpark_usd_per_hour)
+    done = store.done()
+    tally = Tally(count_points(loaded), best_usd_per_token=done.lowest_usd_per_token)
+    tasks = missing_tasks(loaded, done.ids, tally.skip, store.ballparks)
     first = next(tasks, None)
     if first is None:
         if how.address is not None:
@@ -216,7 +236,11 @@ def _verify(directory: Folder, how: _How) -> int:
     return len(found.mismatches)
 
 
-def _print_outcome(tally: Tally, directory: Folder, wrong: int) -> None:
+def _print_outcome(tally: Tally, directory: Folder, named: str, wrong: int) -> None:
+    """Say what came of the points, where the tables lie, and what can be made of them.
+
+    named: the folder as it was given, options of an address included.
+    """
     counts = ", ".join(f"{n} {status}" for status, n in sorted(tally.by_status.items()))
     done = counted(tally.done, "point")
     parts = [f"{done} run in {tally.seconds:.1f} s ({counts})" if counts else ""]
@@ -225,6 +249,8 @@ def _print_outcome(tally: Tally, directory: Folder, wrong: int) -> None:
     parts.append(f"{counted(wrong, 'figure')} wrong" if wrong else "every placement verified")
     out().print("; ".join(part for part in parts if part))
     out().print(f"Tables: {directory}/points/*.parquet, {directory}/segments/*.parquet")
+    told = f"placement report {quote(named)}  # one page with plots; compare and export read it too"
+    out().print(f"Next: {told}", soft_wrap=True)
 
 
 def _with_flags(

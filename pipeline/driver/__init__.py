@@ -7,14 +7,13 @@ node died) and becomes a row with status `error` where not; the sweep goes on.
 from pipeline.driver.cluster import start_ray, stop_ray
 from pipeline.driver.sweeping import FlushRule, Stopped, run_sweep
 from pipeline.driver.tally import Tally
-from pipeline.driver.tasks import Solve, Task, TaskRules
+from pipeline.driver.tasks import Solve, TaskRules
 
 __all__ = [
     "FlushRule",
     "Solve",
     "Stopped",
     "Tally",
-    "Task",
     "TaskRules",
     "run_sweep",
     "start_ray",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,8 @@ def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
         # Something listens there: what refuses a connection now will refuse it in a minute, too.
         ray_constants.NUM_REDIS_GET_RETRIES = TRIES_TO_CONNECT
         try:
-            ray.init(address=address, runtime_env=_this_package(), **common)
+            with _without_stderr():
+                ray.init(address=address, runtime_env=_this_package(), **common)
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
             raise _unreachable(address, _first_line(error) + _about_tokens()) from None
         return
@@ -51,6 +54,26 @@ def start_ray(address: str | None = None, num_cpus: int | None = None) -> None:
         )
     except Exception as error:  # Ray raises no class of its own where its processes do not start
         raise _not_started(error) from error
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Let nothing reach standard error: Ray's C++ part warns there of every try that fails.
+
+    It heeds no log level before it is connected, and what went wrong is in the exception.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed already
+        yield
+        return
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _this_package() -> dict[str, Any]:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+from pipeline.ballparks import Search
 from pipeline.driver.tally import Tally
-from pipeline.driver.tasks import RULES, Solve, Task, TaskRules, Tasks
+from pipeline.driver.tasks import RULES, Solve, TaskRules, Tasks
+from pipeline.points import Task
 from pipeline.results.store import Store
 from pipeline.run import PointRows, run_point
 
@@ -28,7 +30,7 @@ class FlushRule:
 
 
 def run_sweep(
-    tasks: Iterator[Task],
+    tasks: Iterator[Task | Search],
     store: Store,
     tally: Tally,
     flush: FlushRule = FlushRule(),
@@ -36,7 +38,9 @@ def run_sweep(
     solve: Solve = run_point,
     rules: TaskRules = RULES,
 ) -> None:
-    """Run every task and store its rows. Raises Stopped after SIGINT or SIGTERM.
+    """Run every task and store its rows, and the ballparks that tasks wait for.
+
+    Raises Stopped after SIGINT or SIGTERM.
 
     tally: filled as points come in. watch: called after each point. solve: what is done with a
     point, in a worker. Raises ResultsError where rows cannot be written.
@@ -45,7 +49,7 @@ def run_sweep(
     pending = _Pending(store, flush)
     with _stop_on_signal() as asked:
         try:
-            for rows in Tasks(solve, rules).completed(tasks, asked):
+            for rows in Tasks(solve, rules, store.note_ballpark).completed(tasks, asked):
                 tally.seconds = time.monotonic() - started
                 if rows is not None:
                     pending.add(rows)

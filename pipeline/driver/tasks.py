@@ -21,12 +21,12 @@ from ray.exceptions import (
 )
 from ray.experimental import internal_kv
 
+from pipeline.ballparks import NoBallparkError, Search
 from pipeline.driver.cluster import check_cpus
 from pipeline.driver.watchdog import ended_after
-from pipeline.points import Point, Problem
+from pipeline.points import Point, Problem, Task
 from pipeline.run import PointRows, failed
 
-Task = tuple[Problem, Point]
 Solve = Callable[[Problem, Point], PointRows]
 
 # What may go better on another worker or node; whatever else happened would happen again.
@@ -58,11 +58,12 @@ RULES = TaskRules()
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One try at a point. sent: the problem, as Ray holds it."""
+    """One try at a point. sent: the problem, as Ray holds it. search: what asks it, if one does."""
 
     problem: Problem
     point: Point
     sent: Any
+    search: Search | None = None
     number: int = 1
 
 
@@ -87,10 +88,14 @@ class _Capacity:
 
 @dataclass
 class Tasks:
-    """The tasks of one sweep. solve: what a worker does with a point."""
+    """The tasks of one sweep. solve: what a worker does with a point.
+
+    note: is told every ballpark that is found, by the id of its problem.
+    """
 
     solve: Solve
     rules: TaskRules = RULES
+    note: Callable[[str, float | None], None] = lambda *_: None
 
     def __post_init__(self) -> None:
         self._capacity = _Capacity()
@@ -100,27 +105,48 @@ class Tasks:
         self._ended: SimpleQueue[Future[PointRows]] = SimpleQueue()
         self._remote = ray.remote(max_retries=0)(_watched(self.solve))
         self._handles: dict[tuple[int, bool], Any] = {}
+        # What is still to be sent out, from the last of them first.
+        self._waiting: list[Iterator[Task | Search]] = []
+        self._last_sent: tuple[str, Any] = "", None
 
-    def completed(self, tasks: Iterator[Task], stop: Sequence[str]) -> Iterator[PointRows | None]:
+    def completed(
+        self, tasks: Iterator[Task | Search], stop: Sequence[str]
+    ) -> Iterator[PointRows | None]:
         """Run tasks; yield their rows in the order they finish, None while none does.
 
         stop: once it holds anything, tasks that are not finished are left alone. Raises
         InputError where no node has as many CPUs as the solver has threads.
         """
-        problem_id, sent = "", None
-        for problem, point in tasks:
-            if problem.problem_id != problem_id:
-                if sent is None:
-                    check_cpus(problem.settings.threads)
-                problem_id, sent = problem.problem_id, ray.put(problem)
-            self._send(_Attempt(problem, point, sent))
-            while self._is_full(problem) and not stop:
+        self._waiting.append(tasks)
+        while not stop:
+            if (task := self._next()) is not None:
+                problem = self._start(task)
+                while self._is_full(problem) and not stop:
+                    yield from self._finished()
+            elif self._running:
                 yield from self._finished()
-            if stop:
+            else:
                 break
-        while self._running and not stop:
-            yield from self._finished()
         yield from self._unread()
+
+    def _next(self) -> Task | Search | None:
+        """Return what is to be sent out next; points whose ballpark was just found go first."""
+        while self._waiting:
+            if (task := next(self._waiting[-1], None)) is not None:
+                return task
+            self._waiting.pop()
+        return None
+
+    def _start(self, task: Task | Search) -> Problem:
+        """Send out a point, or a search for the ballpark that others wait for."""
+        search = task if isinstance(task, Search) else None
+        problem, point = (task.problem, task.point) if isinstance(task, Search) else task
+        if problem.problem_id != self._last_sent[0]:
+            if not self._last_sent[0]:
+                check_cpus(problem.settings.threads)
+            self._last_sent = problem.problem_id, ray.put(problem)
+        self._send(_Attempt(problem, point, self._last_sent[1], search))
+        return problem
 
     def _is_full(self, problem: Problem) -> bool:
         """Tell whether the CPUs that the cluster has now have enough before them."""
@@ -149,9 +175,26 @@ class Tasks:
         except Empty:
             yield None
             return
-        rows = self._rows(future, self._running.pop(future))
-        if rows is not None:
+        attempt = self._running.pop(future)
+        rows = self._rows(future, attempt)
+        if rows is not None and attempt.search is not None:
+            yield from self._searched(attempt.search, rows)
+        elif rows is not None:
             yield rows
+
+    def _searched(self, search: Search, rows: PointRows) -> Iterator[PointRows]:
+        """Go on with the points that waited for a ballpark; without one, yield rows that say so."""
+        try:
+            found = search.found(rows.points[0].values)
+        except NoBallparkError as error:
+            for point in search.instead:
+                yield failed(search.problem, point, str(error))
+            return
+        if isinstance(found, Search):
+            self._waiting.append(iter([found]))
+            return
+        self.note(search.problem.problem_id, found)
+        self._waiting.append(search.then(found))
 
     def _unread(self) -> Iterator[PointRows]:
         """Yield the rows of tasks that have come to an end without anyone having looked at them.
@@ -160,7 +203,7 @@ class Tasks:
         """
         while not self._ended.empty():
             future = self._ended.get()
-            if future.exception() is None:
+            if future.exception() is None and self._running[future].search is None:
                 yield future.result()
 
     def _rows(self, future: Future[PointRows], attempt: _Attempt) -> PointRows | None:

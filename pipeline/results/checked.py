@@ -111,7 +111,13 @@ class _Columns(_Part):
     swept_fields: Annotated[list[Text], AfterValidator(_of_config)]
 
 
-class _Progress(_Columns):
+class _Ballparks(_Part):
+    """The costs that budgets are multiples of, by problem; null where nothing can be placed."""
+
+    ballparks_usd_per_hour: dict[Text, NotNegative | None] | None = None
+
+
+class _Progress(_Columns, _Ballparks):
     """What a run notes of its course."""
 
     name: Text
@@ -134,6 +140,11 @@ class _Run(_Progress):
 def check_columns(run: Mapping[str, Any], file: object) -> None:
     """Raise ResultsError where `run.json` does not say which fields were swept."""
     _check(_Columns, run, file)
+
+
+def check_ballparks(run: Mapping[str, Any], file: object) -> None:
+    """Raise ResultsError where a ballpark that `run.json` holds is no cost."""
+    _check(_Ballparks, run, file)
 
 
 def check_progress(run: Mapping[str, Any], file: object) -> None:

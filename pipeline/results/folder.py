@@ -7,6 +7,7 @@ temporary name, a wait until the content is on disk, and a rename; what stores d
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -54,6 +55,9 @@ class Folder(ABC):
     @abstractmethod
     def make(self) -> None:
         """Make it and the folders that it lies in, where it is absent."""
+
+    def check_makeable(self) -> None:  # noqa: B027
+        """Raise OSError where it could not be made and written to, if that shows without trying."""
 
     @abstractmethod
     def names(self, inner: str = "") -> list[str]:
@@ -119,6 +123,21 @@ class LocalFolder(Folder):
     def make(self) -> None:
         """Make it and the folders that it lies in, where it is absent."""
         self.path.mkdir(parents=True, exist_ok=True)
+
+    def check_makeable(self) -> None:
+        """Raise OSError where it, or the first folder above it that is there, is not to be used."""
+        try:
+            mode = self.path.stat().st_mode
+        except FileNotFoundError:
+            if self.path.is_symlink() or self.path == self.path.parent:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+            self.parent.check_makeable()
+            return
+        reason = 0 if stat.S_ISDIR(mode) else errno.ENOTDIR
+        if not reason and not os.access(self.path, os.W_OK | os.X_OK):
+            reason = errno.EACCES
+        if reason:
+            raise OSError(reason, os.strerror(reason))
 
     def names(self, inner: str = "") -> list[str]:
         """List the files in it, or in a folder in it, in order; none where that is absent."""

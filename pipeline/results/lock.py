@@ -37,11 +37,16 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that writes to a folder, and since when."""
+    """The process that writes to a folder, and since when.
+
+    started_ticks: when the process itself started, by which it is told from one that has its pid
+    later; None where that is not known.
+    """
 
     host: str
     pid: int
     since: str
+    started_ticks: int | None = None
 
     @property
     def is_here(self) -> bool:
@@ -50,8 +55,12 @@ class Holder:
 
     @property
     def is_gone(self) -> bool:
-        """Tell whether it ran on this host and has ended."""
-        return self.is_here and not _is_alive(self.pid)
+        """Tell whether it ran on this host and has ended, whosever pid its own is now."""
+        if not self.is_here or (now := _started_ticks(self.pid)) is None:
+            return self.is_here and not _is_alive(self.pid)
+        if self.started_ticks is None:
+            return self.pid == os.getpid()  # this process would have noted its start
+        return now != self.started_ticks
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host} since {self.since}"
@@ -65,22 +74,33 @@ def locked(place: Place) -> Iterator[None]:
         yield
 
 
-def holder(place: Place) -> Holder | None:
-    """Return who holds a folder's lock or left it behind; None where nobody did."""
+def check_free(place: Place) -> None:
+    """Raise ResultsError where `locked` would, as far as that shows without writing anything."""
     folder = folder_at(place)
     try:
-        found = [found for name in _lock_names(folder) if (found := _named_in(folder, name))]
+        folder.check_makeable()
+        holders = _holders(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    for name, found in holders.items():
+        if not found.is_gone:
+            raise ResultsError(_in_use(folder, found, name))
+
+
+def holder(place: Place) -> Holder | None:
+    """Return who holds a folder's lock or left it behind; None where nobody did."""
+    try:
+        found = _holders(folder_at(place)).values()
     except OSError:
         return None
     return min(found, key=lambda one: one.is_gone, default=None)
 
 
-def is_held(place: Place) -> bool | None:
-    """Tell whether a run is at work in a folder; None where it would be on another host.
+def is_at_work(found: Holder | None) -> bool | None:
+    """Tell whether the holder of a lock is at work; None where it would be on another host.
 
     The lock is not tried: that could refuse a run that starts at this very moment.
     """
-    found = holder(place)
     if found is None:
         return False
     return not found.is_gone if found.is_here else None
@@ -196,12 +216,13 @@ def _lock_names(folder: Folder) -> list[str]:
     ]
 
 
-def _named_in(folder: Folder, name: str) -> Holder | None:
-    """Return whom a lock file names; nobody where it is gone."""
-    try:
-        return _parsed(folder.read(name, MAX_BYTES))
-    except FileNotFoundError:
-        return None
+def _holders(folder: Folder) -> dict[str, Holder]:
+    """Return whom the lock files of a folder name."""
+    named = {}
+    for name in _lock_names(folder):
+        with contextlib.suppress(FileNotFoundError):  # it has ended in between
+            named[name] = _parsed(folder.read(name, MAX_BYTES))
+    return {name: found for name, found in named.items() if found is not None}
 
 
 def _is_alive(pid: int) -> bool:
@@ -215,10 +236,21 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
+def _started_ticks(pid: int) -> int | None:
+    """Return when a process of this host started, in ticks since boot; None if that is not known.
+
+    It is the 22nd field of its `stat`, of which the second is a name in parentheses.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def _this_process() -> bytes:
     """Return the text of a lock file that names this process."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    found = Holder(socket.gethostname(), os.getpid(), since)
+    found = Holder(socket.gethostname(), os.getpid(), since, _started_ticks(os.getpid()))
     return json.dumps(asdict(found)).encode() + b"\n"
 
 
@@ -226,11 +258,14 @@ def _parsed(content: bytes) -> Holder | None:
     """Read a holder; a text that was cut off names nobody."""
     try:
         data = parse_json(content.decode())
-        found = Holder(data["host"], data["pid"], data["since"])
+        started = data.get("started_ticks")
+        found = Holder(data["host"], data["pid"], data["since"], started)
     except (ValueError, KeyError, TypeError):
         return None
     texts = isinstance(found.host, str) and isinstance(found.since, str)
-    return found if texts and type(found.pid) is int and 0 < found.pid <= MAX_PID else None
+    ticks = found.started_ticks is None or type(found.started_ticks) is int
+    pid = type(found.pid) is int and 0 < found.pid <= MAX_PID
+    return found if texts and ticks and pid else None
 
 
 def _in_use(folder: Folder, found: Holder | None, name: str) -> str:

@@ -1,6 +1,7 @@
 """Which rows of a folder answer the plan that `run.json` holds; a folder may hold those of others.
 
-Budgets that are multiples of a ballpark are not known here: with them, any budget may be planned.
+Where budgets are multiples of a ballpark, those of all ballparks that `run.json` holds are planned;
+where it holds none, any budget may be.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def _planned_values(run: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     values = {
         "granularity": sweep.get("granularities"),
         "method": sweep.get("methods"),
-        "budget_usd_per_hour": _budgets(sweep.get("budgets_usd_per_hour")),
+        "budget_usd_per_hour": _budgets(
+            sweep.get("budgets_usd_per_hour"), run.get("ballparks_usd_per_hour")
+        ),
         "cost_weight": [None, *(sweep.get("cost_weights") or [])],
     }
     swept = {name: (sweep.get("over") or {}).get(name) for name in run["swept_fields"]}
@@ -70,13 +73,18 @@ def _multiples(run: Mapping[str, Any]) -> int:
     return len(preset.values) if preset is not None and preset.relative else 0
 
 
-def _budgets(planned: str | Sequence[float] | None) -> list[float | None] | None:
+def _budgets(
+    planned: str | Sequence[float] | None, ballparks: Mapping[str, float | None] | None
+) -> list[float | None] | None:
     """Return the budgets of a plan, None for points without one among them; None if not known."""
     if planned is None or (isinstance(planned, str) and planned not in PRESETS):
         return None
-    if needs_ballpark(planned):
+    if not needs_ballpark(planned):
+        return [None, *budgets_usd_per_hour(planned)]
+    if ballparks is None:
         return None
-    return [None, *budgets_usd_per_hour(planned)]
+    costs = {cost for cost in ballparks.values() if cost is not None}
+    return [None, *(budget for cost in costs for budget in budgets_usd_per_hour(planned, cost))]
 
 
 def _among(column: pa.ChunkedArray, values: Sequence[Any]) -> pa.ChunkedArray:

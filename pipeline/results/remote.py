@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType, FSSpecHandler, PyFileSystem
 
-from pipeline.errors import ResultsError
+from pipeline.errors import Fault, ResultsError
 from pipeline.results.folder import Folder, one_line, temporary_name
 
 # Stores, by pyarrow's names, in which an object is seen only once it has been put as a whole.
@@ -29,6 +29,7 @@ S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 # Waits double from up to a second: 4 attempts take 7 s at most where nobody answers.
 S3_ATTEMPTS, CONNECT_SECONDS, ANSWER_SECONDS = 4, 5, 30
 GCS_RETRY_SECONDS = 10
+AN_ENDPOINT = "must be http or https, a host, and a port if any, as http://localhost:9000"
 NO_BUCKET = "must name a bucket, or a folder in the store"
 ADVICE = "see that the address, the credentials and the network are right"
 
@@ -174,11 +175,26 @@ def _s3(address: str) -> tuple[FileSystem, str]:
 
 def _s3_endpoint() -> dict[str, Any]:
     """Return the endpoint that the environment names for all tools that speak S3, if it does."""
-    named = next((os.environ[name] for name in S3_ENDPOINTS if os.environ.get(name)), "")
-    endpoint = urlsplit(named)
-    if not endpoint.netloc:
-        return {}
-    return {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+    for name in S3_ENDPOINTS:
+        if named := os.environ.get(name):
+            if not _is_endpoint(named):
+                secret = "@" in named
+                fault = Fault("environment", name, AN_ENDPOINT, named, shows_value=not secret)
+                raise ResultsError(str(fault))
+            endpoint = urlsplit(named)
+            return {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+    return {}
+
+
+def _is_endpoint(url: str) -> bool:
+    """Tell whether a URL is one of a host alone, which is all that pyarrow takes."""
+    try:
+        parts = urlsplit(url)
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    host_alone = not parts.path.strip("/") and not parts.query and "@" not in parts.netloc
+    return parts.scheme in ("http", "https") and has_place and host_alone and " " not in url
 
 
 def _arrow(address: str) -> tuple[FileSystem, str]:
@@ -259,6 +275,8 @@ def _as_results_error(address: str, shown: str) -> Iterator[None]:
     scheme = shown.partition("://")[0]
     try:
         yield
+    except ResultsError:
+        raise
     except ImportError as error:
         reason = f"its driver is not installed: {one_line(error)}"
         raise ResultsError(f"{shown}: scheme: {reason} (got {scheme!r})") from error

@@ -95,7 +95,12 @@ POINT_COLUMNS: tuple[Column, ...] = (
     Column("baseline_cost_usd_per_hour", _float, True, "cost of the baseline"),
     Column("baseline_cost_usd_per_token", _float, True, "cost per token of the baseline"),
     Column("ratio_to_baseline", _float, True, "cost per token as a share of the baseline's"),
-    Column("links", _text, True, "not_binding: shown not to matter; path: modelled"),
+    Column(
+        "links",
+        _text,
+        True,
+        "not_binding: shown not to matter; path: modelled; null where no model was solved",
+    ),
     Column("node", _text, False, "host that solved the point"),
     Column("versions", _text, False, "versions of this package, Pyomo and HiGHS"),
     Column("finished_at", pa.timestamp("us", tz="UTC"), False, "when the point was finished"),

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.errors import ResultsError
+from pipeline.results import lock
 from pipeline.results.checked import check_progress
 from pipeline.results.folder import Folder, Place, folder_at
-from pipeline.results.lock import Holder, holder, is_held
+from pipeline.results.lock import Holder, is_at_work
 from pipeline.results.parts import MAX_ATTEMPTS, POINTS, order, part_files, read_part
 from pipeline.results.planned import plan_columns, planned_done, points_answered
 from pipeline.results.schema import base_id
 from pipeline.results.store import RUN_FILE, read_run
 
-COLUMNS = ["point_id", "status", "finished_at", "cost_usd_per_token"]
+COLUMNS = ["point_id", "status", "finished_at", "total_seconds", "cost_usd_per_token"]
 
 
 @dataclass(frozen=True)
@@ -61,25 +62,37 @@ class RunStatus:
 def read_status(place: Place) -> RunStatus:
     """Read how far a run is. Raises ResultsError where there is no run."""
     folder = folder_at(place)
-    run = read_run(folder)
+    run, found = _run_and_holder(folder)
     check_progress(run, folder / RUN_FILE)
-    held = is_held(folder)
     rows = _latest_rows(folder, run)
     started_at = datetime.fromisoformat(run["started_at"])
-    new = [row["finished_at"] for row in rows if row["finished_at"] >= started_at]
+    new = [row for row in rows if row["finished_at"] >= started_at]
     prices = [p for row in rows if (p := row["cost_usd_per_token"]) is not None]
     return RunStatus(
         name=run["name"],
-        state=_state(held, run["status"]),
-        held_by=holder(folder) if held is not False else None,
+        state=_state(is_at_work(found), run["status"]),
+        held_by=None if is_at_work(found) is False else found,
         started_at=started_at,
         planned=run.get("planned_points"),
         planned_done=planned_done(sum(row["planned"] for row in rows), run),
         by_status=dict(Counter(row["status"] for row in rows)),
-        points_per_s=_rate(new, started_at, running=bool(held)),
+        points_per_s=_rate(new),
         best_usd_per_token=min(prices, default=None),
         last_point_at=max((row["finished_at"] for row in rows), default=None),
     )
+
+
+def _run_and_holder(folder: Folder) -> tuple[dict[str, Any], Holder | None]:
+    """Read the lock, then `run.json`: a run that ends in between was at work a moment ago.
+
+    One that begins in between shows by a second look.
+    """
+    found = lock.holder(folder)
+    run = read_run(folder)
+    if run.get("status") == "running" and is_at_work(found) is False:
+        found = lock.holder(folder)
+        run = read_run(folder)
+    return run, found
 
 
 def _state(held: bool | None, noted: str) -> str:
@@ -91,12 +104,17 @@ def _state(held: bool | None, noted: str) -> str:
     return "died" if noted == "running" else noted
 
 
-def _rate(finished: list[datetime], started_at: datetime, running: bool) -> float:
-    """Return points per second since the start of a run, until now or its last point."""
-    if not finished:
+def _rate(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Return points per second, from the begin of the first until the end of the last.
+
+    So it is the rate that the sweep itself shows: without Ray's start, and the same at every look,
+    though rows are written together now and then.
+    """
+    if not rows:
         return 0.0
-    until = datetime.now(UTC) if running else max(finished)
-    return len(finished) / max((until - started_at).total_seconds(), 1.0)
+    ended = [float(row["finished_at"].timestamp()) for row in rows]
+    begun = min(end - float(row["total_seconds"]) for end, row in zip(ended, rows, strict=True))
+    return len(rows) / max(max(ended) - begun, 1.0)
 
 
 def _latest_rows(folder: Folder, run: Mapping[str, Any]) -> list[dict[str, Any]]:

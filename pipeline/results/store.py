@@ -12,6 +12,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import ResultsError
-from pipeline.results.checked import check_folders
+from pipeline.results.checked import check_ballparks, check_folders
 from pipeline.results.config_changes import changes_told
 from pipeline.results.folder import Place, folder_at, one_line
 from pipeline.results.json_text import readable_json
@@ -49,11 +50,20 @@ from pipeline.words import listed
 __all__ = ["Store", "now", "part_files", "read_part", "read_run", "read_tables"]
 
 RUN_FILE = "run.json"
+BALLPARKS = "ballparks_usd_per_hour"
 # How the names of files begin that are there for a moment alone, in the folder and in its tables.
 UNFINISHED = (f".{POINTS}-", f".{SEGMENTS}-", f".{RUN_FILE}.")
 TRIAL = ".trial-"
 # So many parts of one tier become one part of the next: few files, each row rewritten seldom.
 PARTS_PER_TIER = 64
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a folder holds: the ids of its answered points, and their lowest $/token, if any."""
+
+    ids: set[str]
+    lowest_usd_per_token: float | None
 
 
 class Store:
@@ -67,6 +77,8 @@ class Store:
             POINTS: arrow_schema((*POINT_COLUMNS, *swept)),
             SEGMENTS: arrow_schema(SEGMENT_COLUMNS),
         }
+        self.ballparks: dict[str, float | None] = {}
+        self._ballparks_are_new = False
 
     def prepare(self, run: Mapping[str, Any], fresh: bool = False) -> None:
         """Make the folder ready for a run, or raise ResultsError where it cannot take it.
@@ -74,46 +86,58 @@ class Store:
         run: what `run.json` will say. fresh: remove the results of an earlier run first.
         """
         with self._writing():
-            known = list(run["granularities"]) if fresh else self._known_granularities(run)
-            if not fresh:
-                self._check_swept_kinds()
-            check_folders(self.directory / table for table in (POINTS, SEGMENTS))
+            before = self.check(run, fresh)
             for table in (POINTS, SEGMENTS):
                 (self.directory / table).make()
             if fresh:
                 self._clear()
             self._remove_temporaries()
             self._try_to_write()
-            self.write_run({**run, "granularities": known})
+            known = dict.fromkeys([*_names(before.get("granularities")), *run["granularities"]])
+            self.ballparks = dict(before.get(BALLPARKS) or {})
+            self.write_run({**run, "granularities": list(known)})
+
+    def check(self, run: Mapping[str, Any], fresh: bool = False) -> dict[str, Any]:
+        """Return what `run.json` says of the run that this one goes on with, empty without one.
+
+        Raises ResultsError where the folder cannot take the run; writes nothing.
+        """
+        with self._writing():
+            before = {} if fresh else self._earlier(run)
+            if not fresh:
+                self._check_swept_kinds()
+            check_folders(self.directory / table for table in (POINTS, SEGMENTS))
+        return before
 
     def finish(self, stopped: bool, failed: int) -> None:
         """Merge the part files and note in `run.json` how the run ended."""
         ended = {"status": "stopped" if stopped else "finished", "failed": failed}
         with self._writing():
-            self.compact()
-            self.write_run({**read_run(self.directory), **ended, "finished_at": now()})
+            run = read_run(self.directory)
+            started_at = None if stopped else datetime.fromisoformat(run["started_at"])
+            self.compact(started_at)
+            self.write_run({**run, **ended, "finished_at": now()})
 
-    def done_ids(self) -> set[str]:
-        """Return the ids of the points that need not be run again; failed ones are."""
-        pairs = [
-            (point_id, status)
-            for table in self._columns("point_id", "status")
-            for point_id, status in zip(
-                table["point_id"].to_pylist(), table["status"].to_pylist(), strict=True
-            )
-        ]
-        return {base_id(point_id) for point_id, status in pairs if status != "error"}
+    def note_ballpark(self, problem_id: str, usd_per_hour: float | None) -> None:
+        """Note the ballpark of a problem, so that a resume has the same budgets.
 
-    def lowest_usd_per_token(self) -> float | None:
-        """Return the lowest $/token of the rows that are there, None without a placement."""
-        name = "cost_usd_per_token"
-        lowest = (pc.min(table[name]).as_py() for table in self._columns(name))
-        return min((price for price in lowest if price is not None), default=None)
+        It is written with the next rows, before any of those that it has led to.
+        """
+        self.ballparks[problem_id] = usd_per_hour
+        self._ballparks_are_new = True
 
-    def _columns(self, *names: str) -> Iterator[pa.Table]:
-        """Yield columns of every part of points."""
+    def done(self) -> Done:
+        """Return which points need not be run again; failed ones are."""
+        ids: set[str] = set()
+        lowest = []
         for part in part_files(self.directory, POINTS):
-            yield read_part(self.directory, POINTS, part, list(names))
+            names = ["point_id", "status", "cost_usd_per_token"]
+            table = read_part(self.directory, POINTS, part, names)
+            answered = table.filter(pc.not_equal(table["status"], "error"))
+            ids.update(map(base_id, answered["point_id"].to_pylist()))
+            lowest.append(pc.min(table["cost_usd_per_token"]).as_py())
+        prices = [price for price in lowest if price is not None]
+        return Done(ids, min(prices, default=None))
 
     def append(self, points: Sequence[PointRow], segments: Iterable[SegmentRow]) -> None:
         """Write one part file of each table. Raises ResultsError where that cannot be."""
@@ -123,15 +147,20 @@ class Store:
             POINTS: arrow_table(rows, self._schemas[POINTS]),
         }
         with self._writing():
+            if self._ballparks_are_new:
+                self.write_run(read_run(self.directory))
             self._write(tables)
             self._merge_full_tiers()
 
-    def compact(self) -> None:
-        """Merge the part files of each table into one, each point once, the latest row of it."""
+    def compact(self, asked_since: datetime | None = None) -> None:
+        """Merge the part files of each table into one, each point once, the latest row of it.
+
+        asked_since: when a run began that has asked everything; without it, nothing is superseded.
+        """
         parts = part_files(self.directory, POINTS)
         orphans = set(part_files(self.directory, SEGMENTS)) - set(parts)
         if len(parts) > 1:
-            self._merge(parts, tier=max(map(_tier, parts)))
+            self._merge(parts, max(map(_tier, parts)), asked_since)
         for part in orphans:
             self.directory.remove(f"{SEGMENTS}/{part}")
 
@@ -143,19 +172,24 @@ class Store:
             if len(of_tier) >= PARTS_PER_TIER:
                 self._merge(of_tier, tier + 1)
 
-    def _merge(self, parts: Sequence[str], tier: int) -> None:
+    def _merge(self, parts: Sequence[str], tier: int, asked_since: datetime | None = None) -> None:
         """Replace parts by one that holds their rows; whenever it breaks off, nothing is lost."""
         tables = read_parts(self.directory, parts)
-        self._write({SEGMENTS: tables.segments, POINTS: tables.points}, tier)
+        points = tables.points
+        if asked_since is not None:
+            points = points.filter(pc.invert(_superseded(points, asked_since)))
+        self._write({SEGMENTS: tables.segments, POINTS: points}, tier)
         # Points first: segments without points are ignored, points without segments would not be.
         for table in (POINTS, SEGMENTS):
             for part in parts:
                 self.directory.remove(f"{table}/{part}")
 
     def write_run(self, run: Mapping[str, Any]) -> None:
-        """Write `run.json`."""
-        text = readable_json({"schema_version": SCHEMA_VERSION, **run})
+        """Write `run.json`, with the ballparks that are known."""
+        known = {BALLPARKS: self.ballparks} if self.ballparks else {}
+        text = readable_json({"schema_version": SCHEMA_VERSION, **run, **known})
         self.directory.write(RUN_FILE, f"{text}\n".encode())
+        self._ballparks_are_new = False
 
     def _encoded(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Turn the values of columns that hold JSON into text."""
@@ -214,13 +248,13 @@ class Store:
                         f"{new}; choose another --out, or --fresh to discard them"
                     )
 
-    def _known_granularities(self, run: Mapping[str, Any]) -> list[str]:
-        """Return the granularities of this run behind those that the folder holds already.
+    def _earlier(self, run: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what `run.json` says of an earlier run of the same instance, empty without one.
 
-        Raises ResultsError where its results come from another instance.
+        Raises ResultsError where the folder's results come from another instance.
         """
         if not self.directory.exists(RUN_FILE):
-            return list(run["granularities"])
+            return {}
         before = read_run(self.directory)
         for key, what in (("instance_hash", "instance"), ("swept_fields", "set of swept fields")):
             if before.get(key) != run[key]:
@@ -233,7 +267,8 @@ class Store:
                     f"{f' ({changed})' if changed else ''}; "
                     "choose another --out, or --fresh to discard them"
                 )
-        return list(dict.fromkeys([*_names(before.get("granularities")), *run["granularities"]]))
+        check_ballparks(before, self.directory / RUN_FILE)
+        return before
 
 
 def _names(value: Any) -> list[str]:
@@ -264,6 +299,20 @@ def read_run(place: Place) -> dict[str, Any]:
         found = run.get("schema_version") if isinstance(run, dict) else None
         raise ResultsError(f"{file}: schema_version must be {SCHEMA_VERSION} (got {found!r})")
     return run
+
+
+def _superseded(points: pa.Table, asked_since: datetime) -> pa.ChunkedArray:
+    """Tell which rows say that no ballpark was found though a later run has found one.
+
+    An enumeration without a budget stands for those at all multiples of a ballpark. Where it failed
+    and was not asked again by a run that has asked everything, the multiples were.
+    """
+    stands_in = pc.and_(
+        pc.equal(points["method"], "enumeration"), pc.is_null(points["budget_usd_per_hour"])
+    )
+    since = pa.scalar(asked_since, points.schema.field("finished_at").type)
+    old = pc.less(points["finished_at"], since)
+    return pc.and_(pc.and_(stands_in, pc.equal(points["status"], "error")), old)
 
 
 def _tier(part: str) -> int:

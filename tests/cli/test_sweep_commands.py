@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -67,6 +68,15 @@ def test_a_second_run_runs_only_what_is_missing(config: Path, tmp_path: Path) ->
     assert "10 were there before" in third.stdout
     assert "points run" not in third.stdout
     assert len(load(tmp_path / "run").points) == len(ANSWERS)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_sweep_ends_with_the_command_that_comes_next(config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "my run"
+    shown = run("sweep", config, "--out", out, "--method", "ratio").stdout.splitlines()
+    assert shown[-1].startswith(f"Next: placement report '{out}' ")
+    command = shlex.split(shown[-1].partition("  # ")[0])[2:]
+    assert run(*command, "--no-plots").exit_code == 0
 
 
 @pytest.mark.usefixtures("shared_ray")
@@ -270,6 +280,45 @@ def test_the_plan_counts_points_and_runs_nothing(
     assert {kind["granularity"] for kind in report["kinds"]} == {"exact", "1+3"}
     assert report["estimated_seconds"] > 0
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_plan_refuses_a_folder_that_the_sweep_would_refuse(
+    config: Path, tmp_path: Path
+) -> None:
+    run_without_ray(load_config(config), tmp_path / "run")
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "points").symlink_to(tmp_path)
+    over = "--set=sweep.over={workload.batch_size: [1, 2]}"
+    wrong: list[tuple[Any, ...]] = [
+        (tmp_path / "run", "--set=pool.Fast.usd_per_hour=0.6"),
+        (tmp_path / "run", over),
+        (tmp_path / "file",),
+        (tmp_path / "file" / "run",),
+        (tmp_path / "link",),
+        (tmp_path / ("x" * 300),),
+        (linked,),
+        ("nosuch://bucket/run",),
+        ("",),
+    ]
+    before = sorted(tmp_path.rglob("*"))
+    for out, *flags in wrong:
+        planned = run("sweep", config, "--out", out, *flags, "--plan")
+        assert (planned.exit_code, planned.stdout) == (2, ""), out
+        assert sorted(tmp_path.rglob("*")) == before
+        assert planned.stderr == run("sweep", config, "--out", out, *flags).stderr
+        for file in set(tmp_path.rglob("*")) - set(before):
+            file.rmdir()
+    with locked(tmp_path / "run"):
+        planned = run("sweep", config, "--out", tmp_path / "run", "--plan")
+        assert planned.stderr == run("sweep", config, "--out", tmp_path / "run").stderr
+        assert "in use by process" in planned.stderr
+    assert run("sweep", config, "--out", tmp_path / "run", "--plan").exit_code == 0
+    fresh = ("--set=pool.Fast.usd_per_hour=0.6", "--fresh")
+    assert run("sweep", config, "--out", tmp_path / "run", *fresh, "--plan").exit_code == 0
+    assert len(load(tmp_path / "run").points) == len(ANSWERS)
 
 
 def test_swept_values_that_do_not_go_together_are_bad_input_and_leave_no_folder(

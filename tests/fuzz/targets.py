@@ -191,7 +191,7 @@ def resumed(folder: Path, _arguments: Sequence[str]) -> None:
         with suppress(*EXPECTED), locked(run):
             store = store_for(loaded, run)
             store.prepare(run_record(loaded), fresh)
-            store.done_ids()
+            store.done()
             store.finish(stopped=False, failed=0)
 
 

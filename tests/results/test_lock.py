@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.errors import ResultsError
 from pipeline.results.folder import Folder, folder_at
-from pipeline.results.lock import LOCK_FILE, holder, is_held, locked
+from pipeline.results.lock import LOCK_FILE, holder, is_at_work, locked
 from pipeline.results.remote import RemoteFolder
 
 HOLD = """
@@ -46,7 +46,7 @@ def test_a_second_run_is_refused_with_host_pid_and_time_of_the_first(tmp_path: P
         named = rf"in use by process {first.pid} on {re.escape(socket.gethostname())} since 20\d\d-"
         with pytest.raises(ResultsError, match=named), locked(tmp_path):
             pass
-        assert is_held(tmp_path) is True
+        assert is_at_work(holder(tmp_path)) is True
         assert first.stdin is not None
         first.stdin.close()
     with locked(tmp_path):
@@ -61,7 +61,7 @@ def test_the_lock_of_a_process_that_was_killed_is_taken_over(tmp_path: Path) -> 
         assert first.stdin is not None
         first.stdin.close()
     assert (tmp_path / LOCK_FILE).exists()
-    assert is_held(tmp_path) is False
+    assert is_at_work(holder(tmp_path)) is False
     with locked(tmp_path):
         found = holder(tmp_path)
         assert found is not None
@@ -81,14 +81,14 @@ def test_a_lock_of_another_host_is_believed_and_the_way_out_is_told(tmp_path: Pa
     with pytest.raises(ResultsError, match=f"process 7 on elsewhere.*remove {file}"):  # noqa: SIM117
         with locked(tmp_path):
             pass
-    assert is_held(tmp_path) is None
+    assert is_at_work(holder(tmp_path)) is None
     assert file.exists()
 
 
 def test_a_lock_file_that_was_cut_off_names_nobody(tmp_path: Path) -> None:
     (tmp_path / LOCK_FILE).write_text('{"host": "here", "p')
     assert holder(tmp_path) is None
-    assert is_held(tmp_path) is False
+    assert is_at_work(holder(tmp_path)) is False
     with locked(tmp_path):
         pass
 
@@ -131,12 +131,12 @@ def test_in_a_store_a_second_run_is_refused_with_the_first_and_what_to_remove(
         named = rf"in use by process {os.getpid()} on .* since 20\d\d-.*remove {remote}/{lock}$"
         with pytest.raises(ResultsError, match=named), locked(remote):
             pass
-        assert is_held(remote) is True
+        assert is_at_work(holder(remote)) is True
         found = holder(remote)
         assert found is not None
         assert (found.host, found.pid) == (socket.gethostname(), os.getpid())
     assert remote.names() == []
-    assert (is_held(remote), holder(remote)) == (False, None)
+    assert (is_at_work(holder(remote)), holder(remote)) == (False, None)
     with locked(remote):
         pass
 
@@ -146,12 +146,38 @@ def test_in_a_store_the_lock_of_a_dead_process_of_this_host_is_taken_over(remote
     dead.wait()
     remote.make()
     remote.write("run.lock-dead", lock_text(socket.gethostname(), dead.pid))
-    assert is_held(remote) is False
+    assert is_at_work(holder(remote)) is False
     with locked(remote):
         assert "run.lock-dead" not in remote.names()
         found = holder(remote)
         assert found is not None
         assert found.pid == os.getpid()
+
+
+@pytest.mark.parametrize("started", [{}, {"started_ticks": 1}])
+def test_in_a_store_a_lock_whose_pid_is_now_this_process_is_taken_over(
+    remote: Folder, started: dict[str, int]
+) -> None:
+    """In a container the next driver easily has the pid of the one that was killed."""
+    remote.make()
+    text = {"host": socket.gethostname(), "pid": os.getpid(), "since": "2026-01-01", **started}
+    remote.write("run.lock-dead", json.dumps(text).encode())
+    assert is_at_work(holder(remote)) is False
+    with locked(remote):
+        assert "run.lock-dead" not in remote.names()
+
+
+def test_in_a_store_a_lock_whose_pid_now_belongs_to_another_process_is_taken_over(
+    remote: Folder,
+) -> None:
+    remote.make()
+    text = {"host": socket.gethostname(), "pid": os.getppid(), "since": "2026-01-01"}
+    remote.write("run.lock-dead", json.dumps({**text, "started_ticks": 1}).encode())
+    with locked(remote):
+        assert "run.lock-dead" not in remote.names()
+    remote.write("run.lock-old", json.dumps(text).encode())
+    with pytest.raises(ResultsError, match=f"in use by process {os.getppid()}"), locked(remote):
+        pass
 
 
 def test_in_a_store_the_lock_of_another_host_is_believed_and_the_way_out_is_told(
@@ -162,7 +188,7 @@ def test_in_a_store_the_lock_of_another_host_is_believed_and_the_way_out_is_told
     told = f"process 7 on elsewhere.*cannot be seen from .*remove {remote}/run.lock-7$"
     with pytest.raises(ResultsError, match=told), locked(remote):
         pass
-    assert is_held(remote) is None
+    assert is_at_work(holder(remote)) is None
     assert remote.names() == ["run.lock-7"], "the one that was refused leaves nothing behind"
 
 

@@ -40,7 +40,7 @@ def test_a_whole_run_is_written_merged_read_and_resumed(server: Server) -> None:
         store.finish(stopped=False, failed=0)
     results = load("s3://bucket/my%20runs/1")
     assert sorted(results.points.point_id) == sorted(results.segments.point_id)
-    assert store.done_ids() == {f"p{index}" for index in range(count)}
+    assert store.done().ids == {f"p{index}" for index in range(count)}
     (part,) = part_files(address, "points")
     held = {key for key, content in server.objects.items() if content}
     assert held == {f"my runs/1/{name}/{part}" for name in ("points", "segments")} | {
@@ -79,3 +79,29 @@ def test_a_bucket_that_is_missing_is_told_before_anything_is_run() -> None:
         pass
     with pytest.raises(ResultsError, match=r"s3://other/run/run.json: does not exist"):
         load("s3://other/run")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("localhost:9000", "ftp://localhost:9000", "//localhost:9000", "http://", "http:///x"),
+        *("http://localhost:99999", "http://localhost:abc", "http://[::1", "http://a b:9000"),
+        *("http://localhost:9000/path", "http://localhost:9000?x=1", "http://:9000"),
+    ],
+)
+def test_an_endpoint_that_is_none_is_told_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    told = "environment: AWS_ENDPOINT_URL: must be http or https, a host, and a port if any, as "
+    with pytest.raises(ResultsError) as error:
+        folder_at("s3://bucket/run")
+    assert str(error.value) == f"{told}http://localhost:9000 (got {endpoint!r})"
+
+
+def test_an_endpoint_with_a_password_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://me:secret@localhost:9000")
+    with pytest.raises(ResultsError, match=r"^environment: AWS_ENDPOINT_URL_S3: .*:9000$"):
+        folder_at("s3://bucket/run")

@@ -28,6 +28,7 @@ from tests.results.builders import error_row, point_row, segment_row
 
 RUN: dict[str, Any] = {
     "status": "running",
+    "started_at": "2026-01-01T00:00:00+00:00",
     "instance_hash": "one",
     "swept_fields": [],
     "granularities": ["exact"],
@@ -124,6 +125,13 @@ def test_a_crash_while_a_file_is_written_leaves_the_tables_as_they_were(
     assert store.directory.names() == ["run.json"], "what was half written is cleared away"
 
 
+@pytest.mark.parametrize("kept", [{"here": -1}, {"here": "1"}, [1.0], {"here": [1]}])
+def test_a_ballpark_that_is_no_cost_is_refused(store: Store, kept: Any) -> None:
+    store.write_run({**RUN, "ballparks_usd_per_hour": kept})
+    with pytest.raises(ResultsError, match=r"run\.json: ballparks_usd_per_hour"):
+        Store(store.directory).prepare(RUN)
+
+
 def test_a_crash_between_segments_and_points_leaves_a_readable_folder(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,7 +141,7 @@ def test_a_crash_between_segments_and_points_leaves_a_readable_folder(
         with pytest.raises(KeyboardInterrupt):
             # The answer that was lost had one stage more than the one found the next time.
             store.append([point_row("b")], [segment_row("b", stage) for stage in range(3)])
-    assert store.done_ids() == {"a"}
+    assert store.done().ids == {"a"}
     assert set(load(store.directory).segments.point_id) == {"a"}
     store.append([point_row("b")], [segment_row("b", stage) for stage in range(2)])
     store.finish(stopped=False, failed=0)
@@ -178,18 +186,18 @@ def test_merging_leaves_one_part_of_each_table_with_the_same_rows(store: Store) 
 
 def test_a_failed_point_is_not_done_and_one_without_placement_is(store: Store) -> None:
     store.append([point_row("a"), error_row("b"), error_row("c", status="infeasible")], [])
-    assert store.done_ids() == {"a", "c"}
+    assert store.done().ids == {"a", "c"}
 
 
 def test_the_best_price_of_the_rows_that_are_there_is_known_before_a_sweep_goes_on(
     store: Store,
 ) -> None:
-    assert store.lowest_usd_per_token() is None
+    assert store.done().lowest_usd_per_token is None
     store.append([error_row("a")], [])
-    assert store.lowest_usd_per_token() is None
+    assert store.done().lowest_usd_per_token is None
     for name, price in (("b", 3e-7), ("c", 2e-7)):
         store.append([point_row(name, cost_usd_per_token=price), error_row(f"{name}2")], [])
-    assert store.lowest_usd_per_token() == 2e-7
+    assert store.done().lowest_usd_per_token == 2e-7
 
 
 def test_a_point_that_was_run_again_counts_once_as_it_came_out_last(store: Store) -> None:
@@ -359,7 +367,7 @@ def test_many_parts_are_merged_while_they_grow_with_every_row_kept_once(store: S
     assert len(part_files(store.directory, "segments")) == 1 + 10
     expected = sorted(f"p{index}" for index in range(PARTS_PER_TIER + 10))
     assert ids(store.directory) == expected
-    assert store.done_ids() == set(expected)
+    assert store.done().ids == set(expected)
     assert sorted(load(store.directory).segments.point_id) == expected
 
 
@@ -413,3 +421,20 @@ def test_results_lie_where_the_address_says(store: Store, place: str) -> None:
     assert str(store.directory) == str(load(place).directory) == place
     assert store.directory.names() == ["run.json"]
     assert [len(store.directory.names(table)) for table in ("points", "segments")] == [1, 1]
+
+
+def test_a_resume_reads_every_part_once(
+    local_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        local_store.append([point_row(name)], [])
+    opened: list[str] = []
+    real = LocalFolder.opened
+
+    def noted(folder: LocalFolder, name: str) -> Any:
+        opened.append(name)
+        return real(folder, name)
+
+    monkeypatch.setattr(LocalFolder, "opened", noted)
+    assert local_store.done().ids == {"a", "b", "c"}
+    assert len(opened) == len(set(opened)) == 3
