@@ -16,7 +16,7 @@ from pipeline.loads import load_sentences
 from pipeline.points import Problem
 from pipeline.results.schema import BOUND_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
-from pipeline.words import counted, target_sentence
+from pipeline.words import counted, per_hour, target_sentence
 
 _SHOWN = (
     "status",
@@ -46,11 +46,12 @@ _SHOWN = (
 )
 
 
-def answer_json(row: PointRow, segments: Iterable[SegmentRow]) -> dict[str, Any]:
+def answer_json(problem: Problem, row: PointRow, segments: Iterable[SegmentRow]) -> dict[str, Any]:
     """Return an answer as plain data, its segments in pipeline order."""
     point_id = row.values["point_id"]
     return {
         **{name: row.values.get(name) for name in _SHOWN},
+        "weighted_score": _score(problem, row.values),
         "segments": [s.as_dict() for s in segments if s.point_id == point_id],
     }
 
@@ -63,6 +64,7 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
     return Group(
         Text(_sentence(values), style="bold"),
         Text(_proof(values)),
+        *(Text(sentence) for sentence in _weighting(problem, values)),
         Text(_against_baseline(problem, values)),
         *(Text(sentence) for sentence in _target(problem, values)),
         *(Text(sentence) for sentence in load_sentences(values)),
@@ -190,6 +192,34 @@ def _proof(values: Any) -> str:
     gap = values["mip_gap"]
     within = "nothing bounds it" if gap is None else f"within {100 * gap:.2f} % of the bound"
     return f"Not proven ({values['status']}): {within} ({took})."
+
+
+def _score(problem: Problem, values: Any) -> float | None:
+    """Return the weighted score of a placement; None where none was asked for."""
+    weight, rate = values.get("cost_weight"), values.get("throughput_tokens_per_s")
+    if weight is None or rate is None:
+        return None
+    return problem.scales.score(weight, rate, values["cost_usd_per_hour"])
+
+
+def _weighting(problem: Problem, values: Any) -> Iterator[str]:
+    """Say what the weighted score is and how it comes about, where one was asked for."""
+    score = _score(problem, values)
+    if score is None:
+        return
+    weight, scales = values["cost_weight"], problem.scales
+    parts = []
+    if weight < 1:
+        rate = values["throughput_tokens_per_s"] / scales.throughput_tokens_per_s
+        parts.append(f"throughput over {scales.throughput_tokens_per_s:,g} tokens/s ({rate:.4g})")
+    if weight > 0:
+        times = "" if weight == 1 else f"{weight / (1 - weight):.4g} × "
+        cost = values["cost_usd_per_hour"] / scales.cost_usd_per_hour
+        parts.append(f"minus {times}cost over {per_hour(scales.cost_usd_per_hour)} ({cost:.4g})")
+    yield (
+        f"Weighted score {score:.4g} at cost weight {weight:g}: {' '.join(parts)}; "
+        "scales: sweep.normalization."
+    )
 
 
 def _target(problem: Problem, values: Any) -> Iterator[str]:

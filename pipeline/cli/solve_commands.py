@@ -35,7 +35,12 @@ def solve(
     cost_weight: Annotated[
         float | None,
         typer.Option(
-            "--cost-weight", "-w", min=0.0, max=1.0, help="Trade throughput against cost."
+            "--cost-weight",
+            "-w",
+            min=0.0,
+            max=1.0,
+            help="Trade throughput against cost: 0 is throughput alone, 1 cost alone; each is "
+            "divided by its scale in sweep.normalization, so set these near your answers.",
         ),
     ] = None,
     formulation: Annotated[
@@ -142,7 +147,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
             # An answer that took all the time that there is would be searched for again.
             steady = None if "time_limit" in statuses else _robustness(problem, point.granularity)
     if as_json:
-        answers = [answer_json(row, rows.segments) for row in rows.points]
+        answers = [answer_json(problem, row, rows.segments) for row in rows.points]
         if explanation is not None:
             answers[0]["explanation"] = explanation_json(explanation)
         if draws:

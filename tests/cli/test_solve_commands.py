@@ -63,6 +63,25 @@ def test_solve_trades_throughput_against_cost(config: Path) -> None:
     assert answer["cost_usd_per_hour"] == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize(
+    ("weight", "score", "said"),
+    [
+        (0.9, -2.24, "throughput over 10,000 tokens/s (0.01) minus 9 × cost over $1/h (0.25)"),
+        (0, 0.04, "throughput over 10,000 tokens/s (0.04)"),
+        (1, -0.25, "minus cost over $1/h (0.25)"),
+    ],
+)
+def test_a_weighted_answer_shows_its_score_and_the_scales(
+    config: Path, weight: float, score: float, said: str
+) -> None:
+    """By hand: 100 tokens/s for $0.25/h wins wherever cost counts, else 400 tokens/s."""
+    shown = " ".join(run("solve", config, "--brief", "--cost-weight", weight).stdout.split())
+    told = f"Weighted score {score:g} at cost weight {weight:g}: {said}; scales: "
+    assert told + "sweep.normalization." in shown
+    assert run_json("solve", config, "-w", weight)["weighted_score"] == pytest.approx(score)
+    assert "Weighted score" not in run("solve", config, "--brief").stdout
+
+
 def test_solve_without_placement_exits_3_with_the_reason(config: Path) -> None:
     result = run("solve", config, "--budget", 0.1)
     assert result.exit_code == 3
