@@ -221,7 +221,7 @@ def test_solve_draws_load_latency_and_what_takes_over() -> None:
     assert "Four of five such predictions lie between" in shown
     assert "Tokens of prompt and output count, 500 and 200 a request." in shown
     assert "first token within 2 s, 50 ms per output token at most; the baseline keeps" in shown
-    assert "of 20 draws of the fitted constants" in shown
+    assert "decided again 20 times, with constants drawn" in shown
 
 
 def test_solve_gives_machines_the_same() -> None:

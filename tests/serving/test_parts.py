@@ -171,7 +171,28 @@ def test_draws_in_which_the_winner_serves_nothing_are_told_apart(
     found = robustness(search, draws=4)
     assert found is not None
     assert (found.winner_share, found.unserved_share, found.mean_regret) == (0.0, 1.0, 0.0)
-    assert "In 100 % of the draws it can serve no load" in robustness_view(found).plain
+    assert "In 4 of 4 it can serve no load" in robustness_view(found).plain
+
+
+def test_a_choice_that_the_constants_leave_open_comes_with_what_to_do() -> None:
+    told = {
+        "draws": 20,
+        "candidates": 12,
+        "winner": "A TP 8",
+        "winner_share": 0.0,
+        "unserved_share": 0.0,
+        "runner_up": "A TP 4",
+        "runner_up_share": 0.35,
+        "mean_regret": 0.053,
+        "worst_regret": 0.168,
+    }
+    lost = robustness_view(uncertainty.Robustness(**told)).plain
+    assert "A TP 8 stays the cheapest per token in 0 of 20, A TP 4 becomes it in 7" in lost
+    assert "costs 5.3 % more than each time's cheapest on average, 16.8 % at worst" in lost
+    assert "Measure both on your GPUs" in lost
+    kept = robustness_view(uncertainty.Robustness(**{**told, "winner_share": 0.65})).plain
+    assert "in 13 of 20" in kept
+    assert "Measure" not in kept
 
 
 def test_nothing_is_decided_again_once_the_time_limit_has_passed(
