@@ -19,6 +19,7 @@ from pipeline.compare import (
     GranularityRow,
     RunComparison,
     advise,
+    claims_apply,
     compare_runs,
     unfinished,
     unplaced,
@@ -50,7 +51,8 @@ def comparison_view(
     if tries:
         parts += [baseline_view(tries, bool(results.run["swept_fields"])), Text()]
     if rows:
-        parts += [granularity_view(rows), Text(), method_view(comparison.methods), Text()]
+        parts += [granularity_view(rows, claims_apply(results)), Text()]
+        parts += [method_view(comparison.methods), Text()]
     if comparison.claims:
         parts += [claims_view(comparison.claims), Text()]
     for name, points, reason in unplaced(results):
