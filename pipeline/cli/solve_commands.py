@@ -126,11 +126,11 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     from pipeline.cli.render import plain
     from pipeline.cli.serving_views import robustness_view, undecided_view
     from pipeline.explain import explain_point
-    from pipeline.run import run_point
+    from pipeline.run import solved_rows
 
     problem, point = _asked(question)
     with working(err(), f"solving at {point.granularity}"):
-        rows = run_point(problem, point)
+        rows = solved_rows(problem, point)
     statuses = {row.values["status"] for row in rows.points}
     placed = any(row.values.get("cost_usd_per_hour") is not None for row in rows.points)
     if not as_json:
@@ -161,7 +161,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
         out().print(robustness_view(steady) if steady else undecided_view(limit_s))
     if statuses == {"infeasible"}:
         return NO_PLACEMENT
-    return 0 if placed and "error" not in statuses else FAILED
+    return 0 if placed else FAILED
 
 
 def _robustness(problem: Problem, granularity: str) -> Robustness | None:

@@ -9,7 +9,7 @@ import pytest
 from pipeline.points import Point, Problem
 from pipeline.roofline.constant_files import shipped_table, write_constants
 from pipeline.roofline.constants import Spread
-from pipeline.run import PointRows, run_point
+from pipeline.run import PointRows, solved_rows
 from tests.cli.runner import run, run_json
 from tests.roofline_helpers import BLOCK_ROW, ROW, write_csv
 
@@ -247,11 +247,11 @@ def test_an_answer_that_took_all_the_time_is_not_decided_again(
     monkeypatch: pytest.MonkeyPatch, status: str, is_decided: bool
 ) -> None:
     def unproven(problem: Problem, point: Point) -> PointRows:
-        rows = run_point(problem, point)
+        rows = solved_rows(problem, point)
         values = {**rows.points[0].values, "status": status}
         return replace(rows, points=(replace(rows.points[0], values=values),))
 
-    monkeypatch.setattr("pipeline.run.run_point", unproven)
+    monkeypatch.setattr("pipeline.run.solved_rows", unproven)
     shown = run("solve", CONFIG, *FEW, "--set", "solver.time_limit_s=60").stdout
     assert ("limit of 60 s passed" not in " ".join(shown.split())) == is_decided
 

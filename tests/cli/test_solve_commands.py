@@ -116,6 +116,25 @@ def test_a_budget_that_is_no_amount_is_refused(config: Path, budget: str) -> Non
     assert "--budget" in result.stderr
 
 
+def test_a_defect_met_in_solving_says_that_it_is_one_and_what_to_do(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of a made-up kind")
+
+    monkeypatch.setattr("pipeline.run.solve_point", fail)
+    told = run("solve", config)
+    assert told.exit_code == 1
+    assert "this is a defect: ZeroDivisionError: of a made-up kind (in " in told.stderr
+    assert "report it with the command and its files" in told.stderr
+
+
+def test_a_question_too_large_for_the_pairwise_model_is_bad_input() -> None:
+    told = run("solve", REFERENCE, "--formulation", "pairwise")
+    assert told.exit_code == 2
+    assert "solver.formulation: pairwise would need" in told.stderr
+
+
 def test_budget_and_cost_weight_exclude_each_other(config: Path) -> None:
     result = run("solve", config, "--budget", 1, "--cost-weight", 0.5)
     assert result.exit_code == 2
