@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,7 +13,7 @@ from pipeline.baseline import baseline_tries, best_baseline, why_none
 from pipeline.catalogue import find_engine
 from pipeline.cli.render import bar, id_range, per_million, signed_percent
 from pipeline.grids import Grid, figures, names
-from pipeline.loads import load_sentences
+from pipeline.loads import counted_tokens, load_sentences, rate_sentence
 from pipeline.points import Problem
 from pipeline.results.schema import BOUND_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
@@ -67,6 +68,7 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
         *(Text(sentence) for sentence in _weighting(problem, values)),
         Text(_against_baseline(problem, values)),
         *(Text(sentence) for sentence in _target(problem, values)),
+        Text(rate_sentence(_workload(problem), values)),
         *(Text(sentence) for sentence in load_sentences(values)),
         *(Text(sentence) for sentence in _question(problem)),
         *(Text(sentence) for sentence in _unseen_engine(problem)),
@@ -76,13 +78,8 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
 
 
 def _question(problem: Problem) -> Iterator[str]:
-    """Say what the `roofline` model was asked: tokens that count, and limits on latency."""
-    serving, limits = problem.instance.serving, problem.instance.limits
-    if serving is None:
-        return
-    if serving.phase == "mixed":
-        prompt, output = serving.input_tokens, serving.output_tokens
-        yield f"Tokens of prompt and output count, {prompt:,} and {output:,} a request."
+    """Say which limits on latency the `roofline` model was asked to keep."""
+    limits = problem.instance.limits
     asked = []
     if limits.max_ttft_s is not None:
         asked.append(f"first token within {limits.max_ttft_s:g} s")
@@ -129,7 +126,13 @@ def segments_view(segments: Iterable[SegmentRow], problem: Problem) -> Renderabl
     return table
 
 
-def frontier_view(rows: PointRows) -> RenderableType:
+def _workload(problem: Problem) -> dict[str, Any]:
+    """Return what is served, by the names of a config; empty under `flops`."""
+    serving = problem.instance.serving
+    return {} if serving is None else asdict(serving)
+
+
+def frontier_view(problem: Problem, rows: PointRows) -> RenderableType:
     """List the Pareto points, fastest first, the lowest $/token marked."""
     placed = [row.values for row in rows.points if row.values.get("cost_usd_per_token") is not None]
     if not placed:
@@ -163,7 +166,9 @@ def frontier_view(rows: PointRows) -> RenderableType:
     seconds = placed[0]["total_seconds"]
     solves = placed[0]["num_solves"]
     return Group(
-        table, Text(f"{counted(len(placed), 'point')}, {_programs(solves)}, {seconds:.2f} s")
+        table,
+        Text(f"{counted(len(placed), 'point')}, {_programs(solves)}, {seconds:.2f} s"),
+        Text(f"{counted_tokens(_workload(problem))}."),
     )
 
 

@@ -24,8 +24,7 @@ from pipeline.compare import (
     unfinished,
     unplaced,
 )
-from pipeline.compare.advice import Advice, about_target, against_baseline, found_with
-from pipeline.loads import load_sentences
+from pipeline.compare.advice import Advice, about_load, about_target, against_baseline, found_with
 from pipeline.results.frames import Results
 from pipeline.words import counted
 
@@ -60,7 +59,7 @@ def comparison_view(
     if advice is not None:
         parts += [Text("Recommendation", style="bold"), Text(advice.run_this)]
         parts += [Text(s) for s in about_target(results, advice.best)]
-        parts += [Text(s) for s in load_sentences(results.point(advice.best.point_id))]
+        parts += [Text(s) for s in about_load(results, advice.best)]
         parts += [Text(proof_of(advice)), Text(advice.search_this)]
     return Group(*parts)
 

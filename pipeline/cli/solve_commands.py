@@ -135,7 +135,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     placed = any(row.values.get("cost_usd_per_hour") is not None for row in rows.points)
     if not as_json:
         many = question.method == "frontier"
-        out().print(frontier_view(rows) if many else answer_view(problem, rows))
+        out().print((frontier_view if many else answer_view)(problem, rows))
     explanation, steady = None, None
     is_served = problem.instance.serving is not None
     draws = explained and placed and is_served and question.method == "ratio"

@@ -219,7 +219,7 @@ def test_solve_draws_load_latency_and_what_takes_over() -> None:
     shown = " ".join(run("solve", CONFIG, *FEW).stdout.split())
     assert "8 requests at once in 1 micro-batch: first token after" in shown
     assert "Four of five such predictions lie between" in shown
-    assert "Tokens of prompt and output count, 500 and 200 a request." in shown
+    assert "tokens/s counts prompt and output, 500 and 200 a request;" in shown
     assert "first token within 2 s, 50 ms per output token at most; the baseline keeps" in shown
     assert "decided again 20 times, with constants drawn" in shown
 
@@ -314,3 +314,24 @@ def test_a_sweep_with_constants_of_its_own_holds_without_their_file(tmp_path: Pa
     changed = stored.replace('"known": [0.8, 1.25]', '"known": [0.7, 1.25]')
     (folder / "run.json").write_text(changed, encoding="utf-8")
     assert run("verify", folder).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "told"),
+    [
+        ("mixed", "tokens/s counts prompt and output, 500 and 200 a request; of output alone"),
+        ("decode", "tokens/s counts output tokens alone."),
+        ("prefill", "tokens/s counts prompt tokens alone."),
+    ],
+)
+def test_answers_say_which_tokens_their_rate_and_price_count(phase: str, told: str) -> None:
+    """So that rates of whole requests, of prompts and of output are not taken for each other."""
+    options = (*FEW, "--set", f"workload.phase={phase}", "--set", "limits.max_tpot_s=null")
+    shown = " ".join(run("solve", CONFIG, "--brief", *options).stdout.split())
+    assert told in shown
+    assert told.partition(";")[0] in " ".join(run("frontier", CONFIG, *options).stdout.split())
+    if phase == "mixed":
+        found = run_json("solve", CONFIG, "--brief", *options)
+        rate, price = found["throughput_tokens_per_s"], found["cost_usd_per_token"]
+        output = f"{rate * 200 / 700:,.0f} tokens/s at ${price * 700 / 200 * 1e6:.6f} per million"
+        assert f"of output alone it is {output}." in shown
