@@ -12,6 +12,7 @@ from rich.text import Text
 from pipeline.baseline import baseline_tries, best_baseline, why_none
 from pipeline.catalogue import find_engine
 from pipeline.cli.render import bar, id_range, per_million, signed_percent
+from pipeline.granularity import PRESETS
 from pipeline.grids import Grid, figures, names
 from pipeline.loads import counted_tokens, load_sentences, rate_sentence
 from pipeline.points import Problem
@@ -193,10 +194,17 @@ def _proof(values: Any) -> str:
     }
     took = f"{_programs(values['num_solves'])} in {values['total_seconds']:.2f} s"
     if values["status"] == "optimal":
-        return f"Proven at {values['granularity']}: {claims[values['method']]} ({took})."
+        return f"Proven at {_granularity(values)}: {claims[values['method']]} ({took})."
     gap = values["mip_gap"]
     within = "nothing bounds it" if gap is None else f"within {100 * gap:.2f} % of the bound"
     return f"Not proven ({values['status']}): {within} ({took})."
+
+
+def _granularity(values: Any) -> str:
+    """Name a granularity, with its sizes where the name tells only what it would like to have."""
+    name = values["granularity"]
+    sizes = " ".join(map(str, values["sizes"]))
+    return f"{name} (sizes {sizes})" if PRESETS.get(name) else name
 
 
 def _score(problem: Problem, values: Any) -> float | None:

@@ -135,6 +135,13 @@ def test_a_question_too_large_for_the_pairwise_model_is_bad_input() -> None:
     assert "solver.formulation: pairwise would need" in told.stderr
 
 
+def test_a_preset_shows_which_sizes_it_leaves_of_this_model(config: Path) -> None:
+    """Of 1 5 10 20 30 40 a model of 4 layers keeps 1, and has all 4 beside it."""
+    assert "Proven at coarse (sizes 1 4):" in run("solve", config, "-g", "coarse").stdout
+    assert "Proven at exact:" in run("solve", config).stdout
+    assert "Proven at 1+3:" in run("solve", config, "-g", "1+3").stdout
+
+
 def test_budget_and_cost_weight_exclude_each_other(config: Path) -> None:
     result = run("solve", config, "--budget", 1, "--cost-weight", 0.5)
     assert result.exit_code == 2
