@@ -154,7 +154,8 @@ def _target_bands(price: float) -> alt.Chart:
         for share in reversed(TARGET_BAND_PERCENT)
     ]
     shade = chart_of(bands).mark_rect(opacity=0.15, color=GRAY)
-    return shade.encode(y=alt.Y("low:Q"), y2="high:Q")
+    shaded: alt.Chart = shade.encode(y=alt.Y("low:Q"), y2="high:Q")
+    return shaded
 
 
 def _baseline_price(focus: Focus) -> float | None:

@@ -175,22 +175,22 @@ def test_draws_in_which_the_winner_serves_nothing_are_told_apart(
 
 
 def test_a_choice_that_the_constants_leave_open_comes_with_what_to_do() -> None:
-    told = {
-        "draws": 20,
-        "candidates": 12,
-        "winner": "A TP 8",
-        "winner_share": 0.0,
-        "unserved_share": 0.0,
-        "runner_up": "A TP 4",
-        "runner_up_share": 0.35,
-        "mean_regret": 0.053,
-        "worst_regret": 0.168,
-    }
-    lost = robustness_view(uncertainty.Robustness(**told)).plain
-    assert "A TP 8 stays the cheapest per token in 0 of 20, A TP 4 becomes it in 7" in lost
-    assert "costs 5.3 % more than each time's cheapest on average, 16.8 % at worst" in lost
-    assert "Measure both on your GPUs" in lost
-    kept = robustness_view(uncertainty.Robustness(**{**told, "winner_share": 0.65})).plain
+    lost = uncertainty.Robustness(
+        draws=20,
+        candidates=12,
+        winner="A TP 8",
+        winner_share=0.0,
+        unserved_share=0.0,
+        runner_up="A TP 4",
+        runner_up_share=0.35,
+        mean_regret=0.053,
+        worst_regret=0.168,
+    )
+    told = robustness_view(lost).plain
+    assert "A TP 8 stays the cheapest per token in 0 of 20, A TP 4 becomes it in 7" in told
+    assert "costs 5.3 % more than each time's cheapest on average, 16.8 % at worst" in told
+    assert "Measure both on your GPUs" in told
+    kept = robustness_view(replace(lost, winner_share=0.65)).plain
     assert "in 13 of 20" in kept
     assert "Measure" not in kept
 
