@@ -12,7 +12,7 @@ from rich.text import Text
 
 from pipeline.baseline import BaselineTry
 from pipeline.cli.comparison_tables import claims_view, granularity_view, method_view, runs_view
-from pipeline.cli.render import baseline_view, per_million, plain
+from pipeline.cli.render import baseline_view, plain
 from pipeline.compare import (
     DEFAULT_TOLERANCE_PERCENT,
     Comparison,
@@ -26,7 +26,7 @@ from pipeline.compare import (
 )
 from pipeline.compare.advice import Advice, about_load, about_target, against_baseline, found_with
 from pipeline.results.frames import Results
-from pipeline.words import counted
+from pipeline.words import counted, per_million
 
 _TABLE_NAMES = {
     "tokens_per_s": "throughput_tokens_per_s",

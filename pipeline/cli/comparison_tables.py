@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.cli.render import per_million, signed_percent
 from pipeline.compare import ClaimRow, GranularityRow, MethodRow, RunComparison, band
 from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
 from pipeline.grids import Column, Grid, apart, figures, names, texts
-from pipeline.words import counted, short_name
+from pipeline.words import counted, per_million, short_name, signed_percent
 
 Row = TypeVar("Row", GranularityRow, MethodRow)
 
