@@ -1,4 +1,4 @@
-"""What only the `roofline` model says of a placement, in sentences: load, latency, range."""
+"""What placements are said to do, in sentences: which tokens count, load, latency, range."""
 
 from __future__ import annotations
 
@@ -6,6 +6,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.words import counted, per_million, short_time
+
+
+def counted_tokens(workload: Mapping[str, Any]) -> str:
+    """Say which tokens the throughput and the cost per token count.
+
+    workload: fields of a config's section, or what an instance serves by the same names.
+    """
+    phase = workload.get("phase")
+    if phase == "mixed":
+        prompt, output = workload["input_tokens"], workload["output_tokens"]
+        return f"tokens/s counts prompt and output, {prompt:,} and {output:,} a request"
+    which = {"prefill": "prompt tokens", "decode": "output tokens"}
+    if phase in which:
+        return f"tokens/s counts {which[phase]} alone"
+    return "tokens/s counts all tokens of a batch in one pass: the flops model knows no decoding"
+
+
+def rate_sentence(workload: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Say which tokens count, and where prompts do what is left to the output alone.
+
+    values: a row of points that has a placement.
+    """
+    told = counted_tokens(workload)
+    if workload.get("phase") != "mixed":
+        return f"{told}."
+    share = workload["output_tokens"] / (workload["input_tokens"] + workload["output_tokens"])
+    return (
+        f"{told}; of output alone it is {values['throughput_tokens_per_s'] * share:,.0f} tokens/s "
+        f"at {per_million(values['cost_usd_per_token'] / share)} per million."
+    )
 
 
 def load_sentences(values: Mapping[str, Any]) -> list[str]:

@@ -54,7 +54,7 @@ def run_point(problem: Problem, point: Point) -> PointRows:
     """Solve a point. Whatever goes wrong becomes a row with status `error`."""
     started = time.perf_counter()
     try:
-        return _solved(problem, point, started)
+        return solved_rows(problem, point)
     except Exception as error:  # a failed point is a row, never the end of a sweep
         return failed(problem, point, f"{type(error).__name__}: {error}", started)
 
@@ -201,7 +201,9 @@ def _weighting(problem: Problem, point: Point) -> tuple[float, float, float]:
     return weight, scales.throughput_tokens_per_s, scales.cost_usd_per_hour
 
 
-def _solved(problem: Problem, point: Point, started: float) -> PointRows:
+def solved_rows(problem: Problem, point: Point) -> PointRows:
+    """Solve a point; whatever goes wrong is raised."""
+    started = time.perf_counter()
     solved = solve_point(problem, point)
     space = _space(_Key(problem.problem_id, point.granularity, solved))
     common = _question(problem, point) | _space_columns(space) | _effort_columns(solved.effort)

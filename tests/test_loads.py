@@ -1,6 +1,6 @@
 from math import nan
 
-from pipeline.loads import load_sentences
+from pipeline.loads import counted_tokens, load_sentences, rate_sentence
 
 ROW = {
     "concurrency": 640,
@@ -36,3 +36,15 @@ def test_prefill_has_no_time_per_output_token() -> None:
 
 def test_a_model_without_loads_has_nothing_to_tell() -> None:
     assert load_sentences({}) == load_sentences({"concurrency": nan}) == []
+
+
+def test_output_alone_is_told_of_whole_requests_only() -> None:
+    """130 tokens/s of 1,000 + 300 a request are 30 of output, each at 13/3 of the price."""
+    row = {"throughput_tokens_per_s": 130.0, "cost_usd_per_token": 3e-6}
+    mixed = {"phase": "mixed", "input_tokens": 1000, "output_tokens": 300}
+    assert rate_sentence(mixed, row) == (
+        "tokens/s counts prompt and output, 1,000 and 300 a request; of output alone it is 30 "
+        "tokens/s at $13.000000 per million."
+    )
+    assert rate_sentence({"phase": "decode"}, row) == "tokens/s counts output tokens alone."
+    assert counted_tokens({}).endswith("the flops model knows no decoding")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,13 +11,21 @@ from rich.text import Text
 
 from pipeline.baseline import baseline_tries, best_baseline, why_none
 from pipeline.catalogue import find_engine
-from pipeline.cli.render import bar, id_range, per_million, signed_percent
+from pipeline.cli.render import bar, id_range
+from pipeline.granularity import PRESETS
 from pipeline.grids import Grid, figures, names
-from pipeline.loads import load_sentences
+from pipeline.loads import counted_tokens, load_sentences, rate_sentence
 from pipeline.points import Problem
 from pipeline.results.schema import BOUND_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
-from pipeline.words import counted, short_time, target_sentence
+from pipeline.words import (
+    counted,
+    per_hour,
+    per_million,
+    short_time,
+    signed_percent,
+    target_sentence,
+)
 
 _SHOWN = (
     "status",
@@ -46,11 +55,12 @@ _SHOWN = (
 )
 
 
-def answer_json(row: PointRow, segments: Iterable[SegmentRow]) -> dict[str, Any]:
+def answer_json(problem: Problem, row: PointRow, segments: Iterable[SegmentRow]) -> dict[str, Any]:
     """Return an answer as plain data, its segments in pipeline order."""
     point_id = row.values["point_id"]
     return {
         **{name: row.values.get(name) for name in _SHOWN},
+        "weighted_score": _score(problem, row.values),
         "segments": [s.as_dict() for s in segments if s.point_id == point_id],
     }
 
@@ -63,8 +73,10 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
     return Group(
         Text(_sentence(values), style="bold"),
         Text(_proof(values)),
+        *(Text(sentence) for sentence in _weighting(problem, values)),
         Text(_against_baseline(problem, values)),
         *(Text(sentence) for sentence in _target(problem, values)),
+        Text(rate_sentence(_workload(problem), values)),
         *(Text(sentence) for sentence in load_sentences(values)),
         *(Text(sentence) for sentence in _question(problem)),
         *(Text(sentence) for sentence in _unseen_engine(problem)),
@@ -74,13 +86,8 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
 
 
 def _question(problem: Problem) -> Iterator[str]:
-    """Say what the `roofline` model was asked: tokens that count, and limits on latency."""
-    serving, limits = problem.instance.serving, problem.instance.limits
-    if serving is None:
-        return
-    if serving.phase == "mixed":
-        prompt, output = serving.input_tokens, serving.output_tokens
-        yield f"Tokens of prompt and output count, {prompt:,} and {output:,} a request."
+    """Say which limits on latency the `roofline` model was asked to keep."""
+    limits = problem.instance.limits
     asked = []
     if limits.max_ttft_s is not None:
         asked.append(f"first token within {limits.max_ttft_s:g} s")
@@ -127,7 +134,13 @@ def segments_view(segments: Iterable[SegmentRow], problem: Problem) -> Renderabl
     return table
 
 
-def frontier_view(rows: PointRows) -> RenderableType:
+def _workload(problem: Problem) -> dict[str, Any]:
+    """Return what is served, by the names of a config; empty under `flops`."""
+    serving = problem.instance.serving
+    return {} if serving is None else asdict(serving)
+
+
+def frontier_view(problem: Problem, rows: PointRows) -> RenderableType:
     """List the Pareto points, fastest first, the lowest $/token marked."""
     placed = [row.values for row in rows.points if row.values.get("cost_usd_per_token") is not None]
     if not placed:
@@ -161,7 +174,9 @@ def frontier_view(rows: PointRows) -> RenderableType:
     seconds = placed[0]["total_seconds"]
     solves = placed[0]["num_solves"]
     return Group(
-        table, Text(f"{counted(len(placed), 'point')}, {_programs(solves)}, {short_time(seconds)}")
+        table,
+        Text(f"{counted(len(placed), 'point')}, {_programs(solves)}, {short_time(seconds)}"),
+        Text(f"{counted_tokens(_workload(problem))}."),
     )
 
 
@@ -186,10 +201,45 @@ def _proof(values: Any) -> str:
     }
     took = f"{_programs(values['num_solves'])} in {short_time(values['total_seconds'])}"
     if values["status"] == "optimal":
-        return f"Proven at {values['granularity']}: {claims[values['method']]} ({took})."
+        return f"Proven at {_granularity(values)}: {claims[values['method']]} ({took})."
     gap = values["mip_gap"]
     within = "nothing bounds it" if gap is None else f"within {100 * gap:.2f} % of the bound"
     return f"Not proven ({values['status']}): {within} ({took})."
+
+
+def _granularity(values: Any) -> str:
+    """Name a granularity, with its sizes where the name tells only what it would like to have."""
+    name = values["granularity"]
+    sizes = " ".join(map(str, values["sizes"]))
+    return f"{name} (sizes {sizes})" if PRESETS.get(name) else name
+
+
+def _score(problem: Problem, values: Any) -> float | None:
+    """Return the weighted score of a placement; None where none was asked for."""
+    weight, rate = values.get("cost_weight"), values.get("throughput_tokens_per_s")
+    if weight is None or rate is None:
+        return None
+    return problem.scales.score(weight, rate, values["cost_usd_per_hour"])
+
+
+def _weighting(problem: Problem, values: Any) -> Iterator[str]:
+    """Say what the weighted score is and how it comes about, where one was asked for."""
+    score = _score(problem, values)
+    if score is None:
+        return
+    weight, scales = values["cost_weight"], problem.scales
+    parts = []
+    if weight < 1:
+        rate = values["throughput_tokens_per_s"] / scales.throughput_tokens_per_s
+        parts.append(f"throughput over {scales.throughput_tokens_per_s:,g} tokens/s ({rate:.4g})")
+    if weight > 0:
+        times = "" if weight == 1 else f"{weight / (1 - weight):.4g} × "
+        cost = values["cost_usd_per_hour"] / scales.cost_usd_per_hour
+        parts.append(f"minus {times}cost over {per_hour(scales.cost_usd_per_hour)} ({cost:.4g})")
+    yield (
+        f"Weighted score {score:.4g} at cost weight {weight:g}: {' '.join(parts)}; "
+        "scales: sweep.normalization."
+    )
 
 
 def _target(problem: Problem, values: Any) -> Iterator[str]:

@@ -12,21 +12,21 @@ from rich.text import Text
 
 from pipeline.baseline import BaselineTry
 from pipeline.cli.comparison_tables import claims_view, granularity_view, method_view, runs_view
-from pipeline.cli.render import baseline_view, per_million, plain
+from pipeline.cli.render import baseline_view, plain
 from pipeline.compare import (
     DEFAULT_TOLERANCE_PERCENT,
     Comparison,
     GranularityRow,
     RunComparison,
     advise,
+    claims_apply,
     compare_runs,
     unfinished,
     unplaced,
 )
-from pipeline.compare.advice import Advice, about_target, against_baseline, found_with
-from pipeline.loads import load_sentences
+from pipeline.compare.advice import Advice, about_load, about_target, against_baseline, found_with
 from pipeline.results.frames import Results
-from pipeline.words import counted
+from pipeline.words import counted, per_million
 
 _TABLE_NAMES = {
     "tokens_per_s": "throughput_tokens_per_s",
@@ -50,7 +50,8 @@ def comparison_view(
     if tries:
         parts += [baseline_view(tries, bool(results.run["swept_fields"])), Text()]
     if rows:
-        parts += [granularity_view(rows), Text(), method_view(comparison.methods), Text()]
+        parts += [granularity_view(rows, claims_apply(results)), Text()]
+        parts += [method_view(comparison.methods), Text()]
     if comparison.claims:
         parts += [claims_view(comparison.claims), Text()]
     for name, points, reason in unplaced(results):
@@ -58,7 +59,7 @@ def comparison_view(
     if advice is not None:
         parts += [Text("Recommendation", style="bold"), Text(advice.run_this)]
         parts += [Text(s) for s in about_target(results, advice.best)]
-        parts += [Text(s) for s in load_sentences(results.point(advice.best.point_id))]
+        parts += [Text(s) for s in about_load(results, advice.best)]
         parts += [Text(proof_of(advice)), Text(advice.search_this)]
     return Group(*parts)
 

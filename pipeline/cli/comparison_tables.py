@@ -10,28 +10,28 @@ from typing import Any, TypeVar
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.cli.render import per_million, signed_percent
 from pipeline.compare import ClaimRow, GranularityRow, MethodRow, RunComparison, band
 from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
 from pipeline.grids import Column, Grid, apart, figures, names, texts
-from pipeline.words import counted, short_name
+from pipeline.words import counted, per_million, short_name, signed_percent
 
 Row = TypeVar("Row", GranularityRow, MethodRow)
-# Where there are more rows, or several of a name, the page of the report says it of each.
-_MOST_BANDS = 12
 
 
-def granularity_view(rows: Sequence[GranularityRow]) -> RenderableType:
-    """Show the lowest $/token of every granularity, what it is made of, and what it took."""
+def granularity_view(rows: Sequence[GranularityRow], is_published: bool) -> RenderableType:
+    """Show the lowest $/token of every granularity, what it is made of, and what it took.
+
+    is_published: whether they are of the instance that the published target is about.
+    """
     used = _by_granularity(
         "Segments of these placements",
         rows,
         [texts("segments")],
         lambda row: (", ".join(map(str, row.segments_used)),),
     )
-    target = _published_target(rows)
-    said = [Text(target)] if target else []
+    has_baseline = any(row.percent_to_baseline is not None for row in rows)
+    said = [Text(_published_target(rows))] if is_published and has_baseline else []
     return apart(_prices_view(rows), *said, used, _effort_view(rows))
 
 
@@ -61,13 +61,7 @@ def _prices_view(rows: Sequence[GranularityRow]) -> Grid:
 
 
 def _published_target(rows: Sequence[GranularityRow]) -> str:
-    """Say where prices lie in the published target band; empty without a baseline.
-
-    Empty too where there are many rows, or several of a name.
-    """
-    has_baseline = any(row.percent_to_baseline is not None for row in rows)
-    if not has_baseline or len(rows) > _MOST_BANDS or rows[0].swept:
-        return ""
+    """Say where prices lie in the published target band."""
     near, far = TARGET_BAND_PERCENT
     bands = ", ".join(f"{row.granularity}: {band(row.percent_to_baseline)}" for row in rows)
     return f"Published target, within {near:g}–{far:g} % of the baseline: {bands}"

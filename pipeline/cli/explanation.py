@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from pipeline.cli.render import per_million
 from pipeline.explain import Explanation
 from pipeline.placement import Placement
+from pipeline.words import per_million
 
 
 def explanation_view(explanation: Explanation, held_by_budget: bool = False) -> Group:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pipeline.words import counted, duration
+from pipeline.words import counted, duration, per_million
 
 if TYPE_CHECKING:
     from pipeline.driver import Tally
@@ -142,5 +142,5 @@ def describe(tally: Tally) -> str:
     parts = [f"{tally.points_per_s:.1f} points/s"]
     parts += [f"{tally.by_status[s]} {s}" for s in notable]
     if tally.best_usd_per_token is not None:
-        parts.append(f"best ${tally.best_usd_per_token * 1e6:.4f}/M tokens")
+        parts.append(f"lowest {per_million(tally.best_usd_per_token)} per million tokens")
     return ", ".join(parts)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from pipeline.grids import Grid, figures, names, texts
-from pipeline.words import per_million as per_million
-from pipeline.words import signed_percent as signed_percent
+from pipeline.words import per_million
 
 if TYPE_CHECKING:
     from pipeline.baseline import BaselineTry

@@ -13,25 +13,37 @@ if TYPE_CHECKING:
 
 
 def robustness_view(found: Robustness) -> Text:
-    """Say whether the groups of the lowest $/token stay that under drawn constants."""
-    candidates = counted(found.candidates, "candidate")
-    best, worse = ("cheapest per token", "dearer")
+    """Say if the groups of the lowest $/token stay that under drawn constants, else what to do.
+
+    Where another set of groups is as likely to be the cheapest, only a measurement can tell.
+    """
+
+    def times(share: float) -> int:
+        return round(share * found.draws)
+
+    best, more = "cheapest per token", "costs {} more than each time's cheapest"
     if found.is_free:
-        best, worse = ("fastest of what is free", "slower")
-    lines = [
-        f"{found.winner} stays the {best} in {100 * found.winner_share:.0f} % of "
-        f"{found.draws} draws of the fitted constants, among {candidates} "
-        f"(on average {100 * found.mean_regret:.1f} % {worse} than the draw's best, at worst "
-        f"{100 * found.worst_regret:.1f} %)."
-    ]
+        best, more = "fastest of what is free", "is {} slower than each time's fastest"
+    takes_over = ""
     if found.runner_up is not None:
-        share = 100 * found.runner_up_share
-        lines.append(f"{found.runner_up} takes over most often, in {share:.0f} %.")
+        takes_over = f", {found.runner_up} becomes it in {times(found.runner_up_share)}"
+    keeping = more.format(f"{100 * found.mean_regret:.1f} %")
+    lines = [
+        f"How sure this choice is, decided again {found.draws} times, with constants drawn from "
+        "what the measurements behind the performance model leave open: among "
+        f"{counted(found.candidates, 'candidate')}, {found.winner} stays the {best} "
+        f"in {times(found.winner_share)} of {found.draws}{takes_over}. Keeping to it {keeping} "
+        f"on average, {100 * found.worst_regret:.1f} % at worst."
+    ]
     if found.unserved_share:
-        share = 100 * found.unserved_share
         lines.append(
-            f"In {share:.0f} % of the draws it can serve no load at all; what it is {worse} on "
-            "average and at worst is over the others."
+            f"In {times(found.unserved_share)} of {found.draws} it can serve no load at all; these "
+            "are left out of average and worst."
+        )
+    if found.winner_share < 0.5 and found.runner_up is not None:
+        lines.append(
+            f"So these measurements do not settle which groups are the {best}. Measure both on "
+            "your GPUs and fit them with placement calibrate, if that difference matters to you."
         )
     return Text("\n".join(["", *lines]))
 

@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,8 @@ from pipeline.cli.options import AsJson, Assignments, Budget, ConfigPath, Granul
 from pipeline.errors import Fault, InputError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from pipeline.points import Point, Problem
     from pipeline.serving.uncertainty import Robustness
 
@@ -35,7 +37,12 @@ def solve(
     cost_weight: Annotated[
         float | None,
         typer.Option(
-            "--cost-weight", "-w", min=0.0, max=1.0, help="Trade throughput against cost."
+            "--cost-weight",
+            "-w",
+            min=0.0,
+            max=1.0,
+            help="Trade throughput against cost: 0 is throughput alone, 1 cost alone; each is "
+            "divided by its scale in sweep.normalization, so set these near your answers.",
         ),
     ] = None,
     formulation: Annotated[
@@ -116,47 +123,59 @@ def _asked(question: _Question) -> tuple[Problem, Point]:
 def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     """Solve one point and print it; return the exit code."""
     from pipeline.cli.answers import answer_json, answer_view, frontier_view
+    from pipeline.cli.progress import working
+    from pipeline.run import solved_rows
+
+    problem, point = _asked(question)
+    with working(err(), f"solving at {point.granularity}"):
+        rows = solved_rows(problem, point)
+    answers = [answer_json(problem, row, rows.segments) for row in rows.points]
+    placed = [answer for answer in answers if answer["throughput_tokens_per_s"] is not None]
+    many = point.method == "frontier"
+    if not as_json:
+        out().print((frontier_view if many else answer_view)(problem, rows))
+    more = _more(problem, point, answers[0]["status"]) if explained and placed else None
+    if as_json:
+        first = answers[0] | (more.data if more else {})
+        typer.echo(json.dumps(placed if many else first, indent=2))
+    elif more:
+        out().print(more.view)
+    if all(answer["status"] == "infeasible" for answer in answers):
+        return NO_PLACEMENT
+    return 0 if placed else FAILED
+
+
+@dataclass(frozen=True)
+class _More:
+    """What is said of an answer beside itself: for people, and for machines."""
+
+    view: RenderableType
+    data: dict[str, Any]
+
+
+def _more(problem: Problem, point: Point, status: str) -> _More | None:
+    """Explain an answer; under `roofline` tell how sure a lowest $/token is instead."""
     from pipeline.cli.explanation import explanation_json, explanation_view
     from pipeline.cli.progress import working
     from pipeline.cli.render import plain
     from pipeline.cli.serving_views import robustness_view, undecided_view
     from pipeline.explain import explain_point
-    from pipeline.run import run_point
 
-    problem, point = _asked(question)
-    with working(err(), f"solving at {point.granularity}"):
-        rows = run_point(problem, point)
-    statuses = {row.values["status"] for row in rows.points}
-    placed = any(row.values.get("cost_usd_per_hour") is not None for row in rows.points)
-    if not as_json:
-        many = question.method == "frontier"
-        out().print(frontier_view(rows) if many else answer_view(problem, rows))
-    explanation, steady = None, None
-    is_served = problem.instance.serving is not None
-    draws = explained and placed and is_served and question.method == "ratio"
-    if explained and placed and not is_served:
+    if problem.instance.serving is None:
         with working(err(), "looking at what binds; the answer above is final"):
-            explanation = explain_point(problem, point)
-    elif draws:
-        with working(err(), "deciding again under drawn constants; the answer above is final"):
-            # An answer that took all the time that there is would be searched for again.
-            steady = None if "time_limit" in statuses else _robustness(problem, point.granularity)
-    if as_json:
-        answers = [answer_json(row, rows.segments) for row in rows.points]
-        if explanation is not None:
-            answers[0]["explanation"] = explanation_json(explanation)
-        if draws:
-            answers[0]["robustness"] = plain(asdict(steady)) if steady else None
-        points = [a for a in answers if a["throughput_tokens_per_s"] is not None]
-        typer.echo(json.dumps(points if question.method == "frontier" else answers[0], indent=2))
-    elif explanation is not None:
-        out().print(explanation_view(explanation, question.method == "enumeration"))
-    elif draws:
-        limit_s = problem.settings.time_limit_s
-        out().print(robustness_view(steady) if steady else undecided_view(limit_s))
-    if statuses == {"infeasible"}:
-        return NO_PLACEMENT
-    return 0 if placed and "error" not in statuses else FAILED
+            found = explain_point(problem, point)
+        if found is None:
+            return None
+        view = explanation_view(found, held_by_budget=point.method == "enumeration")
+        return _More(view, {"explanation": explanation_json(found)})
+    if point.method != "ratio":
+        return None
+    with working(err(), "deciding again under drawn constants; the answer above is final"):
+        # An answer that took all the time that there is would be searched for again.
+        steady = None if status == "time_limit" else _robustness(problem, point.granularity)
+    if steady is None:
+        return _More(undecided_view(problem.settings.time_limit_s), {"robustness": None})
+    return _More(robustness_view(steady), {"robustness": plain(asdict(steady))})
 
 
 def _robustness(problem: Problem, granularity: str) -> Robustness | None:

@@ -11,7 +11,7 @@ import typer
 
 from pipeline.cli.app import command, out
 from pipeline.cli.options import AsJson, ResultsPath
-from pipeline.words import counted, duration
+from pipeline.words import counted, duration, per_million
 
 if TYPE_CHECKING:
     from pipeline.results.status import RunStatus
@@ -50,7 +50,7 @@ def status_lines(found: RunStatus) -> list[str]:
     if found.points_per_s:
         lines.append(f"{found.points_per_s:.1f} points/s{_left(found)}{_last(found)}")
     if found.best_usd_per_token is not None:
-        lines.append(f"best ${found.best_usd_per_token * 1e6:.4f}/M tokens")
+        lines.append(f"lowest {per_million(found.best_usd_per_token)} per million tokens")
     return lines
 
 

@@ -1,7 +1,7 @@
 """Compares what runs found, from their tables alone; needs neither Ray, Pyomo nor HiGHS."""
 
 from pipeline.compare.advice import DEFAULT_TOLERANCE_PERCENT, Advice, advise, band
-from pipeline.compare.claims import ClaimRow, claim_rows
+from pipeline.compare.claims import ClaimRow, claim_rows, claims_apply
 from pipeline.compare.comparison import Comparison
 from pipeline.compare.granularities import (
     GranularityRow,
@@ -26,6 +26,7 @@ __all__ = [
     "advise",
     "band",
     "claim_rows",
+    "claims_apply",
     "compare_runs",
     "granularity_rows",
     "method_rows",

@@ -12,6 +12,7 @@ from pipeline.compare.comparison import Comparison
 from pipeline.compare.granularities import REFERENCE_GRANULARITY, GranularityRow
 from pipeline.compare.methods import MethodRow
 from pipeline.compare.tables import SAME_PRICE, by_swept, percent_above, proven_usd_per_token
+from pipeline.loads import load_sentences, rate_sentence
 from pipeline.results.frames import Results
 from pipeline.words import counted, duration, listed, per_million, target_sentence
 
@@ -146,6 +147,19 @@ def against_baseline(percent: float | None, swept: bool = False) -> str:
     if abs(percent) < 0.05:
         return f", the same as the baseline{of_these}"
     return f", {abs(percent):.1f} % {'below' if percent < 0 else 'above'} the baseline{of_these}"
+
+
+def about_load(results: Results, best: GranularityRow) -> list[str]:
+    """Say which tokens a placement's figures count, under which load and with what latency."""
+    values = results.point(best.point_id)
+    workload = dict(results.run["config"]["workload"])
+    for name, value in best.swept.items():
+        if name == "workload":
+            return load_sentences(values)
+        section, _, field = name.partition(".")
+        if section == "workload":
+            workload[field] = value
+    return [rate_sentence(workload, values), *load_sentences(values)]
 
 
 def about_target(results: Results, best: GranularityRow) -> list[str]:

@@ -78,7 +78,9 @@ class ClaimRow:
 
 
 def claims_apply(results: Results) -> bool:
-    """Tell whether a run is about the instance of which the claims speak."""
+    """Tell whether a run is about the instance of which the claims speak, and nothing swept."""
+    if results.run["swept_fields"]:
+        return False
     config = results.run["config"]
     pool = {kind["gpu"]: kind for kind in config["pool"]}
     same_types = len(config["pool"]) == len(_REFERENCE_POOL)
@@ -87,7 +89,7 @@ def claims_apply(results: Results) -> bool:
 
 def claim_rows(results: Results) -> list[ClaimRow]:
     """Set every claim beside this run's figure; empty where the run is about another instance."""
-    if not claims_apply(results) or results.run["swept_fields"]:
+    if not claims_apply(results):
         return []
     points = results.points
     limit_s = float(results.run["config"]["solver"]["time_limit_s"])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import altair as alt
 
+from pipeline.compare import claims_apply
 from pipeline.compare.advice import TARGET_BAND_PERCENT
 from pipeline.plots import data
 from pipeline.plots.parts import (
@@ -118,7 +119,7 @@ def pareto_plot(focus: Focus) -> Iterator[Plot]:
 
 
 def budget_plot(focus: Focus) -> Iterator[Plot]:
-    """Draw $/token of what enumeration finds at each budget, with the target band."""
+    """Draw $/token of what enumeration finds at each budget, beside the baseline."""
     records = data.budget_records(focus.points, focus.order)
     if not records:
         return
@@ -135,21 +136,26 @@ def budget_plot(focus: Focus) -> Iterator[Plot]:
     caption = "What the fastest placement within each budget charges for a million tokens."
     price = _baseline_price(focus)
     if price is not None:
-        near, far = TARGET_BAND_PERCENT
-        bands = [
-            {"low": price * (1 - share / 100), "high": price * (1 + share / 100)}
-            for share in (far, near)
-        ]
-        band = chart_of(bands).mark_rect(opacity=0.15, color=GRAY)
-        layers.insert(0, band.encode(y=alt.Y("low:Q"), y2="high:Q"))
         rule = chart_of([{"price": price}]).mark_rule(strokeDash=[6, 4])
         layers.append(rule.encode(y="price:Q"))
-        caption += (
-            f" Dashed: the baseline; shaded: {near:g} % and {far:g} % around it, the published "
-            "target."
-        )
+        caption += " Dashed: the baseline."
+        if claims_apply(focus.results):
+            layers.insert(0, _target_bands(price))
+            near, far = TARGET_BAND_PERCENT
+            caption += f" Shaded: {near:g} % and {far:g} % around it, the published target."
     caption += " The fastest placement within a budget need not have the lowest cost per token."
     yield Plot("budget", "Cost per token against budget", caption + focus.where, page_spec(*layers))
+
+
+def _target_bands(price: float) -> alt.Chart:
+    """Shade the published target around the baseline's price, the nearer band darker."""
+    bands = [
+        {"low": price * (1 - share / 100), "high": price * (1 + share / 100)}
+        for share in reversed(TARGET_BAND_PERCENT)
+    ]
+    shade = chart_of(bands).mark_rect(opacity=0.15, color=GRAY)
+    shaded: alt.Chart = shade.encode(y=alt.Y("low:Q"), y2="high:Q")
+    return shaded
 
 
 def _baseline_price(focus: Focus) -> float | None:

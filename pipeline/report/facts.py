@@ -9,9 +9,8 @@ from typing import Any
 
 from pipeline.baseline import TOO_SLOW, BaselineTry, best_baseline, why_none
 from pipeline.compare import Advice, Comparison, unfinished
-from pipeline.compare.advice import about_target, against_baseline, found_with
+from pipeline.compare.advice import about_load, about_target, against_baseline, found_with
 from pipeline.compare.granularities import REFERENCE_GRANULARITY
-from pipeline.loads import load_sentences
 from pipeline.results.frames import Results, asked
 from pipeline.words import counted, duration, listed, per_million, signed_percent
 
@@ -116,7 +115,7 @@ def _which_placement(results: Results, advice: Advice) -> Fact:
     best = advice.best
     details = [
         f"{best.tokens_per_s:,.0f} tokens/s for ${best.usd_per_hour:.2f}/h.",
-        *load_sentences(results.point(best.point_id)),
+        *about_load(results, best),
         f"Found at granularity {best.granularity} by {best.method}.",
     ]
     if best.swept:

@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.audit import audit
-from pipeline.compare import Advice, Comparison, advise, band, unplaced
+from pipeline.compare import Advice, Comparison, advise, band, claims_apply, unplaced
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
 from pipeline.errors import InputError, PlacementError, ResultsError
 from pipeline.export import Refusal, launch_of
@@ -102,6 +102,7 @@ def render(
         granularities=comparison.granularities,
         methods=comparison.methods,
         claims=comparison.claims,
+        has_target_band=claims_apply(results),
         claim_names={"source": SOURCE, "before": BEFORE, "after": AFTER},
         unplaced=unplaced(results),
         baseline=results.run["baseline"],

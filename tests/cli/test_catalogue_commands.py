@@ -9,7 +9,7 @@ import pytest
 from pipeline.points import Point, Problem
 from pipeline.roofline.constant_files import shipped_table, write_constants
 from pipeline.roofline.constants import Spread
-from pipeline.run import PointRows, run_point
+from pipeline.run import PointRows, solved_rows
 from tests.cli.runner import run, run_json
 from tests.roofline_helpers import BLOCK_ROW, ROW, write_csv
 
@@ -220,9 +220,9 @@ def test_solve_draws_load_latency_and_what_takes_over() -> None:
     shown = " ".join(run("solve", CONFIG, *FEW).stdout.split())
     assert "8 requests at once in 1 micro-batch: first token after" in shown
     assert "Four of five such predictions lie between" in shown
-    assert "Tokens of prompt and output count, 500 and 200 a request." in shown
+    assert "tokens/s counts prompt and output, 500 and 200 a request;" in shown
     assert "first token within 2 s, 50 ms per output token at most; the baseline keeps" in shown
-    assert "of 20 draws of the fitted constants" in shown
+    assert "decided again 20 times, with constants drawn" in shown
 
 
 def test_solve_gives_machines_the_same() -> None:
@@ -248,11 +248,11 @@ def test_an_answer_that_took_all_the_time_is_not_decided_again(
     monkeypatch: pytest.MonkeyPatch, status: str, is_decided: bool
 ) -> None:
     def unproven(problem: Problem, point: Point) -> PointRows:
-        rows = run_point(problem, point)
+        rows = solved_rows(problem, point)
         values = {**rows.points[0].values, "status": status}
         return replace(rows, points=(replace(rows.points[0], values=values),))
 
-    monkeypatch.setattr("pipeline.run.run_point", unproven)
+    monkeypatch.setattr("pipeline.run.solved_rows", unproven)
     shown = run("solve", CONFIG, *FEW, "--set", "solver.time_limit_s=60").stdout
     assert ("limit of 60 s passed" not in " ".join(shown.split())) == is_decided
 
@@ -315,3 +315,24 @@ def test_a_sweep_with_constants_of_its_own_holds_without_their_file(tmp_path: Pa
     changed = stored.replace('"known": [0.8, 1.25]', '"known": [0.7, 1.25]')
     (folder / "run.json").write_text(changed, encoding="utf-8")
     assert run("verify", folder).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "told"),
+    [
+        ("mixed", "tokens/s counts prompt and output, 500 and 200 a request; of output alone"),
+        ("decode", "tokens/s counts output tokens alone."),
+        ("prefill", "tokens/s counts prompt tokens alone."),
+    ],
+)
+def test_answers_say_which_tokens_their_rate_and_price_count(phase: str, told: str) -> None:
+    """So that rates of whole requests, of prompts and of output are not taken for each other."""
+    options = (*FEW, "--set", f"workload.phase={phase}", "--set", "limits.max_tpot_s=null")
+    shown = " ".join(run("solve", CONFIG, "--brief", *options).stdout.split())
+    assert told in shown
+    assert told.partition(";")[0] in " ".join(run("frontier", CONFIG, *options).stdout.split())
+    if phase == "mixed":
+        found = run_json("solve", CONFIG, "--brief", *options)
+        rate, price = found["throughput_tokens_per_s"], found["cost_usd_per_token"]
+        output = f"{rate * 200 / 700:,.0f} tokens/s at ${price * 700 / 200 * 1e6:.6f} per million"
+        assert f"of output alone it is {output}." in shown

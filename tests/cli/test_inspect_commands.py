@@ -61,14 +61,18 @@ def test_times_that_add_up_to_no_number_are_null_as_data(tmp_path: Path) -> None
     assert times == [None, None]
 
 
-def test_the_published_target_is_told_where_there_is_a_baseline(
-    folder: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("fields", "is_told"),
+    [({}, True), ({"baseline": None}, False), ({"pool.A100.usd_per_hour": 1.5}, False)],
+)
+def test_the_published_target_is_told_of_the_instance_it_was_published_for(
+    tmp_path: Path, fields: dict[str, Any], is_told: bool
 ) -> None:
-    assert "Published target, within" in run("compare", folder).stdout
-    run_without_ray(small_config(tmp_path, {"baseline": None}), tmp_path / "run")
-    compared = run("compare", tmp_path / "run").stdout
+    row = point("a", ratio_to_baseline=None) if "baseline" in fields else point("a")
+    write_run(tmp_path, [row], fields=fields)
+    compared = run("compare", tmp_path).stdout
     assert "Lowest cost per token" in compared
-    assert "Published target" not in compared
+    assert ("Published target, within" in compared) is is_told
 
 
 def test_a_baseline_that_does_not_fit_has_no_figures_as_data(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ TALLY = Tally(
 def test_a_line_says_done_failed_infeasible_rate_time_left_and_best_price() -> None:
     # 20 points in 10 s; 50 − 10 − 20 are left.
     assert line(TALLY) == (
-        "30/50 points: 2.0 points/s, 3 infeasible, 2 error, best $0.1000/M tokens, 10 s left"
+        "30/50 points: 2.0 points/s, 3 infeasible, 2 error, "
+        "lowest $0.100000 per million tokens, 10 s left"
     )
     assert describe(Tally()) == "0.0 points/s"
 

@@ -63,6 +63,25 @@ def test_solve_trades_throughput_against_cost(config: Path) -> None:
     assert answer["cost_usd_per_hour"] == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize(
+    ("weight", "score", "said"),
+    [
+        (0.9, -2.24, "throughput over 10,000 tokens/s (0.01) minus 9 × cost over $1/h (0.25)"),
+        (0, 0.04, "throughput over 10,000 tokens/s (0.04)"),
+        (1, -0.25, "minus cost over $1/h (0.25)"),
+    ],
+)
+def test_a_weighted_answer_shows_its_score_and_the_scales(
+    config: Path, weight: float, score: float, said: str
+) -> None:
+    """By hand: 100 tokens/s for $0.25/h wins wherever cost counts, else 400 tokens/s."""
+    shown = " ".join(run("solve", config, "--brief", "--cost-weight", weight).stdout.split())
+    told = f"Weighted score {score:g} at cost weight {weight:g}: {said}; scales: "
+    assert told + "sweep.normalization." in shown
+    assert run_json("solve", config, "-w", weight)["weighted_score"] == pytest.approx(score)
+    assert "Weighted score" not in run("solve", config, "--brief").stdout
+
+
 def test_solve_without_placement_exits_3_with_the_reason(config: Path) -> None:
     result = run("solve", config, "--budget", 0.1)
     assert result.exit_code == 3
@@ -95,6 +114,32 @@ def test_a_budget_that_is_no_amount_is_refused(config: Path, budget: str) -> Non
     result = run("solve", config, f"--budget={budget}")
     assert result.exit_code == 2
     assert "--budget" in result.stderr
+
+
+def test_a_defect_met_in_solving_says_that_it_is_one_and_what_to_do(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("of a made-up kind")
+
+    monkeypatch.setattr("pipeline.run.solve_point", fail)
+    told = run("solve", config)
+    assert told.exit_code == 1
+    assert "this is a defect: ZeroDivisionError: of a made-up kind (in " in told.stderr
+    assert "report it with the command and its files" in told.stderr
+
+
+def test_a_question_too_large_for_the_pairwise_model_is_bad_input() -> None:
+    told = run("solve", REFERENCE, "--formulation", "pairwise")
+    assert told.exit_code == 2
+    assert "solver.formulation: pairwise would need" in told.stderr
+
+
+def test_a_preset_shows_which_sizes_it_leaves_of_this_model(config: Path) -> None:
+    """Of 1 5 10 20 30 40 a model of 4 layers keeps 1, and has all 4 beside it."""
+    assert "Proven at coarse (sizes 1 4):" in run("solve", config, "-g", "coarse").stdout
+    assert "Proven at exact:" in run("solve", config).stdout
+    assert "Proven at 1+3:" in run("solve", config, "-g", "1+3").stdout
 
 
 def test_budget_and_cost_weight_exclude_each_other(config: Path) -> None:

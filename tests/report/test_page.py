@@ -16,7 +16,7 @@ from pipeline.report import write_report
 from pipeline.report.page import ToRun, render, script_json, to_run, verification
 from pipeline.results.frames import Results
 from tests.report.conftest import HOSTILE_NAME
-from tests.result_builders import point, write_run
+from tests.result_builders import point, solve_run, write_run
 
 
 class Elements(HTMLParser):
@@ -182,3 +182,16 @@ def test_the_report_loads_neither_ray_nor_pyomo_nor_highs() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_the_published_target_band_is_shown_for_the_published_instance_alone(
+    html: str, tmp_path: Path
+) -> None:
+    assert "<th>target band</th>" in html
+    assert "the published target" in html
+    fields = {"pool.A100.usd_per_hour": 1.5, "sweep.granularities": ["coarsest"]}
+    own = solve_run(tmp_path, {**fields, "sweep.budgets_usd_per_hour": [4.0]})
+    page = Path(write_report(own, tmp_path / "report.html", 1.0, plot_files=False).page)
+    told = page.read_text(encoding="utf-8")
+    assert "target band" not in told
+    assert "the published target" not in told
