@@ -11,14 +11,14 @@ from rich.text import Text
 
 from pipeline.baseline import baseline_tries, best_baseline, why_none
 from pipeline.catalogue import find_engine
-from pipeline.cli.render import bar, id_range
+from pipeline.cli.render import bar
 from pipeline.granularity import PRESETS
 from pipeline.grids import Grid, figures, names
 from pipeline.loads import counted_tokens, load_sentences, rate_sentence
 from pipeline.points import Problem
 from pipeline.results.schema import BOUND_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
-from pipeline.words import counted, per_hour, per_million, signed_percent, target_sentence
+from pipeline.words import counted, id_range, per_hour, per_million, signed_percent, target_sentence
 
 _SHOWN = (
     "status",
