@@ -67,6 +67,11 @@ def listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def id_range(ids: Sequence[int]) -> str:
+    """Write consecutive ids as first–last."""
+    return str(ids[0]) if len(ids) == 1 else f"{ids[0]}–{ids[-1]}"
+
+
 def short_name(name: str, among: Sequence[str]) -> str:
     """Return the last part of a field's dotted name, or all of it where another ends alike."""
     last = name.rpartition(".")[2]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipeline.baseline import baseline_tries, best_baseline, why_none
 from pipeline.catalogue import find_engine
-from pipeline.cli.render import bar, id_range
+from pipeline.cli.render import bar
 from pipeline.granularity import PRESETS
 from pipeline.grids import Grid, figures, names
 from pipeline.loads import counted_tokens, load_sentences, rate_sentence
@@ -20,6 +20,7 @@ from pipeline.results.schema import BOUND_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
 from pipeline.words import (
     counted,
+    id_range,
     per_hour,
     per_million,
     short_time,

@@ -22,11 +22,6 @@ def bar(share: float, width: int = 8) -> str:
     return "█" * filled + "░" * (width - filled)
 
 
-def id_range(ids: Sequence[int]) -> str:
-    """Write consecutive ids as first–last."""
-    return str(ids[0]) if len(ids) == 1 else f"{ids[0]}–{ids[-1]}"
-
-
 def baseline_view(tries: Iterable[BaselineTry], swept: bool) -> RenderableType:
     """Show the baseline at every TP degree, with the reason where it does not fit.
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.results.frames import Results, records
+from pipeline.words import id_range
 
 MAX_ROWS = 2000
 _FAILED_ROWS = 200
@@ -116,14 +117,13 @@ def point_table(
 
 def stage(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the page shows of a stage."""
-    ids = [int(i) for i in row["gpu_ids"]]
     return {
         "stage": int(row["stage"]),
         "layers": f"{row['start_layer']}–{row['end_layer']}",
         "size": int(row["size"]),
         "gpu": str(row["gpu"]),
         "tp": int(row["tp_degree"]),
-        "ids": str(ids[0]) if len(ids) == 1 else f"{ids[0]}–{ids[-1]}",
+        "ids": id_range(row["gpu_ids"]),
         "memory_gb": round(float(row["memory_gb"]), 2),
         "memory": round(float(row["memory_utilization"]), 4),
         "tokens_per_s": round(float(row["throughput_tokens_per_s"]), 1),

@@ -129,12 +129,6 @@ def test_a_defect_met_in_solving_says_that_it_is_one_and_what_to_do(
     assert "report it with the command and its files" in told.stderr
 
 
-def test_a_question_too_large_for_the_pairwise_model_is_bad_input() -> None:
-    told = run("solve", REFERENCE, "--formulation", "pairwise")
-    assert told.exit_code == 2
-    assert "solver.formulation: pairwise would need" in told.stderr
-
-
 def test_a_preset_shows_which_sizes_it_leaves_of_this_model(config: Path) -> None:
     """Of 1 5 10 20 30 40 a model of 4 layers keeps 1, and has all 4 beside it."""
     assert "Proven at coarse (sizes 1 4):" in run("solve", config, "-g", "coarse").stdout
