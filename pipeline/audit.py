@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import islice, pairwise, starmap
 from typing import Any
 
-from pipeline.ballparks import Search
+from pipeline.ballparks import BallparkSearch
 from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
 from pipeline.config import LoadedConfig
 from pipeline.config.counts import num_points
@@ -176,7 +176,7 @@ def _without_row(results: Results, base: LoadedConfig) -> list[str]:
     done = {base_id(str(point_id)) for point_id in results.points.point_id}
     known = results.run.get("ballparks_usd_per_hour") or {}
     missing = missing_tasks(base, done, ballparks=known)
-    tasks = (task for task in missing if not isinstance(task, Search))
+    tasks = (task for task in missing if not isinstance(task, BallparkSearch))
     return [_described(problem, point) for problem, point in islice(tasks, 3)]
 
 

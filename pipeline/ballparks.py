@@ -25,7 +25,7 @@ class NoBallparkError(PlacementError):
 
 
 @dataclass(frozen=True)
-class Search:
+class BallparkSearch:
     """A search for the ballpark of a problem.
 
     instead: the points whose rows say so where the search fails. then: makes the points that wait
@@ -43,7 +43,7 @@ class Search:
         asked = make_point(self.problem, self.granularity, "ratio")
         return replace(asked, point_id=f"{asked.point_id}-ballpark")
 
-    def found(self, row: Row) -> float | Search | None:
+    def found(self, row: Row) -> float | BallparkSearch | None:
         """Return the ballpark that a row tells, or the search that is to follow.
 
         Raises NoBallparkError where the row proves nothing.
@@ -59,11 +59,11 @@ class Search:
 
 
 def ballpark_usd_per_hour(
-    search: Search, solve: Callable[[Problem, Point], PointRows]
+    search: BallparkSearch, solve: Callable[[Problem, Point], PointRows]
 ) -> float | None:
     """Search in this process; return the ballpark, None where nothing can be placed.
 
     Raises NoBallparkError.
     """
     found = search.found(solve(search.problem, search.point).points[0].values)
-    return ballpark_usd_per_hour(found, solve) if isinstance(found, Search) else found
+    return ballpark_usd_per_hour(found, solve) if isinstance(found, BallparkSearch) else found

@@ -97,12 +97,11 @@ class PipelineSearch:
         started = time.perf_counter()
         built = compact.build(problem, goal, max_usd_per_hour)
         solution = self._solve(built, started)
+        bound = unscaled(solution.bound, built.cost_scale, goal)
         if solution.objective is None:
-            return Found(unscaled(solution.bound, built.cost_scale, goal), None)
+            return Found(bound, None)
         chosen = self._deal(problem.runs, built.counts(), self.groups)
-        return Found(
-            unscaled(solution.bound, built.cost_scale, goal), self._place(chosen, self.groups)
-        )
+        return Found(bound, self._place(chosen, self.groups))
 
     def over_links(
         self, tokens_per_s: float, goal: Goal = Goal.COST, max_usd_per_hour: float = math.inf

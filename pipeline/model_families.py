@@ -16,13 +16,16 @@ SECTIONS = ("attn_config", "ffn_config")
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
     "hidden_size": ("n_embd", "n_embed", "d_model"),
-    "num_attention_heads": ("n_head", "n_heads"),
+    "num_attention_heads": ("n_head", "n_heads", "num_heads"),
     "num_key_value_heads": ("num_kv_heads", "n_head_kv", "kv_n_heads", "multi_query_group_num"),
     "head_dim": ("kv_channels",),
     "vocab_size": ("padded_vocab_size",),
     "intermediate_size": ("ffn_dim", "ff_intermediate_size", "ffn_hidden_size", "n_inner"),
     "num_experts": ("num_local_experts", "n_routed_experts", "moe_num_experts"),
-    "num_experts_per_tok": ("num_experts_per_token", "experts_per_token", "moe_top_k"),
+    "num_experts_per_tok": ("num_experts_per_token", "experts_per_token", "moe_top_k", "moe_k"),
+    "n_shared_experts": ("moe_num_shared_experts",),
+    "first_k_dense_replace": ("moe_layer_start_index",),
+    "decoder_sparse_step": ("moe_layer_interval",),
 }
 _TIED: Fields = {"tie_word_embeddings": True}
 _MULTI_QUERY: Fields = {**_TIED, "multi_query": True}
@@ -39,6 +42,7 @@ _GEMMA_3: Fields = {
 # What an absent field means, where a family's class says something else than zero or no.
 DEFAULTS: Mapping[str, Fields] = {
     "gpt2": _TIED,
+    "gpt_neo": _TIED,
     "gpt_bigcode": _MULTI_QUERY,
     "opt": _TIED,
     "bloom": _TIED,
@@ -52,7 +56,10 @@ DEFAULTS: Mapping[str, Fields] = {
     "gemma3_text": {**_TIED, **_GEMMA_3},
     "gpt_oss": {"sliding_window_pattern": 2},
     "exaone4": {"sliding_window_pattern": 4},
-    "smollm3": _NO_WINDOW,
+    "smollm3": {**_TIED, **_NO_WINDOW},
+    "starcoder2": _TIED,
+    "ernie4_5": _TIED,
+    "ernie4_5_moe": _TIED,
     "qwen2": _QWEN,
     "qwen2_moe": _QWEN,
     "qwen2_vl": _QWEN,
@@ -76,6 +83,9 @@ PLAIN_FFN = (
     "phi",
     "starcoder2",
     "nemotron",
+    "persimmon",
+    "arcee",
+    "apertus",
 )
 # Families whose class makes an absent width four hidden sizes; in the others it is one model's own.
 FOURFOLD_FFN = (

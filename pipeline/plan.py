@@ -13,7 +13,7 @@ from statistics import mean
 from time import perf_counter
 from typing import Any
 
-from pipeline.ballparks import NoBallparkError, Search, ballpark_usd_per_hour
+from pipeline.ballparks import BallparkSearch, NoBallparkError, ballpark_usd_per_hour
 from pipeline.budgets import PRESETS
 from pipeline.config import LoadedConfig
 from pipeline.points import Point, Problem
@@ -125,7 +125,7 @@ def plan(loaded: LoadedConfig, cpus: int, solve: Solve = run_point) -> Plan:
 def _ballpark(problem: Problem, solve: Solve) -> tuple[float | None, bool]:
     """Return the ballpark of a problem, and whether the search for it was cut off."""
     try:
-        return ballpark_usd_per_hour(Search(problem), solve), False
+        return ballpark_usd_per_hour(BallparkSearch(problem), solve), False
     except NoBallparkError:
         return None, True
 

@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from pipeline.ballparks import Search
+from pipeline.ballparks import BallparkSearch
 from pipeline.baseline import baseline_tries
 from pipeline.budgets import budgets_usd_per_hour, needs_ballpark
 from pipeline.catalogue import find_engine
@@ -62,7 +62,7 @@ def missing_tasks(
     done: Container[str],
     skip: Callable[[], None] = lambda: None,
     ballparks: Mapping[str, float | None] = MappingProxyType({}),
-) -> Iterator[Task | Search]:
+) -> Iterator[Task | BallparkSearch]:
     """Yield each point of a sweep once unless it is done; call `skip` for every other mention.
 
     ballparks: those that are known, $/h, by problem. Of a problem whose budgets are multiples of
@@ -74,7 +74,7 @@ def missing_tasks(
         later = [] if problem.problem_id in ballparks else waiting
         if later:
             instead = tuple(_points(loaded.config, problem, later, None))
-            yield Search(problem, instead, partial(tasks, later))
+            yield BallparkSearch(problem, instead, partial(tasks, later))
         now = [method for method in loaded.config.sweep.methods if method not in later]
         yield from tasks(now, ballparks.get(problem.problem_id))
 

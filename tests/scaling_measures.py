@@ -23,7 +23,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.ballparks import Search, ballpark_usd_per_hour
+from pipeline.ballparks import BallparkSearch, ballpark_usd_per_hour
 from pipeline.config import LoadedConfig, load_config
 from pipeline.instance import Instance
 from pipeline.points import Point, Problem, Scales, make_point
@@ -69,7 +69,7 @@ class PointTime:
 def point_times(granularities: tuple[str, ...] = ("coarse", "exact")) -> Iterator[PointTime]:
     """Time the methods on the reference instance, on 1,104 GPUs and on a real model's config."""
     for problem in (medium_problem(), large_problem(), real_problem()):
-        around = ballpark_usd_per_hour(Search(problem), run_point) or 1.0
+        around = ballpark_usd_per_hour(BallparkSearch(problem), run_point) or 1.0
         for name in granularities:
             run_point(problem, make_point(problem, name, "ratio"))  # makes what all points share
             for method, factors in METHODS.items():

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.ballparks import Search, ballpark_usd_per_hour
+from pipeline.ballparks import BallparkSearch, ballpark_usd_per_hour
 from pipeline.config import LoadedConfig, load_config
 from pipeline.points import Problem, Task
 from pipeline.results.schema import swept_column
@@ -115,11 +115,12 @@ def store_for(loaded: LoadedConfig, directory: Path) -> Store:
 
 
 def without_searches(
-    tasks: Iterator[Task | Search], note: Callable[[str, float | None], None] = lambda *_: None
+    tasks: Iterator[Task | BallparkSearch],
+    note: Callable[[str, float | None], None] = lambda *_: None,
 ) -> Iterator[Task]:
     """Yield the points among tasks and those that wait for a ballpark, found in this process."""
     for task in tasks:
-        if isinstance(task, Search):
+        if isinstance(task, BallparkSearch):
             found = ballpark_usd_per_hour(task, run_point)
             note(task.problem.problem_id, found)
             yield from task.then(found)

@@ -346,6 +346,28 @@ def test_within_a_gap_no_row_claims_more_than_holds(tmp_path: Path, gap: float) 
     assert audit(tmp_path / "run").mismatches == ()
 
 
+@pytest.mark.parametrize("gap", [0.0, 0.2])
+def test_a_weight_of_one_goal_alone_proves_the_cost_as_enumeration_does(
+    tmp_path: Path, gap: float
+) -> None:
+    changes = [
+        ("solver.mip_gap", gap),
+        ("sweep.methods", ["weighted"]),
+        ("sweep.granularities", ["coarse"]),
+        ("sweep.cost_weights", [0.0, 0.5, 1.0]),
+    ]
+    run_without_ray(load_config(REFERENCE).with_values(changes, "test"), tmp_path / "run")
+    assert audit(tmp_path / "run").mismatches == ()
+
+    def add_bound(rows: Rows) -> None:
+        between = next(row for row in rows if row["cost_weight"] == 0.5)
+        between["bound_cost_usd_per_hour"] = between["cost_usd_per_hour"]
+
+    change(tmp_path / "run", "points", add_bound)
+    (mismatch,) = audit(tmp_path / "run").mismatches
+    assert mismatch.what == "bound_cost_usd_per_hour"
+
+
 @pytest.fixture
 def answers(tmp_path: Path) -> Path:
     """Solve the sweep of `sweeps`, at both granularities, with every method that proves."""

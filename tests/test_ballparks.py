@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ballparks import NoBallparkError, Search, ballpark_usd_per_hour
+from pipeline.ballparks import BallparkSearch, NoBallparkError, ballpark_usd_per_hour
 from pipeline.run import failed, run_point
 from tests.sweeps import small_problem
 
@@ -17,20 +17,20 @@ def test_the_ballpark_falls_back_to_every_size(tmp_path: Path) -> None:
         {"gpu": "Slow", "count": 1, "memory_gb": 2.5, "usd_per_hour": 0.25},
     ]
     both = small_problem(tmp_path, {"pool": pool})
-    assert ballpark_usd_per_hour(Search(both), run_point) == pytest.approx(0.75)
+    assert ballpark_usd_per_hour(BallparkSearch(both), run_point) == pytest.approx(0.75)
     none = small_problem(tmp_path, {"limits.min_layers_per_stage": 5})
-    assert ballpark_usd_per_hour(Search(none), run_point) is None
+    assert ballpark_usd_per_hour(BallparkSearch(none), run_point) is None
 
 
 def test_a_search_that_runs_out_of_time_tells_no_ballpark(tmp_path: Path) -> None:
-    search = Search(small_problem(tmp_path, {"solver.time_limit_s": 0.0}))
+    search = BallparkSearch(small_problem(tmp_path, {"solver.time_limit_s": 0.0}))
     with pytest.raises(NoBallparkError, match=r"time ran out before .* coarsest was proven"):
         ballpark_usd_per_hour(search, run_point)
 
 
 def test_a_placement_that_is_not_proven_tells_no_ballpark(tmp_path: Path) -> None:
     """Another try would find another, and plan other budgets."""
-    search = Search(small_problem(tmp_path))
+    search = BallparkSearch(small_problem(tmp_path))
     row = dict(run_point(search.problem, search.point).points[0].values)
     assert search.found(row) == pytest.approx(0.5)
     with pytest.raises(NoBallparkError, match="time ran out"):
@@ -38,7 +38,7 @@ def test_a_placement_that_is_not_proven_tells_no_ballpark(tmp_path: Path) -> Non
 
 
 def test_a_search_that_fails_tells_why(tmp_path: Path) -> None:
-    search = Search(small_problem(tmp_path))
+    search = BallparkSearch(small_problem(tmp_path))
     with pytest.raises(NoBallparkError, match="multiples of: HiGHS refused passModel"):
         search.found(
             failed(search.problem, search.point, "HiGHS refused passModel").points[0].values

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline import sweep
-from pipeline.ballparks import Search
+from pipeline.ballparks import BallparkSearch
 from pipeline.config import LoadedConfig, load_config
 from pipeline.errors import InputError
 from pipeline.sweep import check_combinations, count_points, missing_tasks, problem_id, run_record
@@ -61,7 +61,7 @@ def test_relative_budgets_are_multiples_of_the_cheapest_tokens_at_coarsest(tmp_p
 def test_the_ballpark_is_found_once_for_all_granularities(tmp_path: Path) -> None:
     loaded = small_config(tmp_path, {"sweep.budgets_usd_per_hour": "around_coarse"})
     search, *others = missing_tasks(loaded, set())
-    assert isinstance(search, Search)
+    assert isinstance(search, BallparkSearch)
     # What does not wait for it is asked at once.
     assert [point.method for _, point in without_searches(iter(others))] == ["ratio"] * 2
     asked = [(p.granularity, p.budget_usd_per_hour) for _, p in search.then(1.0)]
@@ -73,7 +73,7 @@ def test_a_ballpark_that_is_known_is_not_searched_again(tmp_path: Path) -> None:
     loaded = small_config(tmp_path, {"sweep.budgets_usd_per_hour": "around_coarse"})
     known = {problem_id(loaded.config): 2.0}
     tasks = list(missing_tasks(loaded, set(), ballparks=known))
-    assert not any(isinstance(task, Search) for task in tasks)
+    assert not any(isinstance(task, BallparkSearch) for task in tasks)
     budgets = [p.budget_usd_per_hour for _, p in without_searches(iter(tasks))][:6]
     assert budgets == [0.8, 1.4, 1.8, 2.0, 2.4, 3.0]
 

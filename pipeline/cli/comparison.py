@@ -25,7 +25,7 @@ from pipeline.compare import (
     unplaced,
 )
 from pipeline.compare.advice import Advice, about_load, about_target, against_baseline, found_with
-from pipeline.results.frames import Results
+from pipeline.results.frames import Results, asked
 from pipeline.words import counted, per_million
 
 _TABLE_NAMES = {
@@ -42,7 +42,7 @@ def comparison_view(
     comparison = Comparison(results)
     rows = comparison.granularities
     advice = advise(comparison, tolerance_percent)
-    said = headline(results, None if advice is None else advice.best)
+    said = what_was_found(results, None if advice is None else advice.best)
     parts: list[RenderableType] = [Text(f"{results.directory}: {said}")]
     parts += [Text(text) for text in [unfinished(results)] if text]
     parts.append(Text())
@@ -112,10 +112,10 @@ def run_to_run_json(runs: Sequence[Results]) -> list[dict[str, Any]]:
     return list(plain(changes))
 
 
-def headline(results: Results, best: GranularityRow | None) -> str:
+def what_was_found(results: Results, best: GranularityRow | None) -> str:
     """Say in one sentence what the run found; best: the row that is recommended."""
     if best is None:
-        return f"none of {counted(len(results.points), 'point')} has a placement"
+        return f"none of {counted(len(asked(results.points)), 'point')} has a placement"
     where = f" with {found_with(best)}" if best.swept else ""
     return (
         f"lowest cost {per_million(best.usd_per_token)} per million tokens at "

@@ -61,5 +61,5 @@ def _left(found: RunStatus) -> str:
 def _last(found: RunStatus) -> str:
     if found.last_point_at is None:
         return ""
-    age = (datetime.now(UTC) - found.last_point_at).total_seconds()
-    return f", last point {duration(age)} ago"
+    age_s = (datetime.now(UTC) - found.last_point_at).total_seconds()
+    return f", last point {duration(max(age_s, 0.0))} ago"  # clocks of hosts differ

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.compare.granularities import REFERENCE_GRANULARITY
 from pipeline.compare.tables import effort_seconds, lowest, proven_usd_per_token
 from pipeline.results.frames import Results, asked
 
@@ -123,7 +124,9 @@ def _measured(points: pd.DataFrame, granularity: str, time_limit_s: float) -> di
         measured["budgets solved"] = f"{len(budgets)}"
         measured["minutes for all budgets"] = f"{seconds / 60:.4f}"
     best = lowest(own)
-    optimum = proven_usd_per_token(points[points.granularity == "exact"], time_limit_s)
+    optimum = proven_usd_per_token(
+        points[points.granularity == REFERENCE_GRANULARITY], time_limit_s
+    )
     if best is not None and optimum is not None:
         share = optimum / best.cost_usd_per_token
         measured["share of the optimum"] = f"{100 * share:.1f} %"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from pipeline.ballparks import Search
+from pipeline.ballparks import BallparkSearch
 from pipeline.driver.tally import Tally
 from pipeline.driver.tasks import RULES, Solve, TaskRules, Tasks
 from pipeline.points import Task
@@ -30,7 +30,7 @@ class FlushRule:
 
 
 def run_sweep(
-    tasks: Iterator[Task | Search],
+    tasks: Iterator[Task | BallparkSearch],
     store: Store,
     tally: Tally,
     flush: FlushRule = FlushRule(),

@@ -21,7 +21,7 @@ from ray.exceptions import (
 )
 from ray.experimental import internal_kv
 
-from pipeline.ballparks import NoBallparkError, Search
+from pipeline.ballparks import BallparkSearch, NoBallparkError
 from pipeline.driver.cluster import check_cpus
 from pipeline.driver.watchdog import ended_after
 from pipeline.points import Point, Problem, Task
@@ -63,7 +63,7 @@ class _Attempt:
     problem: Problem
     point: Point
     sent: Any
-    search: Search | None = None
+    search: BallparkSearch | None = None
     number: int = 1
 
 
@@ -106,11 +106,11 @@ class Tasks:
         self._remote = ray.remote(max_retries=0)(_watched(self.solve))
         self._handles: dict[tuple[int, bool], Any] = {}
         # What is still to be sent out, from the last of them first.
-        self._waiting: list[Iterator[Task | Search]] = []
+        self._waiting: list[Iterator[Task | BallparkSearch]] = []
         self._last_sent: tuple[str, Any] = "", None
 
     def completed(
-        self, tasks: Iterator[Task | Search], stop: Sequence[str]
+        self, tasks: Iterator[Task | BallparkSearch], stop: Sequence[str]
     ) -> Iterator[PointRows | None]:
         """Run tasks; yield their rows in the order they finish, None while none does.
 
@@ -129,7 +129,7 @@ class Tasks:
                 break
         yield from self._unread()
 
-    def _next(self) -> Task | Search | None:
+    def _next(self) -> Task | BallparkSearch | None:
         """Return what is to be sent out next; points whose ballpark was just found go first."""
         while self._waiting:
             if (task := next(self._waiting[-1], None)) is not None:
@@ -137,10 +137,10 @@ class Tasks:
             self._waiting.pop()
         return None
 
-    def _start(self, task: Task | Search) -> Problem:
+    def _start(self, task: Task | BallparkSearch) -> Problem:
         """Send out a point, or a search for the ballpark that others wait for."""
-        search = task if isinstance(task, Search) else None
-        problem, point = (task.problem, task.point) if isinstance(task, Search) else task
+        search = task if isinstance(task, BallparkSearch) else None
+        problem, point = (task.problem, task.point) if isinstance(task, BallparkSearch) else task
         if problem.problem_id != self._last_sent[0]:
             if not self._last_sent[0]:
                 check_cpus(problem.settings.threads)
@@ -182,7 +182,7 @@ class Tasks:
         elif rows is not None:
             yield rows
 
-    def _searched(self, search: Search, rows: PointRows) -> Iterator[PointRows]:
+    def _searched(self, search: BallparkSearch, rows: PointRows) -> Iterator[PointRows]:
         """Go on with the points that waited for a ballpark; without one, yield rows that say so."""
         try:
             found = search.found(rows.points[0].values)
@@ -190,7 +190,7 @@ class Tasks:
             for point in search.instead:
                 yield failed(search.problem, point, str(error))
             return
-        if isinstance(found, Search):
+        if isinstance(found, BallparkSearch):
             self._waiting.append(iter([found]))
             return
         self.note(search.problem.problem_id, found)

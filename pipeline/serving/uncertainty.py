@@ -32,7 +32,7 @@ class Robustness:
     """How a winner fares over seeded draws of the constants.
 
     winner, runner_up: their groups in words; runner_up None where no other won a draw. shares:
-    of the draws won; unserved_share: of the draws in which the winner can serve no load.
+    of all draws; unserved_share: of the draws in which the winner can serve no load.
     mean_regret, worst_regret: how much more than the draw's winner the winner costs per token,
     relative, over the other draws. candidates: groups compared. is_free: whether the winner costs
     nothing; then the fastest wins, and regrets are of the time per token.
@@ -82,25 +82,22 @@ def _over_draws(search: ServingSearch, candidates: Sequence[Groups], draws: int)
         drawn.clock = search.clock
         losses = [(_loss(drawn, groups), groups) for groups in candidates]
         served = {groups: loss for loss, groups in losses if loss is not None}
-        if not served:
-            continue
-        best = min(served, key=lambda groups: served[groups])
-        wins[best] += 1
+        if served:
+            wins[min(served, key=lambda groups: served[groups])] += 1
         own = served.get(candidates[0])
         if own is None:
             unserved += 1
         else:
-            regrets.append(_regret(own, served[best]))
-    won = sum(wins.values()) or 1
+            regrets.append(_regret(own, min(served.values())))
     others = [(groups, n) for groups, n in wins.most_common() if groups != candidates[0]]
     return Robustness(
         draws=draws,
         candidates=len(candidates),
         winner=in_words(search, candidates[0]),
-        winner_share=wins[candidates[0]] / won,
-        unserved_share=unserved / won,
+        winner_share=wins[candidates[0]] / draws,
+        unserved_share=unserved / draws,
         runner_up=in_words(search, others[0][0]) if others else None,
-        runner_up_share=others[0][1] / won if others else 0.0,
+        runner_up_share=others[0][1] / draws if others else 0.0,
         mean_regret=sum(regrets) / len(regrets) if regrets else 0.0,
         worst_regret=max(regrets, default=0.0),
         is_free=all(not search.tables.usd_per_hour[c] for c, _ in candidates[0]),

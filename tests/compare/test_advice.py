@@ -4,11 +4,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.cli.comparison import comparison_view
-from pipeline.cli.comparison import headline as cli_headline
+from pipeline.cli.comparison import comparison_view, what_was_found
 from pipeline.compare import Advice, Comparison, advise, band
 from pipeline.compare.advice import against_baseline
-from pipeline.report.facts import headline as page_headline
+from pipeline.report.facts import headline
 from pipeline.results.schema import PointRow
 from tests.result_builders import point, write_run
 
@@ -64,7 +63,7 @@ def test_of_several_sets_of_swept_values_advice_says_with_which_it_is_the_cheape
     assert advice is not None
     assert f"(granularity exact, {BATCH_SIZE} = 32)" in advice.run_this
     assert "the cheapest of 2 sets of swept values; each has a placement" in advice.run_this
-    for told in (cli_headline(results, advice.best), page_headline(results, advice)):
+    for told in (what_was_found(results, advice.best), headline(results, advice)):
         assert f" with {BATCH_SIZE} = 32, " in told
     alone = advice_of(tmp_path / "alone", rows_of_three_searches())
     assert "swept" not in alone.run_this

@@ -97,6 +97,14 @@ def test_a_run_that_ends_or_begins_while_it_is_looked_at_has_not_died(
         assert read_status(store.directory).state == "running"
 
 
+def test_a_point_that_a_host_whose_clock_is_ahead_has_finished_was_finished_now(
+    store: Store,
+) -> None:
+    store.append([point_row("a", finished_at=datetime(2999, 1, 1, tzinfo=UTC))], [])
+    (line,) = (text for text in status_lines(read_status(store.directory)) if "last" in text)
+    assert line.endswith("last point 0 ms ago")
+
+
 def test_the_rate_of_a_run_is_the_same_whoever_holds_its_lock(store: Store) -> None:
     # Ray had to start first: the first point was begun after 25 s.
     rows = [

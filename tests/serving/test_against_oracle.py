@@ -104,20 +104,37 @@ MANY_LOADS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 30, 48, 60)
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_method_agrees_with_the_exhaustive_search(phase: str, seed: int) -> None:
-    agrees(random_instance(seed, phase), seed)
+    agrees(random_instance(seed, phase), sizes_of(seed))
 
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("seed", [1, 4, 6])
 def test_many_loads_agree_with_the_exhaustive_search(phase: str, seed: int) -> None:
-    agrees(with_many_loads(random_instance(seed, phase)), seed)
+    agrees(with_many_loads(random_instance(seed, phase)), sizes_of(seed))
 
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("seed", [1, 5, 6])
 def test_even_sizes_agree_with_the_exhaustive_search(phase: str, seed: int) -> None:
     base = with_many_loads(random_instance(seed, phase))
-    agrees(replace(base, limits=replace(base.limits, equal_sizes=True)), seed)
+    agrees(replace(base, limits=replace(base.limits, equal_sizes=True)), sizes_of(seed))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("name", ["1+3", "2+3", "1+2+4"])
+def test_even_sizes_with_gaps_at_one_degree_agree_with_the_exhaustive_search(
+    phase: str, name: str
+) -> None:
+    base = with_many_loads(random_instance(8, phase))  # with limits on latency
+    even = replace(
+        base,
+        model=replace(SHAPE, num_hidden_layers=6),
+        pool=tuple(replace(kind, count=2) for kind in base.pool),
+        network=uniform_network(4, 10.0),
+        limits=replace(base.limits, equal_sizes=True, uniform_tp=True, max_stages=3),
+    )
+    assert len(oracle.frontier(even, granularity(name, 6).sizes)) > 1
+    agrees(even, name)
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -160,9 +177,13 @@ def with_many_loads(instance: Instance) -> Instance:
     return replace(instance, serving=serving)
 
 
-def agrees(instance: Instance, seed: int) -> None:
-    """Compare every method with all placements under all loads; every third seed at gaps."""
-    name = "exact" if seed % 3 else "1+2+4"
+def sizes_of(seed: int) -> str:
+    """Return the granularity of a seed; every third has gaps."""
+    return "exact" if seed % 3 else "1+2+4"
+
+
+def agrees(instance: Instance, name: str) -> None:
+    """Compare every method with all placements under all loads; name: of the granularity."""
     sizes = granularity(name, instance.num_layers).sizes
     points = oracle.frontier(instance, sizes)
     found = [a.placement for a in methods.frontier(search_of(instance, name))]

@@ -12,6 +12,7 @@ from pipeline.cli.serving_views import robustness_view
 from pipeline.granularity import granularity
 from pipeline.instance import Serving
 from pipeline.roofline.constant_files import shipped_table
+from pipeline.roofline.pipelines import drawn_table
 from pipeline.serving import methods, uncertainty
 from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
 from pipeline.serving.picks import Groups
@@ -191,6 +192,25 @@ def test_draws_in_which_the_winner_serves_nothing_are_told_apart(
     assert found is not None
     assert (found.winner_share, found.unserved_share, found.mean_regret) == (0.0, 1.0, 0.0)
     assert "In 4 of 4 it can serve no load" in robustness_view(found).plain
+
+
+def test_draws_in_which_no_candidate_serves_anything_count_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search, loss = search_of(random_instance(0, "mixed"), "exact"), uncertainty._loss
+    methods.ratio(search)
+    barren = drawn_table(search.table, 0)
+
+    def loss_or_none(drawn: ServingSearch, groups: Groups) -> uncertainty.Loss | None:
+        return None if drawn.table == barren else loss(drawn, groups)
+
+    monkeypatch.setattr(uncertainty, "_loss", loss_or_none)
+    found = robustness(search, draws=4, most=1)
+    assert found is not None
+    assert (found.winner_share, found.unserved_share) == (0.75, 0.25)
+    told = robustness_view(found).plain
+    assert "in 3 of 4" in told
+    assert "In 1 of 4 it can serve no load" in told
 
 
 def test_a_choice_that_the_constants_leave_open_comes_with_what_to_do() -> None:
