@@ -58,7 +58,10 @@ def best_baseline(tries: tuple[BaselineTry, ...]) -> BaselineTry | None:
 def why_none(tries: tuple[BaselineTry, ...]) -> str:
     """Say why there is no baseline, where none of its tries fits."""
     if not tries:
-        return "No baseline was asked for."
+        return (
+            "No baseline was asked for; baseline: {gpu: NAME} in the config compares with the "
+            "whole model on GPUs of that type."
+        )
     degrees = listed([str(tried.tp_degree) for tried in tries])
     return (
         f"There is no baseline to compare with: {tries[0].gpu} cannot run the whole model as a "
