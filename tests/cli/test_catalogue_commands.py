@@ -89,6 +89,7 @@ def test_calibrate_says_how_far_it_is_and_how_to_use_what_it_wrote(measured: Pat
     told = " ".join(result.stdout.split())
     assert "could not be determined and stay near their prior." in told
     assert "performance: {model: roofline, constants:" in told
+    assert "Nothing of what the constants that come with the package know is in it" in told
     found = run_json("solve", CONFIG, *FEW, "--set", f"performance.constants={target}")
     assert found["throughput_tokens_per_s"] > 0
 
