@@ -226,6 +226,15 @@ def test_solve_draws_load_latency_and_what_takes_over() -> None:
     assert "decided again 20 times, with constants drawn" in shown
 
 
+def test_solve_without_limits_on_latency_says_that_there_are_some() -> None:
+    nothing = ("--set", "limits.max_ttft_s=null", "--set", "limits.max_tpot_s=null")
+    shown = " ".join(run("solve", CONFIG, *FEW, *nothing, "--brief").stdout.split())
+    assert "No limit on latency was asked for; limits.max_ttft_s and limits.max_tpot_s set" in shown
+    prompts = ("--set", "workload.phase=prefill", "--set", "workload.output_tokens=null")
+    shown = " ".join(run("solve", CONFIG, *FEW, *nothing, *prompts, "--brief").stdout.split())
+    assert "No limit on latency was asked for; limits.max_ttft_s sets one." in shown
+
+
 def test_solve_gives_machines_the_same() -> None:
     found = run_json("solve", CONFIG, *FEW)
     assert found["cost_low_usd_per_token"] < found["cost_usd_per_token"]
