@@ -11,7 +11,6 @@ from pipeline.instance import GpuType, Instance
 from pipeline.model_shape import why_not_split
 from pipeline.performance import PerformanceModel, performance_model
 from pipeline.placement import usd_per_token
-from pipeline.words import listed
 
 TOO_SLOW = "no load keeps the limits on latency"
 
@@ -62,10 +61,10 @@ def why_none(tries: tuple[BaselineTry, ...]) -> str:
             "No baseline was asked for; baseline: {gpu: NAME} in the config compares with the "
             "whole model on GPUs of that type."
         )
-    degrees = listed([str(tried.tp_degree) for tried in tries])
+    told = "; ".join(f"TP {tried.tp_degree}: {tried.reason}" for tried in tries)
     return (
         f"There is no baseline to compare with: {tries[0].gpu} cannot run the whole model as a "
-        f"single segment, tried at TP {degrees}."
+        f"single segment. {told}."
     )
 
 

@@ -70,7 +70,9 @@ def test_without_a_baseline_the_reason_is_told(tmp_path: Path) -> None:
     changes = {"pool": [{**SMALL["pool"][1], "memory_gb": 2.0}], "limits.tp_degrees": [1, 2]}
     tries = baseline_tries(small_config(tmp_path, changes).instance)
     assert "Slow cannot run the whole model" in why_none(tries)
-    assert why_none(tries).endswith("tried at TP 1 and 2.")
+    assert why_none(tries).endswith(
+        "TP 1: needs 4.0 GB on each GPU, a Slow has 2 GB; TP 2: needs 2 GPUs, the pool has 1."
+    )
 
 
 def test_without_a_baseline_the_field_that_asks_for_one_is_told(tmp_path: Path) -> None:
