@@ -11,7 +11,6 @@ from pipeline.instance import GpuType, Instance
 from pipeline.model_shape import why_not_split
 from pipeline.performance import PerformanceModel, performance_model
 from pipeline.placement import usd_per_token
-from pipeline.words import listed
 
 TOO_SLOW = "no load keeps the limits on latency"
 
@@ -58,11 +57,14 @@ def best_baseline(tries: tuple[BaselineTry, ...]) -> BaselineTry | None:
 def why_none(tries: tuple[BaselineTry, ...]) -> str:
     """Say why there is no baseline, where none of its tries fits."""
     if not tries:
-        return "No baseline was asked for."
-    degrees = listed([str(tried.tp_degree) for tried in tries])
+        return (
+            "No baseline was asked for; baseline: {gpu: NAME} in the config compares with the "
+            "whole model on GPUs of that type."
+        )
+    told = "; ".join(f"TP {tried.tp_degree}: {tried.reason}" for tried in tries)
     return (
         f"There is no baseline to compare with: {tries[0].gpu} cannot run the whole model as a "
-        f"single segment, tried at TP {degrees}."
+        f"single segment. {told}."
     )
 
 

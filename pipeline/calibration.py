@@ -9,7 +9,13 @@ from pipeline.catalogue import CatalogueError
 from pipeline.constant_fit import fit_constants
 from pipeline.errors import printable
 from pipeline.grids import Grid, figures, names, texts
-from pipeline.held_out import Tell, prediction_spread, spread_splits, tell_nobody
+from pipeline.held_out import (
+    Tell,
+    number_of_fits,
+    prediction_spread,
+    spread_splits,
+    tell_nobody,
+)
 from pipeline.measurements import NONE, MeasurementError, OwnGpus, read_measurements
 from pipeline.roofline.constant_files import write_constants
 from pipeline.roofline.constants import DETERMINED, ConstantTable, from_scale, to_scale
@@ -50,7 +56,7 @@ def calibrate(
     sources = ", ".join(sorted({entry.source for entry in measurements}))
     provenance = f"fitted on {counted(len(measurements), 'row')} of {name}: {sources}"
     spread = prediction_spread(measurements, tell)
-    fits = len(spread_splits(measurements))
+    fits = number_of_fits(spread_splits(measurements))
     tell(fits, fits + 1, "all rows")
     table = fit_constants(measurements, provenance, spread)
     try:

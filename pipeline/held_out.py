@@ -82,6 +82,11 @@ def held_out_prediction(
     return testing, predict(picked(measurements, training), testing)
 
 
+def number_of_fits(splits: Sequence[Split]) -> int:
+    """Count the fits that splits take: those of the same rows share one."""
+    return len({split.training.tobytes() for split in splits})
+
+
 def held_out_predictions(
     measurements: Sequence[Measurement],
     splits: Sequence[Split],
@@ -94,10 +99,11 @@ def held_out_predictions(
     following: fits that the caller will make afterwards, to be counted among those to come.
     """
     found: dict[bytes, Predicted] = {}
-    for number, split in enumerate(splits):
+    total = number_of_fits(splits) + following
+    for split in splits:
         key = split.training.tobytes()
         if key not in found:
-            tell(number, len(splits) + following, f"{split.kind} {split.member}")
+            tell(len(found), total, f"{split.kind} {split.member}")
             found[key] = held_out_prediction(measurements, split.training, predict)
         yield found[key]
 

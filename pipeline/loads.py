@@ -46,12 +46,15 @@ def load_sentences(values: Mapping[str, Any]) -> list[str]:
     """
     if not _is_known(values.get("concurrency")):
         return []
-    requests = counted(int(values["concurrency"]), "request")
-    cut = counted(int(values["micro_batches"]), "micro-batch", "micro-batches")
+    concurrency, micro_batches = int(values["concurrency"]), int(values["micro_batches"])
+    requests = counted(concurrency, "request")
+    cut = counted(micro_batches, "micro-batch", "micro-batches")
     per_token = ""
     if _is_known(values.get("tpot_s")):
         per_token = f", {1000 * float(values['tpot_s']):.1f} ms per output token"
     first = f"first token after {short_time(values['ttft_s'])}"
+    if concurrency > micro_batches:
+        first += f" where {concurrency // micro_batches:,} prompts come together"
     return [
         f"{requests} at once in {cut}: {first}{per_token}.",
         f"Four of five such predictions lie between {_range(values)}.",

@@ -66,11 +66,19 @@ def test_a_pool_without_v100_has_no_baseline_unless_one_is_named(tmp_path: Path)
 
 def test_without_a_baseline_the_reason_is_told(tmp_path: Path) -> None:
     """4 layers of 1 GB do not fit a GPU of 2 GB, and there are no two."""
-    assert why_none(()) == "No baseline was asked for."
+    assert why_none(()).startswith("No baseline was asked for")
     changes = {"pool": [{**SMALL["pool"][1], "memory_gb": 2.0}], "limits.tp_degrees": [1, 2]}
     tries = baseline_tries(small_config(tmp_path, changes).instance)
     assert "Slow cannot run the whole model" in why_none(tries)
-    assert why_none(tries).endswith("tried at TP 1 and 2.")
+    assert why_none(tries).endswith(
+        "TP 1: needs 4.0 GB on each GPU, a Slow has 2 GB; TP 2: needs 2 GPUs, the pool has 1."
+    )
+
+
+def test_without_a_baseline_the_field_that_asks_for_one_is_told(tmp_path: Path) -> None:
+    loaded = small_config(tmp_path, {"baseline": {"gpu": "Fast"}})
+    assert "baseline: {gpu: NAME}" in why_none(())
+    assert baseline_tries(loaded.instance)
 
 
 def test_a_stage_that_fits_but_is_too_slow_is_not_told_to_lack_memory() -> None:

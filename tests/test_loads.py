@@ -14,8 +14,8 @@ ROW = {
 
 def test_a_load_is_told_with_its_latency_and_the_range_of_its_price() -> None:
     assert load_sentences(ROW) == [
-        "640 requests at once in 5 micro-batches: first token after 9.99 s, 169.1 ms per output "
-        "token.",
+        "640 requests at once in 5 micro-batches: first token after 9.99 s where 128 prompts come "
+        "together, 169.1 ms per output token.",
         "Four of five such predictions lie between $0.360000 and $0.450000 per million tokens.",
     ]
 

@@ -16,6 +16,7 @@ from pipeline.held_out import (
     held_out_prediction,
     held_out_predictions,
     left_out,
+    number_of_fits,
     prediction_spread,
     random_half,
     weighted_quantiles,
@@ -92,7 +93,8 @@ def test_fits_are_counted_and_splits_of_the_same_rows_share_one() -> None:
     parts = list(
         held_out_predictions(MEASUREMENTS, splits, lambda *step: told.append(step), 1, count)
     )
-    assert told == [(0, 5, "source field"), (1, 5, "source lab")]
+    assert told == [(0, 3, "source field"), (1, 3, "source lab")]
+    assert number_of_fits(splits) == 2
     assert len(fits) == 2
     assert [len(rows) for rows, _ in parts] == [48, 96, 48, 96]
 

@@ -88,7 +88,7 @@ def answer_view(problem: Problem, rows: PointRows) -> RenderableType:
 
 def _question(problem: Problem) -> Iterator[str]:
     """Say which limits on latency the `roofline` model was asked to keep."""
-    limits = problem.instance.limits
+    limits, serving = problem.instance.limits, problem.instance.serving
     asked = []
     if limits.max_ttft_s is not None:
         asked.append(f"first token within {limits.max_ttft_s:g} s")
@@ -97,6 +97,11 @@ def _question(problem: Problem) -> Iterator[str]:
     if asked:
         too = "; the baseline keeps to it too" if problem.instance.baseline else ""
         yield f"Asked for: {', '.join(asked)}{too}."
+    elif serving is not None:
+        fields = "limits.max_ttft_s sets"
+        if serving.phase != "prefill":
+            fields = "limits.max_ttft_s and limits.max_tpot_s set"
+        yield f"No limit on latency was asked for; {fields} one."
 
 
 def segments_view(segments: Iterable[SegmentRow], problem: Problem) -> RenderableType:

@@ -83,7 +83,8 @@ def calibrate(
     """Fit the constants of the roofline model to measurements and write them to a file.
 
     A config uses them as `performance: {model: roofline, constants: FILE}`. Takes about a minute
-    for two thousand rows. Constants that the data cannot determine stay near their prior.
+    for two thousand rows. Constants that the data cannot determine stay near their prior: nothing
+    of what those that come with the package know is in the file, so few rows make a poor one.
     """
     from pipeline.calibration import calibrate as fit
     from pipeline.calibration import calibration_table, summaries
@@ -107,6 +108,10 @@ def calibrate(
         out().print(calibration_table(table))
         kept = f"{len(table.undetermined())} of {len(table.effects)} effects"
         out().print(f"{target}: {kept} could not be determined and stay near their prior.")
+        out().print(
+            "Nothing of what the constants that come with the package know is in it; "
+            "placement validate --constants shipped scores those on the same rows."
+        )
         out().print(f"In a config: performance: {{model: roofline, constants: {target}}}")
     return 0
 

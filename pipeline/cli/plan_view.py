@@ -36,7 +36,8 @@ def _time(plan: Plan) -> str:
     return (
         f"{'at least' if plan.is_lower_bound else 'about'} {about} on "
         f"{counted(plan.cpus, 'CPU')} that nothing else uses, once Ray has started (some "
-        f"{duration(SECONDS_TO_START)}); by up to three points of each kind, and nothing was run"
+        f"{duration(SECONDS_TO_START)}); reckoned from up to three points of each kind, solved "
+        "here; nothing is stored"
     )
 
 

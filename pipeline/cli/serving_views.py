@@ -43,7 +43,7 @@ def robustness_view(found: Robustness) -> Text:
     if found.winner_share < 0.5 and found.runner_up is not None:
         lines.append(
             f"So these measurements do not settle which groups are the {best}. Measure both on "
-            "your GPUs and fit them with placement calibrate, if that difference matters to you."
+            "your GPUs, if that difference matters to you."
         )
     return Text("\n".join(["", *lines]))
 

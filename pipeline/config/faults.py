@@ -16,6 +16,7 @@ from pipeline.words import close_names
 
 # So many names can be read at a glance.
 FEW_FIELDS = 8
+IN_CATALOGUE = "a name of the catalogue goes under model.catalogue"
 
 
 def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
@@ -23,7 +24,7 @@ def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
     for detail in error.errors(include_url=False):
         path = detail["loc"]
         if detail["type"] == "missing":
-            yield document.lacking(path, "is missing")
+            yield document.lacking(path, "is missing" + _named_alone(detail))
         elif detail["type"] == "extra_forbidden":
             hint = _hint(path[-1], _known_fields(path[:-1]))
             yield document.fault(path, f"{UNKNOWN_FIELD}{hint}", detail["input"])
@@ -31,11 +32,17 @@ def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
             yield document.fault(path, reason(detail) + _advice(detail), detail["input"])
 
 
+def _named_alone(detail: ErrorDetails) -> str:
+    """Say, once, where a name of the catalogue belongs where the model has a name and no shape."""
+    is_first = detail["loc"] == ("model", "num_hidden_layers")
+    return f"; {IN_CATALOGUE}" if is_first and detail["input"].keys() <= {"name"} else ""
+
+
 def _advice(detail: ErrorDetails) -> str:
     """Say where the value that was given belongs, where it is one that is often misplaced."""
     path, given = detail["loc"], detail["input"]
     if path == ("model",) and isinstance(given, str):
-        return "; a name of the catalogue goes under model.catalogue"
+        return f"; {IN_CATALOGUE}"
     if path == ("performance",):
         return ", as {model: flops} or {model: roofline}"
     is_one = detail["type"] in ("int_type", "float_type", "string_type", "bool_type")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.yaml_file import not_taken, read_text
-from pipeline.errors import Fault, InputError
+from pipeline.errors import Fault, InputError, missing
 from pipeline.model_config import ModelConfigError, from_hf_config, text_fields
 from pipeline.model_shape import ModelShape
 from pipeline.texts import TextError, parse_json
@@ -43,6 +44,8 @@ def read_hf_config(path: Path, beside: Mapping[str, Any] = NONE_BESIDE) -> dict[
     them.
     """
     file = str(path)
+    if os.path.isdir(path):
+        raise InputError([missing(file, "file", "is a folder; name the config.json in it")])
     try:
         found = parse_json(read_text(path))
     except TextError as error:

@@ -32,6 +32,8 @@ MAX_LAYERS = MAX_SIZE
 # Beyond these a number is a slip, and arithmetic with it would end in 0 or infinity.
 SMALLEST, LARGEST = 1e-12, 1e12
 MOST_USD_PER_HOUR = 1e6
+# As in files of measurements: more was meant in MiB.
+MOST_GB = 4096
 MAX_GPU_TYPES = 100
 MAX_OVERRIDES = 10_000
 MAX_GRANULARITIES = 100
@@ -331,6 +333,13 @@ class HardwareSection(Section):
     """Memory bandwidth, GB/s."""
     link: LinkSection
     """Link between GPUs of one host."""
+
+    @field_validator("memory_gb")
+    @classmethod
+    def _is_in_gb(cls, memory: float) -> float:
+        if memory > MOST_GB:
+            raise ValueError(f"must be in GB, at most {MOST_GB}; is this MiB?")
+        return memory
 
     @field_validator("tflops")
     @classmethod

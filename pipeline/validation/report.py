@@ -19,6 +19,7 @@ from pipeline.held_out import (
     configuration_half,
     held_out_predictions,
     left_out,
+    number_of_fits,
     random_half,
     tell_nobody,
 )
@@ -200,7 +201,7 @@ def report(
             }
             for dimension in LEFT_OUT_DIMENSIONS
         },
-        kv=_fitted_kv_scores(measurements, kv, tell, len(splits)) if kv else None,
+        kv=_fitted_kv_scores(measurements, kv, tell, number_of_fits(splits)) if kv else None,
         kv_no_fit=kv_scores(kv, prior_table()) if kv else None,
     )
 

@@ -89,6 +89,7 @@ def test_calibrate_says_how_far_it_is_and_how_to_use_what_it_wrote(measured: Pat
     told = " ".join(result.stdout.split())
     assert "could not be determined and stay near their prior." in told
     assert "performance: {model: roofline, constants:" in told
+    assert "Nothing of what the constants that come with the package know is in it" in told
     found = run_json("solve", CONFIG, *FEW, "--set", f"performance.constants={target}")
     assert found["throughput_tokens_per_s"] > 0
 
@@ -223,6 +224,15 @@ def test_solve_draws_load_latency_and_what_takes_over() -> None:
     assert "tokens/s counts prompt and output, 500 and 200 a request;" in shown
     assert "first token within 2 s, 50 ms per output token at most; the baseline keeps" in shown
     assert "decided again 20 times, with constants drawn" in shown
+
+
+def test_solve_without_limits_on_latency_says_that_there_are_some() -> None:
+    nothing = ("--set", "limits.max_ttft_s=null", "--set", "limits.max_tpot_s=null")
+    shown = " ".join(run("solve", CONFIG, *FEW, *nothing, "--brief").stdout.split())
+    assert "No limit on latency was asked for; limits.max_ttft_s and limits.max_tpot_s set" in shown
+    prompts = ("--set", "workload.phase=prefill", "--set", "workload.output_tokens=null")
+    shown = " ".join(run("solve", CONFIG, *FEW, *nothing, *prompts, "--brief").stdout.split())
+    assert "No limit on latency was asked for; limits.max_ttft_s sets one." in shown
 
 
 def test_solve_gives_machines_the_same() -> None:

@@ -275,6 +275,7 @@ def test_the_plan_counts_points_and_runs_nothing(
     shown = run("sweep", config, "--plan", "--cpus", "2").stdout
     assert "10 points" in shown
     assert "on 2 CPUs" in shown
+    assert "up to three points of each kind, solved here;" in shown
     report = run_json("sweep", config, "--plan", "--method", "ratio")
     assert report["points"] == 2
     assert {kind["granularity"] for kind in report["kinds"]} == {"exact", "1+3"}

@@ -98,6 +98,13 @@ def test_figures_of_the_catalogue_decide_the_ids_of_points(
     assert after != before
 
 
+def test_memory_of_a_card_in_mib_is_told(tmp_path: Path) -> None:
+    assert faults(tmp_path, {"Mine": {**CARD, "memory_gb": 24576}}) == (
+        "c.yaml: performance.hardware.Mine.memory_gb: must be in GB, at most 4096; is this MiB? "
+        "(got 24576)"
+    )
+
+
 def test_memory_that_nobody_knows_is_missing(tmp_path: Path) -> None:
     told = faults_after(tmp_path, without_memory)
     assert told == [

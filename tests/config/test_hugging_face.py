@@ -86,6 +86,12 @@ def test_without_a_name_a_file_of_its_own_name_gives_it_to_the_model(tmp_path: P
     assert load_config(path, assignments).instance.model.name == "llama-2.1"
 
 
+def test_a_folder_in_place_of_the_file_is_told_which_file_to_name(tmp_path: Path) -> None:
+    path = with_hf_config(tmp_path, LLAMA_70B)
+    path.write_text(path.read_text().replace("hf/config.json", "hf"))
+    assert faults_of(path) == ["hf: file: is a folder; name the config.json in it"]
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [

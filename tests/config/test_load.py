@@ -711,3 +711,12 @@ def test_a_swept_config_keeps_the_sections_that_it_does_not_change(tmp_path: Pat
 @pytest.mark.parametrize("key", ["a" + ".a" * 3000, "pool." + "9" * 5000 + ".count", "pool[" * 99])
 def test_a_key_that_leads_too_deep_or_too_far_is_a_fault(tmp_path: Path, key: str) -> None:
     assert faults_of(write_yaml(tmp_path), [(key, 1)])[0].startswith(f"--set: {key[:300]}")
+
+
+def test_a_model_that_is_only_named_is_told_where_names_of_the_catalogue_go(tmp_path: Path) -> None:
+    first, *others = faults_after(tmp_path, put("model", {"name": "Llama-3.1-70B"}))
+    assert first == (
+        "c.yaml: model.num_hidden_layers: is missing; "
+        "a name of the catalogue goes under model.catalogue"
+    )
+    assert "catalogue" not in " ".join(others)

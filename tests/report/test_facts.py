@@ -47,7 +47,7 @@ def test_without_a_baseline_none_is_claimed(tmp_path: Path) -> None:
     results = write_run(tmp_path, [point("e")])
     results.run["baseline"] = []
     said = sentences(results)
-    assert "No baseline was asked for." in said["What does a token cost?"]
+    assert "No baseline was asked for" in said["What does a token cost?"]
 
 
 def test_failures_and_time_limits_are_warned_of(tmp_path: Path) -> None:
