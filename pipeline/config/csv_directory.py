@@ -115,6 +115,8 @@ def read_directory(directory: Path) -> Document:
     """
     if not any(os.path.exists(directory / name) for name in FILES):
         reason = f"must hold {FILES[0]}, {FILES[1]} and {FILES[2]} where it is a folder"
+        if os.path.exists(directory / "run.json"):
+            reason = "is the folder of a sweep, which compare, report and export read"
         # A folder that was given as "." has no name to be known by.
         named = directory if directory.name else directory.resolve()
         raise InputError([missing(str(named), "file", reason)])

@@ -287,7 +287,7 @@ def read_run(place: Place) -> dict[str, Any]:
     file = folder / RUN_FILE
     try:
         run = parse_json(folder.read(RUN_FILE).decode("utf-8-sig"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ResultsError(f"{file}: does not exist; is this the folder of a sweep?") from None
     except UnicodeDecodeError:
         raise ResultsError(f"{file}: is not UTF-8 text") from None

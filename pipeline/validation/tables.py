@@ -72,7 +72,7 @@ def headline_table(report: Report) -> Grid:
         figures("no fit"),
     ]
     title = (
-        f"Unseen rows of {report.rows}: mean over the seeds that have the figure "
+        f"Unseen rows of {report.rows:,}: mean over the seeds that have the figure "
         "(smallest to largest)"
     )
     table = Grid(title, columns)

@@ -346,6 +346,12 @@ def test_a_folder_of_something_else_is_one_fault_that_says_what_it_must_hold(
     assert str(caught.value) == f"{tmp_path}: file: {told}"
 
 
+def test_a_folder_of_results_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    told = "is the folder of a sweep, which compare, report and export read"
+    assert faults_of(tmp_path) == [f"{tmp_path.name}: file: {told}"]
+
+
 def test_faults_of_all_three_files_come_out_together(tmp_path: Path) -> None:
     parameters = {**PARAMETERS, "d_model": 0, "speed": 1}
     path = write_directory(tmp_path, parameters, pool=POOL.replace("T4", "T5"), matrix=None)

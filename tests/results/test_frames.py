@@ -83,6 +83,12 @@ def test_a_folder_without_a_sound_run_file_is_refused(
         load(tmp_path)
 
 
+def test_a_file_in_place_of_a_folder_is_asked_whether_it_is_one(tmp_path: Path) -> None:
+    (tmp_path / "medium.yaml").write_text("name: medium")
+    with pytest.raises(ResultsError, match="is this the folder of a sweep"):
+        load(tmp_path / "medium.yaml")
+
+
 def test_a_run_without_points_says_so(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"schema_version": "1"}))
     with pytest.raises(ResultsError, match="holds no points yet"):
