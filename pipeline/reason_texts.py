@@ -21,9 +21,10 @@ def sizes_reason(instance: Instance, sizes: Granularity) -> str:
     if fewest > layers:
         has = counted(layers, "layer")
         return f"sizes: min_layers_per_stage is {fewest}, the model has {has}"
-    if can_sum_to(sizes.sizes, layers):
+    if can_sum_to([size for size in sizes.sizes if size >= fewest], layers):
         return ""
-    return f"sizes: {sizes.name} cannot sum to {counted(layers, 'layer')}"
+    told = f"sizes: {sizes.name} cannot sum to {counted(layers, 'layer')}"
+    return f"{told} with min_layers_per_stage at {fewest}" if fewest > sizes.sizes[0] else told
 
 
 def no_option_reason(instance: Instance, held: Held, beside: str = "") -> str:

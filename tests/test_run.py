@@ -105,6 +105,12 @@ def test_a_reason_names_what_is_in_the_way(
     assert values["message"].startswith(reason)
 
 
+def test_sizes_below_the_fewest_layers_are_told_to_be_in_the_way(tmp_path: Path) -> None:
+    problem = small_problem(tmp_path, {"limits.min_layers_per_stage": 2})
+    values = ask(problem, "1+3", "ratio").points[0].values
+    assert values["message"] == ("sizes: 1+3 cannot sum to 4 layers with min_layers_per_stage at 2")
+
+
 def test_a_row_carries_the_baseline_and_the_distance_to_it(problem: Problem) -> None:
     # The baseline is one Slow; all layers on Fast cost two thirds of that per token.
     values = ask(problem, "exact", "ratio").points[0].values
