@@ -260,7 +260,7 @@ def _parsed(content: bytes) -> Holder | None:
         data = parse_json(content.decode())
         started = data.get("started_ticks")
         found = Holder(data["host"], data["pid"], data["since"], started)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     texts = isinstance(found.host, str) and isinstance(found.since, str)
     ticks = found.started_ticks is None or type(found.started_ticks) is int
