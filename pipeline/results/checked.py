@@ -131,6 +131,7 @@ class _Run(_Progress):
     """What every run notes."""
 
     finished_at: Time | None = None
+    failed: Annotated[int, Field(ge=0)] | None = None
     instance_hash: Text
     granularities: list[Text]
     baseline: list[_Baseline]

@@ -202,6 +202,7 @@ RUNS: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
         read_status,
         "name: must hold only characters that can be printed (got '\\x1b[2J')",
     ),
+    "failures that are no number": ({"failed": {}}, compared, "failed: must be a whole number"),
     "no config": ({"config": 3}, compared, "config: must hold fields"),
     "half a baseline": ({"baseline": [{"gpu": "A"}]}, compared, "baseline.0.tp_degree: is missing"),
 }
@@ -269,6 +270,8 @@ def test_a_lock_that_is_a_link_empties_no_file_elsewhere(folder: Path, tmp_path:
     "text",
     [
         "[" * 4000,
+        "[1]",
+        "null",
         '{"host": "h", "pid": 1e400, "since": ""}',
         '{"host": "h", "pid": -1, "since": ""}',
         '{"host": "h", "pid": 99999999999, "since": ""}',

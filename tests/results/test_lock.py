@@ -93,14 +93,6 @@ def test_a_lock_file_that_was_cut_off_names_nobody(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("text", ["[1]", "null", "7", '"x"'])
-def test_a_lock_file_of_another_kind_of_json_names_nobody(tmp_path: Path, text: str) -> None:
-    (tmp_path / LOCK_FILE).write_text(text)
-    assert holder(tmp_path) is None
-    with locked(tmp_path):
-        pass
-
-
 def test_without_file_locks_a_living_process_is_still_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
