@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.errors import ResultsError
+from pipeline.errors import ResultsError, printable
 from pipeline.results.folder import Folder, LocalFolder, Place, folder_at, one_line
 from pipeline.texts import parse_json
 
@@ -63,7 +63,7 @@ class Holder:
         return now != self.started_ticks
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} since {self.since}"
+        return printable(f"process {self.pid} on {self.host} since {self.since}")
 
 
 @contextmanager

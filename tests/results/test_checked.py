@@ -285,6 +285,12 @@ def test_a_lock_that_names_nobody_is_nobodys(folder: Path, text: str) -> None:
         pass
 
 
+def test_a_holder_is_told_without_what_a_terminal_would_obey(folder: Path) -> None:
+    text = json.dumps({"host": "\x1b[2J", "pid": 1, "since": "\n"})
+    (folder / "run.lock").write_text(text)
+    assert str(holder(folder)) == r"process 1 on \x1b[2J since \n"
+
+
 def test_a_lock_that_is_a_pipe_is_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "run.lock")
     assert holder(folder) is None
