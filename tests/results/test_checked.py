@@ -99,6 +99,15 @@ PARTS: dict[str, tuple[str, Change, str]] = {
         replaced("memory_gb", lambda column: [float("inf")] * len(column)),
         "memory_gb: must be finite",
     ),
+    "a time that no calendar has": (
+        "points",
+        lambda t: t.set_column(
+            t.schema.get_field_index("finished_at"),
+            t.schema.field("finished_at"),
+            pa.array([2**63 - 1] * t.num_rows).cast(t.schema.field("finished_at").type),
+        ),
+        "finished_at: must be a time of the years 1970 to 9998",
+    ),
     "a text that is none": (
         "points",
         lambda t: t.set_column(
