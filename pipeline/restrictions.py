@@ -17,9 +17,19 @@ from pipeline.runs import Run
 RESTRICTIONS = ("uniform_tp", "single_gpu_type", "equal_sizes")
 
 
-def even_sizes(num_layers: int, stages: int) -> tuple[int, int]:
-    """Return the smallest and the largest of segments that are at most one layer apart."""
-    return num_layers // stages, -(-num_layers // stages)
+def even_stages(num_layers: int, max_stages: int) -> list[tuple[int, int]]:
+    """Return ranges of numbers of stages, least and most, in which even sizes are the same two.
+
+    Of s stages all have floor(L/s) layers or one more. That is k for every s in (L/(k+1), L/k],
+    and whatever sizes k and k+1 sum to L are even; so there are at most 2·√L ranges.
+    """
+    ranges: list[tuple[int, int]] = []
+    fewest, last = 1, min(num_layers, max_stages)
+    while fewest <= last:
+        most = min(num_layers // (num_layers // fewest), last)
+        ranges.append((fewest, most))
+        fewest = most + 1
+    return ranges
 
 
 def is_restricted(limits: Limits) -> bool:

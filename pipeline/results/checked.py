@@ -7,7 +7,7 @@ value is wrong, and the placement not what the config says, is for the verificat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -131,6 +131,7 @@ class _Run(_Progress):
     """What every run notes."""
 
     finished_at: Time | None = None
+    failed: Annotated[int, Field(ge=0)] | None = None
     instance_hash: Text
     granularities: list[Text]
     baseline: list[_Baseline]
@@ -272,6 +273,12 @@ def _check_column(values: pa.ChunkedArray, column: Column, file: object) -> None
         raise ResultsError(f"{file}: {column.name}: must not hold null")
     if pa.types.is_floating(column.type) and pc.all(pc.is_finite(values)).as_py() is False:
         raise ResultsError(f"{file}: {column.name}: must be finite")
+    if pa.types.is_timestamp(column.type):
+        ends = pa.array([datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)])
+        first, last = ends.cast(column.type)
+        is_told = pc.and_(pc.greater_equal(values, first), pc.less(values, last))
+        if pc.all(is_told).as_py() is False:
+            raise ResultsError(f"{file}: {column.name}: must be a time of the years 1970 to 9998")
     if column.name in KNOWN:
         known = KNOWN[column.name]
         odd = [word for word in pc.unique(values).to_pylist() if word not in known]

@@ -24,6 +24,8 @@ from pipeline.errors import ResultsError
 
 # A config with the largest matrix that is taken fills a third of it.
 MOST_BYTES = 64 * 1024**2
+# Libraries go up a path by recursion.
+MOST_DEEP = 256
 # `Path` turns the two slashes of an address into one.
 SQUEEZED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
 
@@ -228,6 +230,8 @@ def _usable(path: str, named: str) -> Path:
         unusable = True
     if unusable:
         raise ResultsError(f"{named}: path: must be UTF-8 without a null (got {path!r})")
+    if len(Path(path).parts) > MOST_DEEP:
+        raise ResultsError(f"{named}: path: must lie at most {MOST_DEEP} folders deep")
     return Path(path)
 
 

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.errors import ResultsError
+from pipeline.errors import ResultsError, printable
 from pipeline.results.folder import Folder, LocalFolder, Place, folder_at, one_line
 from pipeline.texts import parse_json
 
@@ -63,7 +63,7 @@ class Holder:
         return now != self.started_ticks
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} since {self.since}"
+        return printable(f"process {self.pid} on {self.host} since {self.since}")
 
 
 @contextmanager
@@ -260,7 +260,7 @@ def _parsed(content: bytes) -> Holder | None:
         data = parse_json(content.decode())
         started = data.get("started_ticks")
         found = Holder(data["host"], data["pid"], data["since"], started)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     texts = isinstance(found.host, str) and isinstance(found.since, str)
     ticks = found.started_ticks is None or type(found.started_ticks) is int

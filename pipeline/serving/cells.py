@@ -81,12 +81,12 @@ def one_cell_each(loads: int, max_stages: int) -> Cells:
     return Cells(every, np.zeros(loads), np.full(loads, np.inf), ones, max_stages * ones, every)
 
 
-def one_cell_for_each(loads: int, numbers: Sequence[int]) -> Cells:
-    """Return a cell for every load and each of some numbers of stages: any slowest stage."""
-    stages = np.tile(np.array(numbers, dtype=np.int64), loads)
-    every = np.repeat(np.arange(loads), len(numbers))
+def one_cell_for_each(loads: int, ranges: Sequence[tuple[int, int]]) -> Cells:
+    """Return a cell for every load and each of some ranges of stages: any slowest stage."""
+    fewest, most = np.tile(np.array(ranges, dtype=np.int64), (loads, 1)).T
+    every = np.repeat(np.arange(loads), len(ranges))
     low_s, high_s = np.zeros(len(every)), np.full(len(every), np.inf)
-    return Cells(every, low_s, high_s, stages, stages.copy(), np.arange(len(every)))
+    return Cells(every, low_s, high_s, fewest, most, np.arange(len(every)))
 
 
 def one_cell(decision: int, max_stages: int) -> Cells:

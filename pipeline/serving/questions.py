@@ -13,7 +13,7 @@ from pipeline.formulation.timed import PassLimit, TimedModel, TimedProblem
 from pipeline.granularity import Granularity
 from pipeline.instance import Instance
 from pipeline.options import Option
-from pipeline.restrictions import alternatives, even_sizes
+from pipeline.restrictions import alternatives
 from pipeline.runs import Run, gapless
 from pipeline.serving.bounds import largest_within
 from pipeline.serving.cells import Cells
@@ -35,10 +35,10 @@ class Questions:
         limits, tables = self._instance.limits, self._tables
         decision, max_stages = int(cell.decision[0]), int(cell.most_stages[0])
         pass_s = float(reach.pass_s[0])
-        runs = tuple(self._runs(decision, float(reach.slowest_s[0]), max_stages))
+        runs = tuple(self._runs(cell, float(reach.slowest_s[0])))
         if not runs or pass_s <= 0 or not max_stages:
             return None
-        # Sizes that are even follow from the number of stages, which the cell fixes.
+        # Sizes that are even follow from the stages of the cell.
         choices = alternatives(replace(limits, equal_sizes=False), tables.groups, runs)
         layers = self._instance.num_layers
         compact = CompactProblem(tables.groups, runs, layers, max_stages, choices)
@@ -87,15 +87,16 @@ class Questions:
         for low, top in zip(tables.smallest[:, decision].tolist(), tops, strict=True):
             yield [size for size in self._sizes_allowed if low <= size <= top]
 
-    def _runs(self, decision: int, slowest_s: float, stages: int) -> Iterator[Run]:
-        """Yield the runs of sizes of a load whose stages take no longer than a time.
+    def _runs(self, cell: Cells, slowest_s: float) -> Iterator[Run]:
+        """Yield the runs of sizes of a cell whose stages take no longer than a time.
 
-        stages: how many there are, where sizes must be even.
+        Where sizes must be even, its stages share the smaller one.
         """
         layers = self._instance.num_layers
-        is_even = self._instance.limits.equal_sizes
-        low, high = even_sizes(layers, stages) if is_even and stages else (1, layers)
-        for index, sizes in enumerate(self._sizes(decision, slowest_s)):
+        low, high = 1, layers
+        if self._instance.limits.equal_sizes:
+            low, high = layers // int(cell.most_stages[0]), -(-layers // int(cell.fewest_stages[0]))
+        for index, sizes in enumerate(self._sizes(int(cell.decision[0]), slowest_s)):
             price = float(self._tables.usd_per_hour[index])
             for smallest, largest in gapless([s for s in sizes if low <= s <= high]):
                 yield Run(index, smallest, largest, price)

@@ -24,6 +24,7 @@ from pipeline.formulation.timed import SlowGroups, TimedProblem
 from pipeline.granularity import Granularity
 from pipeline.instance import Instance
 from pipeline.options import Option
+from pipeline.restrictions import even_stages
 from pipeline.roofline.constants import ConstantTable
 from pipeline.serving.bounds import LeastCosts
 from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each, one_cell_for_each
@@ -85,12 +86,12 @@ class ServingSearch:
         self.clock = Clock(settings)
 
     def _first_cells(self) -> Cells:
-        """Return a cell for every load; for even sizes one for every number of stages of it."""
+        """Return a cell for every load; for even sizes one for every two sizes of it."""
         loads, most = len(self._all.decisions), self.instance.limits.max_stages
         if not self.instance.limits.equal_sizes:
             return one_cell_each(loads, most)
-        most = min(most, self.instance.num_layers, self.instance.num_gpus)
-        return one_cell_for_each(loads, range(1, most + 1))
+        most = min(most, self.instance.num_gpus)
+        return one_cell_for_each(loads, even_stages(self.instance.num_layers, most))
 
     @property
     def gap(self) -> float:
@@ -218,9 +219,10 @@ class ServingSearch:
         if not self.instance.limits.equal_sizes:
             whole = one_cell(pick.decision, most)
             return [(self._fewest_stages(tokens_per_s, whole), 0, whole)]
-        every = one_cell_for_each(pick.decision + 1, range(1, most + 1))
+        ranges = even_stages(self.instance.num_layers, most)
+        every = one_cell_for_each(pick.decision + 1, ranges)
         own = [every.at(np.array([i])) for i in np.flatnonzero(every.decision == pick.decision)]
-        return [(float(cell.most_stages[0]), count, cell) for count, cell in enumerate(own)]
+        return [(float(cell.fewest_stages[0]), count, cell) for count, cell in enumerate(own)]
 
     def _fewest_stages(self, tokens_per_s: float, cell: Cells) -> float:
         """Bound the stages of a cell from below: layers over the largest size."""

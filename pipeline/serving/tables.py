@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.catalogue import find_gpu
+from pipeline.errors import Fault, InputError
 from pipeline.groups import GroupClasses, group_classes
 from pipeline.instance import GpuType, Instance, Serving
+from pipeline.restrictions import even_stages
 from pipeline.roofline.constants import ConstantTable
 from pipeline.roofline.pipelines import request_overhead, round_inefficiency
 from pipeline.roofline.stages import (
@@ -30,6 +32,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 BYTES_PER_GB = 1024.0**3
+# Loads by TP groups, by the two sizes where they are even; bounds hold dozens of figures of each.
+MAX_FIGURES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,26 @@ def roofline_workload(serving: Serving) -> Workload:
     )
 
 
+def _check_size(instance: Instance, figures: int) -> None:
+    """Raise InputError where a search would hold too much; even sizes are searched apart."""
+    limits = instance.limits
+    if limits.equal_sizes:
+        most = min(limits.max_stages, instance.num_gpus)
+        figures *= len(even_stages(instance.num_layers, most))
+    if figures > MAX_FIGURES:
+        reason = (
+            f"asks for {figures} loads of groups, and there may be {MAX_FIGURES}; lower it, or "
+            "state workload.concurrency and micro_batches"
+        )
+        raise InputError([Fault(instance.name, "limits.max_stages", reason, limits.max_stages)])
+
+
 def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
     """Compute all tables of an instance under given constants."""
     serving = serving_of(instance)
     loads = decisions(serving, min(instance.limits.max_stages, instance.num_layers))
     groups = group_classes(instance, by_network=False)
+    _check_size(instance, len(loads) * len(groups))
     batches = sorted({load.micro_batch for load in loads})
     column = [batches.index(load.micro_batch) for load in loads]
     figures = _figures(instance, groups, batches, table)

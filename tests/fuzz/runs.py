@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -109,6 +110,10 @@ def _locks() -> st.SearchStrategy[Content]:
         b'{"host": "elsewhere", "pid": 1, "since": "x"}',
         b'{"host": 1, "pid": Infinity, "since": null}',
         json.dumps({"host": "h", "pid": 10**30, "since": "x"}).encode(),
+        json.dumps({"host": socket.gethostname(), "pid": 1, "since": "x"}).encode(),
+        b'{"host": "h", "pid": 1, "since": "x", "started_ticks": [1e308]}',
+        b"[1]",
+        b"null",
         b"[" * 100_000,
     ]
     specials = [Special("fifo"), Special("folder"), Special("link", "../elsewhere/kept.parquet")]

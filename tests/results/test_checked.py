@@ -99,6 +99,15 @@ PARTS: dict[str, tuple[str, Change, str]] = {
         replaced("memory_gb", lambda column: [float("inf")] * len(column)),
         "memory_gb: must be finite",
     ),
+    "a time that no calendar has": (
+        "points",
+        lambda t: t.set_column(
+            t.schema.get_field_index("finished_at"),
+            t.schema.field("finished_at"),
+            pa.array([2**63 - 1] * t.num_rows).cast(t.schema.field("finished_at").type),
+        ),
+        "finished_at: must be a time of the years 1970 to 9998",
+    ),
     "a text that is none": (
         "points",
         lambda t: t.set_column(
@@ -202,6 +211,7 @@ RUNS: dict[str, tuple[dict[str, Any], Callable[[Path], object], str]] = {
         read_status,
         "name: must hold only characters that can be printed (got '\\x1b[2J')",
     ),
+    "failures that are no number": ({"failed": {}}, compared, "failed: must be a whole number"),
     "no config": ({"config": 3}, compared, "config: must hold fields"),
     "half a baseline": ({"baseline": [{"gpu": "A"}]}, compared, "baseline.0.tp_degree: is missing"),
 }
@@ -269,6 +279,8 @@ def test_a_lock_that_is_a_link_empties_no_file_elsewhere(folder: Path, tmp_path:
     "text",
     [
         "[" * 4000,
+        "[1]",
+        "null",
         '{"host": "h", "pid": 1e400, "since": ""}',
         '{"host": "h", "pid": -1, "since": ""}',
         '{"host": "h", "pid": 99999999999, "since": ""}',
@@ -280,6 +292,12 @@ def test_a_lock_that_names_nobody_is_nobodys(folder: Path, text: str) -> None:
     assert holder(folder) is None
     with locked(folder):
         pass
+
+
+def test_a_holder_is_told_without_what_a_terminal_would_obey(folder: Path) -> None:
+    text = json.dumps({"host": "\x1b[2J", "pid": 1, "since": "\n"})
+    (folder / "run.lock").write_text(text)
+    assert str(holder(folder)) == r"process 1 on \x1b[2J since \n"
 
 
 def test_a_lock_that_is_a_pipe_is_not_waited_for(folder: Path) -> None:

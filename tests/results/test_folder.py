@@ -147,3 +147,8 @@ def test_a_local_run_is_read_and_written_without_loading_what_speaks_to_stores(
         [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True
     )
     assert (ran.stderr, ran.stdout.strip()) == ("", "[]")
+
+
+def test_a_path_too_deep_to_be_made_is_refused_by_name() -> None:
+    with pytest.raises(ResultsError, match="path: must lie at most 256 folders deep"):
+        folder_at("a/" * 2000)

@@ -1,7 +1,9 @@
 """Cells cut in two, and proofs that hold in every part."""
 
 import numpy as np
+import pytest
 
+from pipeline.restrictions import even_stages
 from pipeline.serving.cells import Proofs, one_cell, one_cell_each, one_cell_for_each
 
 
@@ -21,11 +23,24 @@ def test_cutting_leaves_the_cells_before_it_as_they_were() -> None:
     assert (cells.decision.tolist(), cells.high_s.tolist()) == ([2], [np.inf])
 
 
-def test_cells_by_number_of_stages_meet_those_of_the_same_number() -> None:
-    cells = one_cell_for_each(2, (1, 3))
+def test_cells_by_ranges_of_stages_meet_those_of_the_same_range() -> None:
+    cells = one_cell_for_each(2, [(1, 1), (2, 3)])
     assert cells.decision.tolist() == [0, 0, 1, 1]
-    assert cells.fewest_stages.tolist() == cells.most_stages.tolist() == [1, 3, 1, 3]
+    assert cells.fewest_stages.tolist() == [1, 2, 1, 2]
+    assert cells.most_stages.tolist() == [1, 3, 1, 3]
     assert cells.meets(1).tolist() == cells.is_within(1).tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("layers", [1, 12, 40, 61, 10_000])
+def test_ranges_of_stages_of_even_sizes_are_few_and_fix_the_smaller_size(layers: int) -> None:
+    """One cell for each of 10,000 numbers of stages, under every load, took 22 GB."""
+    for most in (1, 8, layers):
+        ranges = even_stages(layers, most)
+        assert [s for low, high in ranges for s in range(low, high + 1)] == [*range(1, most + 1)][
+            :layers
+        ]
+        assert all(layers // low == layers // high for low, high in ranges)
+        assert len(ranges) <= 2 * layers**0.5
 
 
 def test_a_part_of_a_cell_is_within_it_and_not_the_other_way_round() -> None:

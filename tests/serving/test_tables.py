@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.errors import InputError
 from pipeline.instance import Instance
 from pipeline.roofline import stage_figures
 from pipeline.serving.tables import roofline_workload, serving_of, serving_tables
@@ -51,6 +52,23 @@ def test_sizes_that_fit_are_those_that_each_fit_alone(seed: int) -> None:
             assert tables.largest[index, load] == most
             least = max(fewest, instance.limits.min_layers_per_stage)
             assert tables.smallest[index, load] == least
+
+
+@pytest.mark.parametrize("even", [False, True])
+def test_more_loads_of_groups_than_memory_holds_are_refused(even: bool) -> None:
+    """With even sizes, which are searched apart, one of 10,000 layers took 22 GB."""
+    base = random_instance(0, "decode")
+    assert base.serving is not None
+    most = 2_000 if even else 100_000
+    instance = replace(
+        base,
+        model=replace(base.model, num_hidden_layers=10_000),
+        pool=4 * tuple(replace(kind, count=2_000) for kind in base.pool),
+        limits=replace(base.limits, max_stages=most, equal_sizes=even),
+        serving=replace(base.serving, concurrency=(), micro_batches=()),
+    )
+    with pytest.raises(InputError, match=f"limits.max_stages: asks for .*got {most}"):
+        serving_tables(instance, instance.performance.constant_table)
 
 
 def test_the_deepest_model_takes_little_memory() -> None:
