@@ -93,13 +93,15 @@ def best_dealt(
     ordered, loads = classes[order], np.arange(len(tables.decisions))
     number = np.array([counts[int(c)] for c in classes])[order]
     least = np.maximum(tables.smallest[ordered, loads], sizes[0])
-    wide = max(MOST_ENTRIES // (len(classes) ** 2 * sizes[1]), 1)
+    # No group holds more layers under any load, however many there are.
+    largest = max(min(int(tables.largest[classes].max(initial=0)), sizes[1]), 1)
+    wide = max(MOST_ENTRIES // (len(classes) ** 2 * largest), 1)
 
     def deal(smallest: IntArray, hops_s: tuple[FloatArray, FloatArray]) -> _Held:
         parts = [
             _fastest(
                 *(tables, rates, part, ordered[:, part], number[:, part]),
-                *(sizes[1], layers, smallest[:, part], (hops_s[0][part], hops_s[1][part])),
+                *(largest, layers, smallest[:, part], (hops_s[0][part], hops_s[1][part])),
             )
             for part in np.split(loads, range(wide, len(loads), wide))
         ]

@@ -317,7 +317,7 @@ def _meet_one(search: ServingSearch, loss: Loss) -> None:
     """Search for a placement to compare with, where the bounds promise most."""
     rates = _grid(search, FIRST_GRID_POINTS)
     while not (search.known.best or search.clock.out_of_time):
-        costs = np.array([search.bounds(float(rate)) for rate in rates])
+        costs = np.array([_bounds_in_time(search, float(rate)) for rate in rates])
         promises = loss.of(costs, rates[:, None])
         place, index = np.unravel_index(int(np.argmin(promises)), promises.shape)
         if np.isinf(promises[place, index]):
@@ -325,6 +325,13 @@ def _meet_one(search: ServingSearch, loss: Loss) -> None:
         cost = float(costs[place, index])
         asked = int(search.own_cells[index])
         search.raise_bound(asked, float(rates[place]), cost * (1 + STEP))
+
+
+def _bounds_in_time(search: ServingSearch, rate: float) -> FloatArray:
+    """Return the bounds of a throughput, none of which promises anything once time is up."""
+    if search.clock.out_of_time:
+        return np.full(len(search.own_cells), math.inf)
+    return search.bounds(rate)
 
 
 def _least_loss(search: ServingSearch, loss: Loss) -> float:

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from pipeline.instance import Serving
 from pipeline.roofline.constant_files import shipped_table
 from pipeline.roofline.pipelines import drawn_table
 from pipeline.serving import methods, uncertainty
+from pipeline.serving.bounds import largest_within
 from pipeline.serving.decisions import MICRO_BATCHES_OF, Decision, decisions
 from pipeline.serving.picks import Groups
 from pipeline.serving.search import ServingSearch
+from pipeline.serving.tables import FloatArray, IntArray
 from pipeline.serving.uncertainty import in_words, robustness
 from pipeline.settings import Clock, SolverSettings
 from pipeline.solver import Solution, SolveStatus
@@ -82,6 +85,26 @@ def test_loads_that_are_dealt_in_parts_are_dealt_the_same(monkeypatch: pytest.Mo
     assert len(whole.tokens_per_s) > 1
     for name in ("tokens_per_s", "most_tokens_per_s", "classes", "layers"):
         assert np.array_equal(getattr(whole, name), getattr(parts, name))
+
+
+def test_sizes_that_no_group_holds_are_not_tried_when_layers_are_dealt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 10,000 layers a group holds dozens; to try them all took two minutes."""
+    base = random_instance(0, "decode")
+    deep = replace(base, model=replace(base.model, num_hidden_layers=1000))
+    search = search_of(deep, "exact")
+    tried: list[int] = []
+    held = int(search.tables.largest[0].max())
+
+    def watched(longest_s: FloatArray, *rest: Any) -> IntArray:
+        tried.append(longest_s.shape[1])
+        return largest_within(longest_s, *rest)
+
+    monkeypatch.setattr("pipeline.serving.deal.largest_within", watched)
+    search.known.deal({0: 1})
+    assert set(tried) == {held}
+    assert held < 1000
 
 
 def test_without_time_there_is_no_claim() -> None:
