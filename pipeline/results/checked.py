@@ -182,7 +182,7 @@ def read_bounded(file: pa.NativeFile, columns: Sequence[str] | None = None) -> p
     A few bytes can stand for any number of equal rows, and for any number of equal texts.
     """
     size = file.size()
-    with pq.ParquetFile(file) as parquet:
+    with _opened(file) as parquet:
         found, fields = parquet.metadata, parquet.schema_arrow
         chunks = [
             found.row_group(group).column(index)
@@ -199,6 +199,14 @@ def read_bounded(file: pa.NativeFile, columns: Sequence[str] | None = None) -> p
     with pq.ParquetFile(file, read_dictionary=texts) as parquet:
         table = parquet.read(columns=None if columns is None else list(columns))
     return _spelt_out(table, fields)
+
+
+def _opened(file: pa.NativeFile) -> pq.ParquetFile:
+    """Open a Parquet file. Raises ArrowInvalid, where PyArrow cannot read a name too."""
+    try:
+        return pq.ParquetFile(file)
+    except UnicodeDecodeError:
+        raise pa.ArrowInvalid("names a column in bytes that are no text") from None
 
 
 def _spelt_out(table: pa.Table, fields: pa.Schema) -> pa.Table:

@@ -135,6 +135,13 @@ def test_a_table_that_no_reader_can_use_is_refused_by_its_file(
     assert told in refusal(folder)
 
 
+def test_a_column_whose_name_is_no_text_is_refused(folder: Path) -> None:
+    change_part(folder, "points", lambda t: t.append_column("zzzz", pa.array([1] * t.num_rows)))
+    part = part_of(folder, "points")
+    part.write_bytes(part.read_bytes().replace(b"zzzz", b"\xc6zzz"))
+    assert refusal(folder) == (f"{part}: cannot be read: names a column in bytes that are no text")
+
+
 def test_a_column_that_came_later_is_read_as_nulls(folder: Path) -> None:
     change_part(folder, "points", lambda t: t.drop_columns(["ttft_s"]))
     assert load(folder).points.ttft_s.isna().all()
