@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import product
 
 from pipeline.groups import GroupClasses
-from pipeline.instance import Limits
+from pipeline.instance import Instance, Limits
 from pipeline.runs import Run
 
 RESTRICTIONS = ("uniform_tp", "single_gpu_type", "equal_sizes")
@@ -30,6 +30,14 @@ def even_stages(num_layers: int, max_stages: int) -> list[tuple[int, int]]:
         ranges.append((fewest, most))
         fewest = most + 1
     return ranges
+
+
+def stage_ranges(instance: Instance) -> list[tuple[int, int]]:
+    """Return the ranges of numbers of stages that are searched apart: one unless sizes are even."""
+    most = instance.limits.max_stages
+    if not instance.limits.equal_sizes:
+        return [(1, most)]
+    return even_stages(instance.num_layers, min(most, instance.num_gpus))
 
 
 def is_restricted(limits: Limits) -> bool:

@@ -64,14 +64,15 @@ def read_status(place: Place) -> RunStatus:
     folder = folder_at(place)
     run, found = _run_and_holder(folder)
     check_progress(run, folder / RUN_FILE)
+    held = is_at_work(found)
     rows = _latest_rows(folder, run)
     started_at = datetime.fromisoformat(run["started_at"])
     new = [row for row in rows if row["finished_at"] >= started_at]
     prices = [p for row in rows if (p := row["cost_usd_per_token"]) is not None]
     return RunStatus(
         name=run["name"],
-        state=_state(is_at_work(found), run["status"]),
-        held_by=None if is_at_work(found) is False else found,
+        state=_state(held, run["status"]),
+        held_by=None if held is False else found,
         started_at=started_at,
         planned=run.get("planned_points"),
         planned_done=planned_done(sum(row["planned"] for row in rows), run),

@@ -175,7 +175,7 @@ class LeastCosts:
         reach = rates.reach(tokens_per_s, cells)
         largest = self.largest_sizes(reach.slowest_s, load)
         if self._is_even:
-            low, high = self._layers // cells.most_stages, -(-self._layers // cells.fewest_stages)
+            low, high = cells.even_sizes(self._layers)
             largest = np.where(largest >= low, np.minimum(largest, high), 0)
         groups = np.where(largest > 0, 1.0 / np.maximum(largest, 1), NO_SIZE)
         limits = [(tables.pass_s[:, load], self._hops[:, load], tables.hops, reach.pass_s)]

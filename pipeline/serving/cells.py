@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.serving.tables import FloatArray, IntArray
-
-BoolArray = NDArray[np.bool_]
+from pipeline.serving.tables import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,10 @@ class Cells:
         least, most = self.fewest_stages[index], self.most_stages[index]
         return np.asarray((self.fewest_stages <= most) & (self.most_stages >= least))
 
+    def even_sizes(self, num_layers: int) -> tuple[IntArray, IntArray]:
+        """Return the smallest and largest size by cell where its stages share the layers evenly."""
+        return num_layers // self.most_stages, -(-num_layers // self.fewest_stages)
+
     def _with_copy(self, index: int) -> Cells:
         """Return cells of their own with a copy of one behind the last."""
         cells = self.at(np.append(np.arange(len(self)), index))
@@ -77,8 +78,7 @@ class Cells:
 
 def one_cell_each(loads: int, max_stages: int) -> Cells:
     """Return a cell for every load: any slowest stage, up to so many stages."""
-    every, ones = np.arange(loads), np.ones(loads, dtype=np.int64)
-    return Cells(every, np.zeros(loads), np.full(loads, np.inf), ones, max_stages * ones, every)
+    return one_cell_for_each(loads, [(1, max_stages)])
 
 
 def one_cell_for_each(loads: int, ranges: Sequence[tuple[int, int]]) -> Cells:

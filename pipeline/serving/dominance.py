@@ -10,14 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.serving.bounds import LeastCosts
 from pipeline.serving.cells import one_cell_each
 from pipeline.serving.rates import Rates
-from pipeline.serving.tables import FloatArray, IntArray, ServingTables
-
-BoolArray = NDArray[np.bool_]
+from pipeline.serving.tables import BoolArray, FloatArray, IntArray, ServingTables
 
 
 @dataclass(frozen=True)

@@ -92,10 +92,9 @@ class Questions:
 
         Where sizes must be even, its stages share the smaller one.
         """
-        layers = self._instance.num_layers
-        low, high = 1, layers
+        low, high = 1, self._instance.num_layers
         if self._instance.limits.equal_sizes:
-            low, high = layers // int(cell.most_stages[0]), -(-layers // int(cell.fewest_stages[0]))
+            low, high = (int(size[0]) for size in cell.even_sizes(self._instance.num_layers))
         for index, sizes in enumerate(self._sizes(int(cell.decision[0]), slowest_s)):
             price = float(self._tables.usd_per_hour[index])
             for smallest, largest in gapless([s for s in sizes if low <= s <= high]):

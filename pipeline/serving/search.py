@@ -24,10 +24,10 @@ from pipeline.formulation.timed import SlowGroups, TimedProblem
 from pipeline.granularity import Granularity
 from pipeline.instance import Instance
 from pipeline.options import Option
-from pipeline.restrictions import even_stages
+from pipeline.restrictions import even_stages, stage_ranges
 from pipeline.roofline.constants import ConstantTable
 from pipeline.serving.bounds import LeastCosts
-from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_each, one_cell_for_each
+from pipeline.serving.cells import Cells, Proofs, one_cell, one_cell_for_each
 from pipeline.serving.deal import Dealt, even
 from pipeline.serving.dominance import Dominance
 from pipeline.serving.envelopes import with_envelopes
@@ -80,18 +80,10 @@ class ServingSearch:
         self.effort = Effort()
         self.known = Picks(self.instance, self.granularity, self.tables, self.rates)
         self._timed = Picks(self.instance, self.granularity, self._all, self._all_rates)
-        self.cells = self._first_cells()
+        self.cells = one_cell_for_each(len(self._all.decisions), stage_ranges(self.instance))
         self._proofs = Proofs()
         self._failed: dict[Groups, Dealt] = {}
         self.clock = Clock(settings)
-
-    def _first_cells(self) -> Cells:
-        """Return a cell for every load; for even sizes one for every two sizes of it."""
-        loads, most = len(self._all.decisions), self.instance.limits.max_stages
-        if not self.instance.limits.equal_sizes:
-            return one_cell_each(loads, most)
-        most = min(most, self.instance.num_gpus)
-        return one_cell_for_each(loads, even_stages(self.instance.num_layers, most))
 
     @property
     def gap(self) -> float:

@@ -16,7 +16,7 @@ from pipeline.catalogue import find_gpu
 from pipeline.errors import Fault, InputError
 from pipeline.groups import GroupClasses, group_classes
 from pipeline.instance import GpuType, Instance, Serving
-from pipeline.restrictions import even_stages
+from pipeline.restrictions import stage_ranges
 from pipeline.roofline.constants import ConstantTable
 from pipeline.roofline.pipelines import request_overhead, round_inefficiency
 from pipeline.roofline.stages import (
@@ -102,17 +102,14 @@ def roofline_workload(serving: Serving) -> Workload:
 
 
 def _check_size(instance: Instance, figures: int) -> None:
-    """Raise InputError where a search would hold too much; even sizes are searched apart."""
-    limits = instance.limits
-    if limits.equal_sizes:
-        most = min(limits.max_stages, instance.num_gpus)
-        figures *= len(even_stages(instance.num_layers, most))
+    """Raise InputError where a search would hold too much."""
     if figures > MAX_FIGURES:
         reason = (
             f"asks for {figures} loads of groups, and there may be {MAX_FIGURES}; lower it, or "
             "state workload.concurrency and micro_batches"
         )
-        raise InputError([Fault(instance.name, "limits.max_stages", reason, limits.max_stages)])
+        most = instance.limits.max_stages
+        raise InputError([Fault(instance.name, "limits.max_stages", reason, most)])
 
 
 def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
@@ -120,7 +117,7 @@ def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
     serving = serving_of(instance)
     loads = decisions(serving, min(instance.limits.max_stages, instance.num_layers))
     groups = group_classes(instance, by_network=False)
-    _check_size(instance, len(loads) * len(groups))
+    _check_size(instance, len(loads) * len(groups) * len(stage_ranges(instance)))
     batches = sorted({load.micro_batch for load in loads})
     column = [batches.index(load.micro_batch) for load in loads]
     figures = _figures(instance, groups, batches, table)
