@@ -63,11 +63,25 @@ def compared(folder: Path) -> Comparison:
     return Comparison(load(folder))
 
 
+def with_column(table: pa.Table, name: str, cells: pa.Array) -> pa.Table:
+    """Return a table with other cells in a column, its field as it was."""
+    return table.set_column(table.schema.get_field_index(name), table.schema.field(name), cells)
+
+
 def replaced(name: str, values: Callable[[pa.ChunkedArray], Any]) -> Change:
     def change(table: pa.Table) -> pa.Table:
-        index = table.schema.get_field_index(name)
-        field = table.schema.field(index)
-        return table.set_column(index, field, pa.array(values(table.column(index)), field.type))
+        cells = pa.array(values(table[name]), table.schema.field(name).type)
+        return with_column(table, name, cells)
+
+    return change
+
+
+def filled(name: str, cell: Any) -> Change:
+    """Fill a column with a cell that no sound file has, cast to its type without a check."""
+
+    def change(table: pa.Table) -> pa.Table:
+        cells = pa.array([cell] * table.num_rows)
+        return with_column(table, name, cells.cast(table.schema.field(name).type, safe=False))
 
     return change
 
@@ -101,20 +115,12 @@ PARTS: dict[str, tuple[str, Change, str]] = {
     ),
     "a time that no calendar has": (
         "points",
-        lambda t: t.set_column(
-            t.schema.get_field_index("finished_at"),
-            t.schema.field("finished_at"),
-            pa.array([2**63 - 1] * t.num_rows).cast(t.schema.field("finished_at").type),
-        ),
+        filled("finished_at", 2**63 - 1),
         "finished_at: must be a time of the years 1970 to 9998",
     ),
     "a text that is none": (
         "points",
-        lambda t: t.set_column(
-            t.schema.get_field_index("node"),
-            t.schema.field("node"),
-            pa.array([b"\xf4"] * t.num_rows).cast(pa.string(), safe=False),
-        ),
+        filled("node", b"\xf4"),
         "cannot be read: node holds bytes that are no text",
     ),
     "bytes that are no text": (
