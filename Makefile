@@ -24,6 +24,7 @@ help:
 
 sweep: $(READY)
 	@$(BIN)/python -m pipeline sweep configs/medium.yaml --out results/medium
+	@echo "The command placement is in $(BIN): . $(BIN)/activate"
 
 test: check
 	@echo "tests: pytest"
