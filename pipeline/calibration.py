@@ -44,21 +44,25 @@ def calibrate(
     out_path: str | Path,
     tell: Tell = tell_nobody,
     hardware: OwnGpus = NONE,
+    start: ConstantTable | None = None,
 ) -> ConstantTable:
     """Fit the constants on a CSV of the documented form and write them as a catalogue file.
 
     The prediction spread comes from rows that their fits had not seen. Constants that the data
-    could not determine stay near their prior; `undetermined()` of the answer lists them. Raises
+    could not determine stay near their prior; `undetermined()` of the answer lists them. start:
+    constants to start from instead of the priors; what no row touches stays as it is there. Raises
     MeasurementError for a CSV at fault, and for one whose fit no command could read again.
     """
     measurements = read_measurements(csv_path, hardware)
     name = printable(Path(csv_path).name)
     sources = ", ".join(sorted({entry.source for entry in measurements}))
     provenance = f"fitted on {counted(len(measurements), 'row')} of {name}: {sources}"
-    spread = prediction_spread(measurements, tell)
+    if start is not None:
+        provenance = f"{start.provenance}; then {provenance}"
+    spread = prediction_spread(measurements, tell, start)
     fits = number_of_fits(spread_splits(measurements))
     tell(fits, fits + 1, "all rows")
-    table = fit_constants(measurements, provenance, spread)
+    table = fit_constants(measurements, provenance, spread, start)
     try:
         write_constants(table, out_path)
     except CatalogueError as error:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.measurements import Measurement, measured_tokens_per_s
-from pipeline.robust_fit import Noise, fit
+from pipeline.robust_fit import Belief, Noise, fit
 from pipeline.roofline.cases import case_arrays
 from pipeline.roofline.compute import Numbers
 from pipeline.roofline.constant_files import prior_table
@@ -34,12 +34,17 @@ from pipeline.roofline.requests import (
 
 NOISE = Noise(scale=0.07, freedom=2.0)
 BUMP = 1e-4
+# Files keep five digits of a deviation, and may so hold none.
+LEAST_DEVIATION = 1e-5
 NOT_CONVERGED = "the fit ended before it converged"
 
 
 @dataclass(frozen=True)
 class Block:
-    """Effects of one constant at one level: where they start in θ, and each case's own."""
+    """Effects of one constant at one level: where they start in θ, and each case's own.
+
+    spread: standard deviation of the effects before any measurement.
+    """
 
     constant: str
     level: str
@@ -51,27 +56,42 @@ class Block:
 
 @dataclass(frozen=True)
 class Design:
-    """How the effects θ move the constants of each case."""
+    """How the effects θ move the constants of each case.
+
+    before: what is believed of every effect before the fit, shape (size,).
+    """
 
     priors: Mapping[str, Prior]
     base: Mapping[str, Numbers]
     blocks: tuple[Block, ...]
+    before: Belief
     size: int
 
 
-def design(priors: Mapping[str, Prior], labels: Mapping[str, tuple[str, ...]]) -> Design:
-    """Blocks of effects for the members present, in the order of constants and levels."""
+def design(start: ConstantTable, labels: Mapping[str, tuple[str, ...]]) -> Design:
+    """Blocks of effects for the members present, in the order of constants and levels.
+
+    start: what is believed before the fit. Effects that it lacks are about 0, with the spread of
+    their level; those that it has are about their mean, with their deviation, and independent,
+    since tables hold no covariances.
+    """
+    priors, known = start.priors, {(e.constant, e.level, e.member): e for e in start.effects}
+    means: list[float] = []
+    deviations: list[float] = []
     blocks: list[Block] = []
-    start = 0
     for name in CONSTANT_NAMES:
         for level, spread in priors[name].spread.items():
             members = tuple(sorted(set(labels[level])))
             order = {member: position for position, member in enumerate(members)}
             index = np.array([order[member] for member in labels[level]], dtype=np.intp)
-            blocks.append(Block(name, level, members, start, index, spread))
-            start += len(members)
+            blocks.append(Block(name, level, members, len(means), index, spread))
+            for member in members:
+                effect = known.get((name, level, member))
+                means.append(effect.mean if effect else 0.0)
+                deviations.append(max(effect.deviation, LEAST_DEVIATION) if effect else spread)
     base = {name: prior_position(priors[name], labels["engine_class"]) for name in CONSTANT_NAMES}
-    return Design(priors, base, tuple(blocks), start)
+    before = Belief(np.array(means), np.array(deviations))
+    return Design(priors, base, tuple(blocks), before, len(means))
 
 
 def positions(plan: Design, effects: Numbers) -> dict[str, Numbers]:
@@ -116,19 +136,23 @@ def _jacobian(plan: Design, parts: PhaseParts, effects: Numbers, base: Numbers) 
 
 
 def fit_constants(
-    measurements: Sequence[Measurement], provenance: str, spread: Spread | None = None
+    measurements: Sequence[Measurement],
+    provenance: str,
+    spread: Spread | None = None,
+    start: ConstantTable | None = None,
 ) -> ConstantTable:
     """Constants fitted on measurements, each effect with its deviation and identifiability.
 
     Residual: ln(predicted / measured). Prior of every effect: normal about 0 with the spread of
-    its level, so that a member with few rows stays near the level above it. `determined` is
-    1 − (posterior / prior variance). Where the fit did not converge, the provenance says so.
+    its level, so that a member with few rows stays near the level above it; of those that a table
+    to start from has, their mean and deviation there. Its effects that no row touches are kept.
+    `determined` is 1 − (posterior / prior variance), the prior being that before any measurement.
+    Where the fit did not converge, the provenance says so.
     """
-    prior = prior_table()
+    start = start or prior_table()
     cases = case_arrays([entry.case for entry in measurements])
     target = np.log(measured_tokens_per_s(measurements))
-    parts, plan = phase_parts(cases), design(prior.priors, cases.labels)
-    spreads = np.concatenate([np.full(len(block.members), block.spread) for block in plan.blocks])
+    parts, plan = phase_parts(cases), design(start, cases.labels)
 
     def residuals(effects: Numbers) -> Numbers:
         constants = constants_at(plan, positions(plan, effects))
@@ -138,9 +162,9 @@ def fit_constants(
         return _jacobian(plan, parts, effects, residual + target)
 
     weights = source_weights([entry.source for entry in measurements])
-    estimate = fit(residuals, jacobian, weights, spreads, NOISE)
+    estimate = fit(residuals, jacobian, weights, plan.before, NOISE)
     deviations = np.sqrt(np.diag(estimate.covariance))
-    effects = tuple(
+    effects = [
         Effect(
             block.constant,
             block.level,
@@ -151,9 +175,11 @@ def fit_constants(
         )
         for block in plan.blocks
         for offset, member in enumerate(block.members)
-    )
+    ]
+    fitted = {(effect.constant, effect.level, effect.member) for effect in effects}
+    kept = [e for e in start.effects if (e.constant, e.level, e.member) not in fitted]
     told = provenance if estimate.converged else f"{provenance}; {NOT_CONVERGED}"
-    return ConstantTable(prior.priors, effects, told, spread or prior.spread)
+    return ConstantTable(start.priors, (*effects, *kept), told, spread or start.spread)
 
 
 def predicted_tokens_per_s(table: ConstantTable, measurements: Sequence[Measurement]) -> Numbers:

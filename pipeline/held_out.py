@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from pipeline.constant_fit import fit_constants, predicted_tokens_per_s, source_
 from pipeline.measurements import Measurement, group_labels, measured_tokens_per_s
 from pipeline.roofline.compute import Numbers
 from pipeline.roofline.constant_files import prior_table
-from pipeline.roofline.constants import Spread
+from pipeline.roofline.constants import ConstantTable, Spread
 
 Mask = NDArray[np.bool_]
 Predictor = Callable[[Sequence[Measurement], Sequence[Measurement]], Numbers]
@@ -37,9 +38,17 @@ def tell_nobody(_made: int, _total: int, _what: str) -> None:
     """Say nothing of how far the fits are."""
 
 
-def fitted_prediction(training: Sequence[Measurement], testing: Sequence[Measurement]) -> Numbers:
-    """Predicted tokens/s of the test rows, from constants fitted on the training rows only."""
-    return predicted_tokens_per_s(fit_constants(training, "training rows of a split"), testing)
+def fitted_prediction(
+    training: Sequence[Measurement],
+    testing: Sequence[Measurement],
+    start: ConstantTable | None = None,
+) -> Numbers:
+    """Predicted tokens/s of the test rows, from constants fitted on the training rows only.
+
+    start: what the fit starts from, by default the priors.
+    """
+    table = fit_constants(training, "training rows of a split", start=start)
+    return predicted_tokens_per_s(table, testing)
 
 
 def random_half(count: int, seed: int) -> Mask:
@@ -143,20 +152,31 @@ def spread_splits(measurements: Sequence[Measurement]) -> list[Split]:
 
 
 def prediction_spread(
-    measurements: Sequence[Measurement], tell: Tell = tell_nobody
+    measurements: Sequence[Measurement],
+    tell: Tell = tell_nobody,
+    start: ConstantTable | None = None,
 ) -> Spread | None:
     """Range of measured over predicted: two random halves (known), each source left out (unknown).
 
     The range of what is unknown is no narrower than that of what is known, and the prior's where
-    no source can be left out. None, so that the prior's range stays, when there are too few rows
-    to hold any out.
+    no source can be left out. None, so that the range before the fit stays, when there are too few
+    rows to hold any out. start: what the fits start from, by default the priors; no range is
+    narrower than that of a table to start from, which goes on to speak for what these rows lack.
     """
     splits = spread_splits(measurements)
-    parts = list(held_out_predictions(measurements, splits, tell, following=1))
+    predict = partial(fitted_prediction, start=start)
+    parts = list(held_out_predictions(measurements, splits, tell, following=1, predict=predict))
     known = ratio_range([p for p, s in zip(parts, splits, strict=True) if s.kind == HALF])
     unknown = ratio_range([p for p, s in zip(parts, splits, strict=True) if s.kind != HALF])
     if known is None:
         return None
     # With one source, no row tells how far a fit is off on what it has not seen.
-    low, high = unknown or prior_table().spread.unknown
-    return Spread(known, (min(low, known[0]), max(high, known[1])))
+    unknown = unknown or (start or prior_table()).spread.unknown
+    if start is not None:
+        known, unknown = _hull(known, start.spread.known), _hull(unknown, start.spread.unknown)
+    return Spread(known, _hull(unknown, known))
+
+
+def _hull(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """Return the range that holds two ranges."""
+    return min(one[0], other[0]), max(one[1], other[1])

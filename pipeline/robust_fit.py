@@ -22,6 +22,14 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Belief:
+    """Normal prior of the unknowns θ: means and standard deviations, both of shape (p,)."""
+
+    mean: Numbers
+    deviation: Numbers
+
+
+@dataclass(frozen=True)
 class Noise:
     """Student-t noise of the residuals: scale, and degrees of freedom ν."""
 
@@ -44,30 +52,32 @@ def fit(
     residuals: Callable[[Numbers], Numbers],
     jacobian: Callable[[Numbers, Numbers], Numbers],
     weights: Numbers,
-    spreads: Numbers,
+    before: Belief,
     noise: Noise,
     max_iterations: int = 30,
 ) -> Estimate:
-    """Minimise Σ w·loss(r(θ)) + ½ Σ (θ/s)² by damped, reweighted Gauss-Newton steps.
+    """Minimise Σ w·loss(r(θ)) + ½ Σ ((θ − μ)/s)² by damped, reweighted Gauss-Newton steps.
 
-    residuals(θ): r, (n,); jacobian(θ, r): dr/dθ, (n, p); weights w, (n,); spreads s, (p,), the
-    prior's standard deviations about 0. Each step solves (JᵀWJ + 1/s² + λ·diag)δ = −gradient
+    residuals(θ): r, (n,); jacobian(θ, r): dr/dθ, (n, p); weights w, (n,); before: μ, where
+    the fit begins, and s. Each step solves (JᵀWJ + 1/s² + λ·diag)δ = −gradient
     and is kept only if the objective falls. The covariance is the inverse of JᵀWJ + 1/s² at the
     end. Source: Huber, "Robust Statistics" (iteratively reweighted least squares); Levenberg
     and Marquardt for λ.
     """
-    precision = 1.0 / spreads**2
+    precision = 1.0 / before.deviation**2
 
     def objective(position: Numbers, residual: Numbers) -> float:
         misfit = float(np.sum(weights * loss(residual, noise)))
-        return misfit + 0.5 * float(np.sum(precision * position**2))
+        return misfit + 0.5 * float(np.sum(precision * (position - before.mean) ** 2))
 
-    position = np.zeros_like(spreads)
+    position = before.mean.copy()
     residual = residuals(position)
     value, damping, converged = objective(position, residual), 1e-2, False
     for _ in range(max_iterations):
         slope = jacobian(position, residual)
-        curvature, gradient = _normal(slope, residual, weights, noise, precision, position)
+        curvature, gradient = _normal(
+            slope, residual, weights, noise, precision, position - before.mean
+        )
         for _ in range(8):
             damped = curvature + damping * np.diag(np.diag(curvature))
             step = np.clip(np.linalg.solve(damped, -gradient), -0.7, 0.7)
@@ -85,7 +95,7 @@ def fit(
             converged = True
             break
     slope = jacobian(position, residual)
-    curvature, _ = _normal(slope, residual, weights, noise, precision, position)
+    curvature, _ = _normal(slope, residual, weights, noise, precision, position - before.mean)
     return Estimate(position, _inverse(curvature), value, converged)
 
 
@@ -100,9 +110,9 @@ def _normal(
     weights: Numbers,
     noise: Noise,
     precision: Numbers,
-    position: Numbers,
+    moved: Numbers,
 ) -> tuple[Numbers, Numbers]:
-    """Curvature JᵀWJ + 1/s² and gradient JᵀWr + θ/s² of the reweighted problem."""
+    """Curvature JᵀWJ + 1/s² and gradient JᵀWr + (θ − μ)/s² of the reweighted problem."""
     importance = weights * influence(residual, noise)
     curvature = slope.T @ (importance[:, None] * slope) + np.diag(precision)
-    return curvature, slope.T @ (importance * residual) + precision * position
+    return curvature, slope.T @ (importance * residual) + precision * moved

@@ -132,7 +132,7 @@ def test_every_source_weighs_the_same() -> None:
 def test_the_fit_and_the_finished_table_agree_on_every_constant() -> None:
     measurements = synthetic(prior_table())
     cases = case_arrays([entry.case for entry in measurements])
-    plan = design(prior_table().priors, cases.labels)
+    plan = design(prior_table(), cases.labels)
     effects = 0.1 * np.random.default_rng(0).standard_normal(plan.size)
     table = with_effects(
         prior_table(),
@@ -170,6 +170,38 @@ def test_the_fit_recovers_a_known_truth(recovered: tuple[ConstantTable, Constant
     for name in ("compute_efficiency", "bandwidth_efficiency"):
         expected = getattr(resolve(truth, labels), name)[0]
         assert getattr(resolve(fitted, labels), name)[0] == pytest.approx(expected, rel=0.1)
+
+
+def test_a_fit_that_starts_from_constants_keeps_what_its_rows_do_not_touch(
+    recovered: tuple[ConstantTable, ConstantTable],
+) -> None:
+    truth, fitted = recovered
+    shifted = with_effects(
+        truth, *truth.effects, effect("bandwidth_efficiency", "gpu", "H100", -0.4)
+    )
+    rows = [entry for entry in synthetic(shifted) if entry.case.gpu == "H100"][:12]
+    rest = [entry for entry in synthetic(shifted) if entry not in rows]
+    alone, after = fit_constants(rows, "few"), fit_constants(rows, "few", start=fitted)
+
+    def error(table: ConstantTable) -> float:
+        return float(
+            np.median(np.abs(predicted_tokens_per_s(table, rest) / measured_tokens_per_s(rest) - 1))
+        )
+
+    assert error(after) < error(fitted)
+    assert error(after) < error(alone) / 1.5
+    kept = {e for e in after.effects if e.member in ("A100-80G", "ampere", "trtllm")}
+    assert kept == {e for e in fitted.effects if e.member in ("A100-80G", "ampere", "trtllm")}
+    assert after.seen("engine") == fitted.seen("engine")
+
+
+def test_a_fit_may_start_from_constants_that_are_held_for_certain() -> None:
+    certain = with_effects(
+        prior_table(), Effect("compute_efficiency", "all", "all", 0.25, 0.0, 1.0)
+    )
+    table = fit_constants(synthetic(prior_table()), "fitted", start=certain)
+    kept = table.means["compute_efficiency", "all", "all"]
+    assert kept == pytest.approx(0.25, abs=1e-4)
 
 
 def test_a_constant_that_no_row_touches_keeps_its_prior_and_says_so(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.robust_fit import Estimate, Noise, fit, influence, loss
+from pipeline.robust_fit import Belief, Estimate, Noise, fit, influence, loss
 
 NOISE = Noise(scale=0.1, freedom=3.0)
 
@@ -15,7 +15,7 @@ def linear(design: np.ndarray, target: np.ndarray, spreads: np.ndarray) -> Estim
         lambda position: design @ position - target,
         lambda _position, _residual: design,
         np.ones(target.size),
-        spreads,
+        Belief(np.zeros_like(spreads), spreads),
         NOISE,
     )
 
@@ -48,6 +48,20 @@ def test_what_the_data_do_not_touch_keeps_its_prior() -> None:
     assert estimate.position[1] == 0.0
     assert estimate.covariance[1, 1] == pytest.approx(0.4**2)
     assert estimate.position[0] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_prior_about_anything_is_where_the_fit_begins_and_ends_without_data() -> None:
+    design = np.column_stack([np.ones(20), np.zeros(20)])
+    before = Belief(np.array([5.0, -1.5]), np.array([10.0, 0.4]))
+    estimate = fit(
+        lambda position: design @ position - 0.5,
+        lambda _position, _residual: design,
+        np.ones(20),
+        before,
+        NOISE,
+    )
+    assert estimate.position == pytest.approx([0.5, -1.5], abs=0.01)
+    assert estimate.covariance[1, 1] == pytest.approx(0.4**2)
 
 
 def test_a_tight_prior_shrinks_the_estimate() -> None:

@@ -23,6 +23,7 @@ from pipeline.held_out import (
 )
 from pipeline.measurements import Measurement, measured_tokens_per_s, read_measurements
 from pipeline.roofline.constant_files import prior_table, shipped_table
+from pipeline.roofline.constants import Spread
 from pipeline.validation import report
 from pipeline.validation.given import score
 from pipeline.validation.report import (
@@ -116,6 +117,20 @@ def test_rows_of_one_source_leave_the_priors_range_to_what_they_have_not_seen() 
     spread = prediction_spread([entry for entry in MEASUREMENTS if entry.source == source])
     assert spread is not None
     assert spread.unknown == prior_table().spread.unknown
+
+
+def test_a_table_to_start_from_goes_on_to_speak_for_what_the_rows_lack() -> None:
+    start = replace(shipped_table(), spread=Spread((0.7, 1.01), (0.4, 1.01)))
+    found = prediction_spread(MEASUREMENTS, start=start)
+    assert found is not None
+    assert found.known[0] == 0.7
+    assert found.known[1] >= 1.02
+    assert found.unknown[0] == 0.4
+    source = MEASUREMENTS[0].source
+    one = [entry for entry in MEASUREMENTS if entry.source == source]
+    found = prediction_spread(one, start=start)
+    assert found is not None
+    assert found.unknown == (0.4, found.known[1])
 
 
 def test_too_few_rows_leave_the_spread_of_the_priors() -> None:

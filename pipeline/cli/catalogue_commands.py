@@ -17,6 +17,7 @@ from pipeline.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from pipeline.measurements import OwnGpus
+    from pipeline.roofline.constants import ConstantTable
     from pipeline.validation import GivenReport, Report
 
 Measured = Annotated[
@@ -77,24 +78,33 @@ def calibrate(
     target: Annotated[
         Path, typer.Option("--out", help="File to write, for performance.constants of a config.")
     ],
+    start: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="priors|shipped|FILE",
+            help="Constants that the fit starts from, and that what the rows do not touch keeps: "
+            "those before any fit, those that come with the package, or a file of calibrate.",
+        ),
+    ] = "priors",
     hardware: OwnHardware = None,
     as_json: AsJson = False,
 ) -> int:
     """Fit the constants of the roofline model to measurements and write them to a file.
 
     A config uses them as `performance: {model: roofline, constants: FILE}`. Takes about a minute
-    for two thousand rows. Constants that the data cannot determine stay near their prior: nothing
-    of what those that come with the package know is in the file, so few rows make a poor one.
+    for two thousand rows. With few rows of your own, --from shipped keeps what the package knows
+    of GPUs and engines that they lack; from priors alone, those are poorly predicted.
     """
     from pipeline.calibration import calibrate as fit
     from pipeline.calibration import calibration_table, summaries
     from pipeline.cli.progress import counting
 
     _readable(measured, "MEASURED.csv")
-    _writable(target, [measured] if hardware is None else [measured, hardware])
-    own = _hardware(hardware)
+    _writable(target, [measured, Path(start), *([hardware] if hardware else [])])
+    before, own = _constants("--from", start), _hardware(hardware)
     with counting(err(), "fit") as tell:
-        table = fit(measured, target, tell, own)
+        table = fit(measured, target, tell, own, None if start == "priors" else before)
     if as_json:
         report = {
             "provenance": table.provenance,
@@ -108,10 +118,7 @@ def calibrate(
         out().print(calibration_table(table))
         kept = f"{len(table.undetermined())} of {len(table.effects)} effects"
         out().print(f"{target}: {kept} could not be determined and stay near their prior.")
-        out().print(
-            "Nothing of what the constants that come with the package know is in it; "
-            "placement validate --constants shipped scores those on the same rows."
-        )
+        out().print(_what_rows_lack(start))
         out().print(f"In a config: performance: {{model: roofline, constants: {target}}}")
     return 0
 
@@ -156,6 +163,29 @@ def validate(
     return 0
 
 
+def _what_rows_lack(start: str) -> str:
+    """Say what a file of calibrate holds of GPUs and engines without a row."""
+    if start != "priors":
+        return (
+            f"What the rows say nothing of, as GPUs and engines that they lack, is as in {start}."
+        )
+    return (
+        "Nothing of what the constants that come with the package know is in it: --from shipped "
+        "keeps that for GPUs and engines that the rows lack; placement validate --constants "
+        "shipped scores those on the same rows."
+    )
+
+
+def _constants(option: str, name: str) -> ConstantTable:
+    """Return constants by name or file. Raises InputError and CatalogueError."""
+    from pipeline.roofline.constant_files import NAMED, named_constants
+
+    if name not in NAMED and not os.path.isfile(name):
+        reason = f"must be {', '.join(NAMED)} or a file"
+        raise InputError([Fault("command line", option, reason, name)])
+    return named_constants(name)
+
+
 def _scored(
     measured: Path, kv: Path | None, constants: str | None, hardware: OwnGpus
 ) -> Report | GivenReport:
@@ -163,13 +193,9 @@ def _scored(
     from pipeline.cli.progress import counting
     from pipeline.validation import score_given
     from pipeline.validation import validate as score
-    from pipeline.validation.given import NAMED
 
     if constants is not None:
-        if constants not in NAMED and not os.path.isfile(constants):
-            reason = f"must be {', '.join(NAMED)} or a file"
-            raise InputError([Fault("command line", "--constants", reason, constants)])
-        return score_given(measured, constants, kv, hardware)
+        return score_given(measured, _constants("--constants", constants), kv, hardware)
     with counting(err(), "fit") as tell:
         return score(measured, kv, tell, hardware)
 

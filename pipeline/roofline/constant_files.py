@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -208,3 +209,12 @@ def write_constants(table: ConstantTable, path: str | os.PathLike[str]) -> None:
 def shipped_table() -> ConstantTable:
     """Return the constants that come with the package, fitted on public measurements."""
     return table_of(packaged(FittedConstants, "calibration.yaml"))
+
+
+NAMED: Mapping[str, Callable[[], ConstantTable]] = {"shipped": shipped_table, "priors": prior_table}
+"""Constants that have a name: those that come with the package, and those before any fit."""
+
+
+def named_constants(name: str) -> ConstantTable:
+    """Return the constants of a name in `NAMED` or of a file. Raises CatalogueError."""
+    return NAMED[name]() if name in NAMED else read_constants(name)

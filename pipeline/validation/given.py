@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +15,9 @@ from pipeline.measurements import (
     read_kv_blocks,
     read_measurements,
 )
-from pipeline.roofline.constant_files import prior_table, read_constants, shipped_table
 from pipeline.roofline.constants import ConstantTable
 from pipeline.scores import ErrorScores, GroupScores
 from pipeline.validation.report import SplitScores, group_scores, kv_scores, split_scores
-
-NAMED: Mapping[str, Callable[[], ConstantTable]] = {"shipped": shipped_table, "priors": prior_table}
-"""Constants that have a name: those that come with the package, and those before any fit."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +33,6 @@ class GivenReport:
     scores: SplitScores
     by_group: Mapping[str, Mapping[str, GroupScores]]
     kv: ErrorScores | None
-
-
-def given_constants(name: str) -> ConstantTable:
-    """Return the constants of a name in `NAMED` or of a file. Raises CatalogueError."""
-    return NAMED[name]() if name in NAMED else read_constants(name)
 
 
 def score(
@@ -60,11 +51,10 @@ def score(
 
 def score_given(
     csv_path: str | Path,
-    constants: str,
+    table: ConstantTable,
     kv_path: str | Path | None = None,
     hardware: OwnGpus = NONE,
 ) -> GivenReport:
-    """Score constants by name or file on a CSV. Raises MeasurementError and CatalogueError."""
-    table = given_constants(constants)
+    """Score constants on a CSV. Raises MeasurementError."""
     kv = read_kv_blocks(kv_path, hardware) if kv_path else ()
     return score(table, read_measurements(csv_path, hardware), kv)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.points import Point, Problem
-from pipeline.roofline.constant_files import shipped_table, write_constants
+from pipeline.roofline.constant_files import read_constants, shipped_table, write_constants
 from pipeline.roofline.constants import Spread
 from pipeline.run import PointRows, solved_rows
 from tests.cli.runner import run, run_json
@@ -99,6 +99,35 @@ def test_calibrate_gives_machines_the_same(measured: Path) -> None:
     assert told["provenance"] == "fitted on 6 rows of m.csv: lab"
     assert told["prediction_spread"]["known"][0] < 1
     assert "hop_latency_s / all all" in told["undetermined"]
+
+
+def test_calibrate_goes_on_from_constants_that_there_are(measured: Path) -> None:
+    folder = measured.parent
+    first = run_json("calibrate", measured, "--from", "shipped", "--out", folder / "mine.yaml")
+    shipped = shipped_table()
+    assert first["provenance"] == f"{shipped.provenance}; then fitted on 6 rows of m.csv: lab"
+    assert shipped.seen("gpu") == read_constants(folder / "mine.yaml").seen("gpu")
+    result = run(
+        "calibrate", measured, "--from", folder / "mine.yaml", "--out", folder / "next.yaml"
+    )
+    assert (result.exit_code, result.stderr.count("Traceback")) == (0, 0)
+    assert "What the rows say nothing of" in result.stdout
+    assert read_constants(folder / "next.yaml").provenance.count("; then fitted on 6 rows") == 2
+
+
+@pytest.mark.parametrize("start", ["shiped", "m.csv", "mine.yaml"])
+def test_constants_to_start_from_that_are_none_are_bad_input(measured: Path, start: str) -> None:
+    folder, name = measured.parent, start if start == "shiped" else str(measured.parent / start)
+    if start == "mine.yaml":
+        write_constants(shipped_table(), folder / "mine.yaml")
+    result = run("calibrate", measured, "--from", name, "--out", folder / "mine.yaml")
+    told = {
+        "shiped": "command line: --from: must be shipped, priors or a file (got 'shiped')",
+        "m.csv": "m.csv: ",
+        "mine.yaml": "command line: --out: is a file that this command reads; name another",
+    }
+    assert result.exit_code == 2
+    assert result.stderr.startswith(told[start])
 
 
 @pytest.mark.parametrize("target", [".", "absent/mine.yaml", "pipe", "x" * 300])
