@@ -74,7 +74,7 @@ class CompactModel:
 
     def counts(self) -> list[int]:
         """Return the number of groups of each run in the incumbent."""
-        return [round(pyo.value(variable)) for variable in self.model.groups_used.values()]
+        return group_counts(self.model)
 
 
 def build(
@@ -112,7 +112,7 @@ def add_layers(model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo
 
 def add_stages(model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo.Var]) -> None:
     """Use no more stages than allowed: Σ n ≤ S."""
-    model.stages = pyo.Constraint(expr=weighted_sum([1.0] * len(used), used) <= problem.max_stages)
+    model.stages = pyo.Constraint(expr=plain_sum(used) <= problem.max_stages)
 
 
 def add_groups(model: pyo.ConcreteModel, problem: CompactProblem, used: list[pyo.Var]) -> None:
@@ -149,8 +149,7 @@ def add_alternatives(
     """
     chosen = pyo.Var(range(len(problem.alternatives)), domain=pyo.Binary)
     model.alternative = chosen
-    one = weighted_sum([1.0] * len(chosen), list(chosen.values()))
-    model.one_alternative = pyo.Constraint(expr=one == 1)
+    model.one_alternative = pyo.Constraint(expr=plain_sum(list(chosen.values())) == 1)
     model.within_alternative = pyo.ConstraintList()
     for index, (variable, run) in enumerate(zip(used, problem.runs, strict=True)):
         allowing = [chosen[a] for a, runs in enumerate(problem.alternatives) if index in runs]
@@ -204,3 +203,13 @@ def most_groups(problem: CompactProblem, run: Run) -> int:
 def weighted_sum(factors: list[float], variables: list[pyo.Var]) -> LinearExpression:
     """Return Σ factor · variable, in the form that Pyomo compiles fastest."""
     return LinearExpression(linear_coefs=factors, linear_vars=variables)
+
+
+def plain_sum(variables: list[pyo.Var]) -> LinearExpression:
+    """Return Σ variable, in the same form."""
+    return weighted_sum([1.0] * len(variables), variables)
+
+
+def group_counts(model: pyo.ConcreteModel) -> list[int]:
+    """Return the number of groups of each run in a model's incumbent."""
+    return [round(pyo.value(variable)) for variable in model.groups_used.values()]

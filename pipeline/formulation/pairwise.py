@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import pyomo.core as pyo
 
-from pipeline.formulation.compact import weighted_sum, within
+from pipeline.formulation.compact import plain_sum, weighted_sum, within
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,7 @@ def build(
     followed = list(model.connection.values())
     add_layers(model, problem, chosen)
     add_gpus(model, problem, chosen)
-    model.stages = pyo.Constraint(
-        expr=weighted_sum([1.0] * len(chosen), chosen) <= problem.max_stages
-    )
+    model.stages = pyo.Constraint(expr=plain_sum(chosen) <= problem.max_stages)
     add_arrivals_and_departures(model, problem, chosen, followed)
     add_throughput(model, problem, chosen, followed)
     costs = [segment.usd_per_hour for segment in problem.segments]
@@ -117,7 +115,7 @@ def add_layers(model: pyo.ConcreteModel, problem: PairwiseProblem, chosen: list[
             covering[layer - 1].append(variable)
     model.layers = pyo.ConstraintList()
     for variables in covering:
-        model.layers.add(weighted_sum([1.0] * len(variables), variables) == 1)
+        model.layers.add(plain_sum(variables) == 1)
 
 
 def add_gpus(model: pyo.ConcreteModel, problem: PairwiseProblem, chosen: list[pyo.Var]) -> None:
@@ -129,7 +127,7 @@ def add_gpus(model: pyo.ConcreteModel, problem: PairwiseProblem, chosen: list[py
     model.gpus = pyo.ConstraintList()
     for variables in using:
         if len(variables) > 1:
-            model.gpus.add(weighted_sum([1.0] * len(variables), variables) <= 1)
+            model.gpus.add(plain_sum(variables) <= 1)
 
 
 def add_arrivals_and_departures(

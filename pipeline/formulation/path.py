@@ -22,9 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyomo.core as pyo
 from numpy.typing import NDArray
-from pyomo.core.expr import LinearExpression
 
-from pipeline.formulation.compact import CompactModel, CompactProblem, weighted_sum
+from pipeline.formulation.compact import CompactModel, CompactProblem, plain_sum, weighted_sum
 
 Arc = tuple[int, int]
 
@@ -90,8 +89,8 @@ def add_departures(model: pyo.ConcreteModel, problem: CompactProblem, classes: l
 
 def add_ends(model: pyo.ConcreteModel) -> None:
     """Let the walk start once and end once: Σ s = 1, Σ e = 1."""
-    model.one_start = pyo.Constraint(expr=_plain_sum(list(model.starts.values())) == 1)
-    model.one_end = pyo.Constraint(expr=_plain_sum(list(model.ends.values())) == 1)
+    model.one_start = pyo.Constraint(expr=plain_sum(list(model.starts.values())) == 1)
+    model.one_end = pyo.Constraint(expr=plain_sum(list(model.ends.values())) == 1)
 
 
 def add_supply(model: pyo.ConcreteModel, problem: CompactProblem, classes: list[int]) -> None:
@@ -157,7 +156,3 @@ def _balance(
         visits = _visits(model, problem, c)
         factors = [1.0] * len(variables) + [-1.0] * len(visits)
         rows.add(weighted_sum(factors, [*variables, *visits]) == 0)
-
-
-def _plain_sum(variables: list[pyo.Var]) -> LinearExpression:
-    return weighted_sum([1.0] * len(variables), variables)

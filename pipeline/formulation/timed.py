@@ -37,7 +37,9 @@ from pipeline.formulation.compact import (
     add_groups,
     add_stages,
     cost_scale,
+    group_counts,
     most_groups,
+    plain_sum,
     scaled_prices,
     weighted_sum,
     within,
@@ -47,8 +49,6 @@ from pipeline.formulation.compact import (
 TIME_SCALE = 1000.0
 # In place of a class: all groups together.
 FEWER = -1
-
-
 # Layers that a run holds: a factor and the variable that it multiplies.
 Held = tuple[float, pyo.Var]
 
@@ -99,7 +99,7 @@ class TimedModel:
 
     def counts(self) -> list[int]:
         """Return the number of groups of each run in the incumbent."""
-        return [round(pyo.value(variable)) for variable in self.model.groups_used.values()]
+        return group_counts(self.model)
 
     def layers(self) -> list[float]:
         """Return the layers of each run in the incumbent."""
@@ -130,8 +130,7 @@ def build(
     add_layers(model, compact, used, held)
     add_stages(model, compact, used)
     if problem.min_stages > 1:
-        every = weighted_sum([1.0] * len(used), used)
-        model.fewest_stages = pyo.Constraint(expr=every >= problem.min_stages)
+        model.fewest_stages = pyo.Constraint(expr=plain_sum(used) >= problem.min_stages)
     add_groups(model, compact, used)
     if compact.alternatives:
         add_alternatives(model, compact, used)
@@ -201,7 +200,7 @@ def add_more_groups(model: pyo.ConcreteModel, problem: TimedProblem, used: list[
             ways.append(choice((FEWER, stages), factors, stages - 1 + more))
         if not ways:
             raise NoMoreGroupsError
-        model.more_groups.add(weighted_sum([1.0] * len(ways), ways) >= 1)
+        model.more_groups.add(plain_sum(ways) >= 1)
 
 
 class NoMoreGroupsError(Exception):
