@@ -15,7 +15,7 @@ from pipeline.points import Point, Problem, Task, make_point
 from pipeline.results.schema import SOLVED
 
 if TYPE_CHECKING:
-    from pipeline.run import PointRows
+    from pipeline.run import Solve
 
 Row = Mapping[str, Any]
 
@@ -58,9 +58,7 @@ class BallparkSearch:
         raise NoBallparkError(f"no ballpark that the budgets are multiples of: {reason}")
 
 
-def ballpark_usd_per_hour(
-    search: BallparkSearch, solve: Callable[[Problem, Point], PointRows]
-) -> float | None:
+def ballpark_usd_per_hour(search: BallparkSearch, solve: Solve) -> float | None:
     """Search in this process; return the ballpark, None where nothing can be placed.
 
     Raises NoBallparkError.

@@ -7,18 +7,18 @@ and the slowest of them for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 from time import perf_counter
-from typing import Any
 
 from pipeline.ballparks import BallparkSearch, NoBallparkError, ballpark_usd_per_hour
 from pipeline.budgets import PRESETS
 from pipeline.config import LoadedConfig
+from pipeline.config.counts import num_problems
 from pipeline.points import Point, Problem
-from pipeline.run import PointRows, run_point
-from pipeline.sweep import count_problems, points, problems, waits_for_ballpark
+from pipeline.run import Solve, run_point
+from pipeline.sweep import points, problems, waits_for_ballpark
 
 # A sample is cut off here; what is not solved by then makes the estimate a lower bound.
 SAMPLE_LIMIT_S, SAMPLES_LIMIT_S = 10.0, 60.0
@@ -28,8 +28,6 @@ ENOUGH_S = 1.0
 SECONDS_PER_TASK = 0.005
 # Ray's start, and what goes by until its workers have imported what solves points.
 SECONDS_TO_START, SECONDS_FOR_WORKERS = 5.0, 1.5
-
-Solve = Callable[[Problem, Point], PointRows]
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class Plan:
 
 def plan(loaded: LoadedConfig, cpus: int, solve: Solve = run_point) -> Plan:
     """Count the points of a sweep and time samples of each kind. Raises InputError."""
-    problem, count = next(problems(loaded)), count_problems(loaded)
+    problem, count = next(problems(loaded)), num_problems(loaded.config.sweep)
     started = perf_counter()
     until = started + SAMPLES_LIMIT_S
     waits = waits_for_ballpark(loaded.config)
@@ -142,20 +140,23 @@ def _line(
     until: float,
     kind: tuple[str, str],
     of_kind: list[Point],
-    num_problems: int,
+    count: int,
     solve: Solve,
 ) -> PlanLine:
-    """Time a point in the middle, then the last and the first, unless that takes long."""
+    """Time a point in the middle, then the last and the first, unless that takes long.
+
+    count: problems that have these points.
+    """
     samples_s: list[float] = []
     cut_off = False
     for point in dict.fromkeys((of_kind[len(of_kind) // 2], of_kind[-1], of_kind[0])):
         started = perf_counter()
         rows = solve(_bounded(problem, until), point)
         samples_s.append(perf_counter() - started)
-        cut_off |= bool(_statuses(rows.points) & {"time_limit", "error"})
+        cut_off |= any(row.values["status"] in ("time_limit", "error") for row in rows.points)
         if cut_off or sum(samples_s) >= ENOUGH_S:
             break
-    return PlanLine(*kind, len(of_kind) * num_problems, tuple(samples_s), cut_off)
+    return PlanLine(*kind, len(of_kind) * count, tuple(samples_s), cut_off)
 
 
 def _bounded(problem: Problem, until: float) -> Problem:
@@ -163,7 +164,3 @@ def _bounded(problem: Problem, until: float) -> Problem:
     left_s = max(until - perf_counter(), 0.0)
     limit_s = min(problem.settings.time_limit_s, SAMPLE_LIMIT_S, left_s)
     return replace(problem, settings=replace(problem.settings, time_limit_s=limit_s))
-
-
-def _statuses(rows: Iterable[Any]) -> set[str]:
-    return {row.values["status"] for row in rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -48,6 +48,10 @@ class PointRows:
 
     points: tuple[PointRow, ...]
     segments: tuple[SegmentRow, ...]
+
+
+Solve = Callable[[Problem, Point], PointRows]
+"""What is done with a point, as `run_point` does it."""
 
 
 def run_point(problem: Problem, point: Point) -> PointRows:

@@ -75,8 +75,8 @@ def missing_tasks(
         if later:
             instead = tuple(_points(loaded.config, problem, later, None))
             yield BallparkSearch(problem, instead, partial(tasks, later))
-        now = [method for method in loaded.config.sweep.methods if method not in later]
-        yield from tasks(now, ballparks.get(problem.problem_id))
+        at_once = [method for method in loaded.config.sweep.methods if method not in later]
+        yield from tasks(at_once, ballparks.get(problem.problem_id))
 
 
 def waits_for_ballpark(config: Config) -> bool:
@@ -124,7 +124,7 @@ def check_combinations(loaded: LoadedConfig, most: int = 10) -> None:
     if len(over) < 2:
         return
     faults: dict[str, Fault] = {}
-    step = -(-count_problems(loaded) // MAX_COMBINATIONS_CHECKED)
+    step = -(-num_problems(loaded.config.sweep) // MAX_COMBINATIONS_CHECKED)
     for values in _combinations(list(over.values()), step):
         swept = dict(zip(over, values, strict=True))
         try:
@@ -159,16 +159,6 @@ def _combinations(lists: Sequence[Sequence[Any]], step: int) -> Iterator[tuple[A
         yield tuple(reversed(values))
 
 
-def count_problems(loaded: LoadedConfig) -> int:
-    """Count the combinations of swept values."""
-    return num_problems(loaded.config.sweep)
-
-
-def count_points(loaded: LoadedConfig) -> int:
-    """Count the points of a sweep without making them."""
-    return num_points(loaded.config.sweep)
-
-
 def run_record(loaded: LoadedConfig) -> dict[str, Any]:
     """Return what `run.json` says at the start of a run, beside its schema version."""
     config = loaded.config
@@ -179,7 +169,7 @@ def run_record(loaded: LoadedConfig) -> dict[str, Any]:
         "instance_hash": problem_id(config),
         "swept_fields": list(config.sweep.over),
         "granularities": list(config.sweep.granularities),
-        "planned_points": count_points(loaded),
+        "planned_points": num_points(config.sweep),
         "versions": package_versions(),
         "host": socket.gethostname(),
         "baseline": [asdict(tried) for tried in baseline_tries(loaded.instance)],

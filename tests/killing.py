@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from pipeline.config import load_config
 from pipeline.errors import ResultsError
+from pipeline.results.parts import read_tables
 from pipeline.results.status import RunStatus, read_status
-from pipeline.results.store import read_tables
 from pipeline.run import run_point
 from pipeline.sweep import missing_tasks
 from tests.sweeps import without_searches, write_config

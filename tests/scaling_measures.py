@@ -25,12 +25,13 @@ from typing import Any
 
 from pipeline.ballparks import BallparkSearch, ballpark_usd_per_hour
 from pipeline.config import LoadedConfig, load_config
+from pipeline.config.counts import num_points
 from pipeline.instance import Instance
 from pipeline.points import Point, Problem, Scales, make_point
 from pipeline.results.schema import PointRow
 from pipeline.run import PointRows, run_point
 from pipeline.settings import SolverSettings
-from pipeline.sweep import count_points, missing_tasks, points, problem_of, problems, run_record
+from pipeline.sweep import missing_tasks, points, problem_of, problems, run_record
 from tests.bench import large_pool
 from tests.sweeps import store_for
 
@@ -313,7 +314,7 @@ def stored(directory: Path, count: int) -> Stored:
         written += len(batch)
         files = max(files, len(list(directory.rglob("*.parquet"))))
     before = time.process_time()
-    store.finish(stopped=written < count_points(loaded), failed=0)
+    store.finish(stopped=written < num_points(loaded.config.sweep), failed=0)
     seconds.append(time.process_time() - before)
     size = sum(file.stat().st_size for file in directory.rglob("*.parquet"))
     return Stored(written, sum(seconds), max(seconds), size, files)

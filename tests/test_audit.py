@@ -16,8 +16,8 @@ import pytest
 from pipeline.audit import audit
 from pipeline.config import LoadedConfig, load_config
 from pipeline.points import make_point
+from pipeline.results.parts import part_files
 from pipeline.results.schema import PointRow, SegmentRow
-from pipeline.results.store import part_files
 from pipeline.sweep import problem_of, run_record
 from tests.builders import CONFIGS
 from tests.cli.runner import run

@@ -19,7 +19,8 @@ from pipeline.instance import Performance
 from pipeline.points import Point, Problem, Task, make_point
 from pipeline.results import load
 from pipeline.results.frames import records
-from pipeline.results.store import part_files, read_run
+from pipeline.results.parts import part_files
+from pipeline.results.store import read_run
 from pipeline.run import PointRows, failed, run_point
 from pipeline.settings import SolverSettings
 from pipeline.sweep import missing_tasks, run_record

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.driver import Solve, Tally, TaskRules, run_sweep
+from pipeline.driver import Tally, TaskRules, run_sweep
 from pipeline.points import Point, Problem, Task, make_point
 from pipeline.results import load
 from pipeline.results.frames import records
-from pipeline.run import PointRows, run_point
+from pipeline.run import PointRows, Solve, run_point
 from pipeline.sweep import run_record
 from tests.sweeps import small_config, small_problem, store_for
 

@@ -11,11 +11,10 @@ from pipeline.plan import (
     SECONDS_FOR_WORKERS,
     SECONDS_PER_TASK,
     SECONDS_TO_START,
-    Solve,
     plan,
 )
 from pipeline.points import Point, Problem
-from pipeline.run import PointRows, failed, run_point
+from pipeline.run import PointRows, Solve, failed, run_point
 from tests.sweeps import small_config
 
 clock = SimpleNamespace(now=0.0)

@@ -9,8 +9,9 @@ import pytest
 from pipeline import sweep
 from pipeline.ballparks import BallparkSearch
 from pipeline.config import LoadedConfig, load_config
+from pipeline.config.counts import num_points
 from pipeline.errors import InputError
-from pipeline.sweep import check_combinations, count_points, missing_tasks, problem_id, run_record
+from pipeline.sweep import check_combinations, missing_tasks, problem_id, run_record
 from tests.sweeps import ANSWERS, REFERENCE, small_config, without_searches
 
 
@@ -22,7 +23,7 @@ def planned(loaded: LoadedConfig, done: frozenset[str] = frozenset()) -> list[An
 def test_the_reference_sweep_asks_for_45_points() -> None:
     # Five granularities, each at the 8 budgets of `wide` and once for the lowest ratio.
     loaded = load_config(REFERENCE)
-    assert count_points(loaded) == 45
+    assert num_points(loaded.config.sweep) == 45
     points = planned(loaded)
     assert len({point.point_id for point in points}) == 45
     assert sum(point.method == "ratio" for point in points) == 5
@@ -89,7 +90,7 @@ def test_swept_fields_are_crossed(tmp_path: Path) -> None:
     over = {"pool.Fast.usd_per_hour": [0.5, 1.0], "workload.batch_size": [1, 2, 4]}
     loaded = small_config(tmp_path, {"sweep.over": over})
     tasks = list(without_searches(missing_tasks(loaded, set())))
-    assert len(tasks) == count_points(loaded) == 2 * 3 * 10
+    assert len(tasks) == num_points(loaded.config.sweep) == 2 * 3 * 10
     prices = {
         (p.swept["pool.Fast.usd_per_hour"], p.instance.pool[0].usd_per_hour) for p, _ in tasks
     }

@@ -197,11 +197,12 @@ def _connect(address: str) -> None:
 def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | None]:
     """Run the missing points; return what came of them, and the signal that stopped them."""
     from pipeline.cli.progress import log, tally_values, watching
+    from pipeline.config.counts import num_points
     from pipeline.driver import Stopped, Tally, run_sweep, start_ray, stop_ray
-    from pipeline.sweep import count_points, missing_tasks
+    from pipeline.sweep import missing_tasks
 
     done = store.done()
-    tally = Tally(count_points(loaded), best_usd_per_token=done.lowest_usd_per_token)
+    tally = Tally(num_points(loaded.config.sweep), best_usd_per_token=done.best_usd_per_token)
     tasks = missing_tasks(loaded, done.ids, tally.skip, store.ballparks)
     first = next(tasks, None)
     if first is None:

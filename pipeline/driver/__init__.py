@@ -7,11 +7,10 @@ node died) and becomes a row with status `error` where not; the sweep goes on.
 from pipeline.driver.cluster import start_ray, stop_ray
 from pipeline.driver.sweeping import FlushRule, Stopped, run_sweep
 from pipeline.driver.tally import Tally
-from pipeline.driver.tasks import Solve, TaskRules
+from pipeline.driver.tasks import TaskRules
 
 __all__ = [
     "FlushRule",
-    "Solve",
     "Stopped",
     "Tally",
     "TaskRules",

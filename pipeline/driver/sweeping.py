@@ -11,10 +11,10 @@ from types import FrameType
 
 from pipeline.ballparks import BallparkSearch
 from pipeline.driver.tally import Tally
-from pipeline.driver.tasks import RULES, Solve, TaskRules, Tasks
+from pipeline.driver.tasks import RULES, TaskRules, Tasks
 from pipeline.points import Task
 from pipeline.results.store import Store
-from pipeline.run import PointRows, run_point
+from pipeline.run import PointRows, Solve, run_point
 
 
 class Stopped(Exception):  # noqa: N818

@@ -25,9 +25,7 @@ from pipeline.ballparks import BallparkSearch, NoBallparkError
 from pipeline.driver.cluster import check_cpus
 from pipeline.driver.watchdog import ended_after
 from pipeline.points import Point, Problem, Task
-from pipeline.run import PointRows, failed
-
-Solve = Callable[[Problem, Point], PointRows]
+from pipeline.run import PointRows, Solve, failed
 
 # What may go better on another worker or node; whatever else happened would happen again.
 WORTH_A_RETRY = (WorkerCrashedError, NodeDiedError, OutOfMemoryError, ObjectLostError)

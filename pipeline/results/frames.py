@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 from pipeline.errors import ResultsError
 from pipeline.results.checked import check_columns, printable_table
 from pipeline.results.folder import Folder, Place, folder_at
-from pipeline.results.parts import Tables
+from pipeline.results.parts import Tables, read_tables
 from pipeline.results.planned import plan_columns, points_answered
 from pipeline.results.schema import base_id, json_columns
-from pipeline.results.store import RUN_FILE, read_run, read_tables
+from pipeline.results.store import RUN_FILE, read_run
 from pipeline.texts import TextError, parse_json
 
 

@@ -30,7 +30,6 @@ from pipeline.results.parts import (
     part_files,
     read_part,
     read_parts,
-    read_tables,
 )
 from pipeline.results.schema import (
     POINT_COLUMNS,
@@ -47,8 +46,6 @@ from pipeline.results.schema import (
 from pipeline.texts import TextError, parse_json
 from pipeline.words import listed
 
-__all__ = ["Store", "now", "part_files", "read_part", "read_run", "read_tables"]
-
 RUN_FILE = "run.json"
 BALLPARKS = "ballparks_usd_per_hour"
 # How the names of files begin that are there for a moment alone, in the folder and in its tables.
@@ -60,10 +57,10 @@ PARTS_PER_TIER = 64
 
 @dataclass(frozen=True)
 class Done:
-    """What a folder holds: the ids of its answered points, and their lowest $/token, if any."""
+    """What a folder holds: the ids of its answered points, and their best $/token, if any."""
 
     ids: set[str]
-    lowest_usd_per_token: float | None
+    best_usd_per_token: float | None
 
 
 class Store:

@@ -18,8 +18,8 @@ from pipeline import driver
 from pipeline.config import load_config
 from pipeline.results import load
 from pipeline.results.lock import locked
-from pipeline.results.parts import part_files
-from pipeline.results.store import read_run, read_tables
+from pipeline.results.parts import part_files, read_tables
+from pipeline.results.store import read_run
 from pipeline.run import failed, run_point
 from tests.cli.runner import run, run_json
 from tests.sweeps import (

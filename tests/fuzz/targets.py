@@ -25,6 +25,7 @@ from pipeline.cli.inputs import checked_granularity
 from pipeline.cli.status_command import status_lines
 from pipeline.compare import Comparison, advise
 from pipeline.config import LoadedConfig, load_config, parse_assignments
+from pipeline.config.counts import num_points
 from pipeline.config.ids import parse_gpu_ids
 from pipeline.config.yaml_file import read_yaml
 from pipeline.errors import InputError
@@ -37,7 +38,7 @@ from pipeline.results import load
 from pipeline.results.lock import locked
 from pipeline.results.status import read_status
 from pipeline.roofline.constant_files import read_constants
-from pipeline.sweep import check_combinations, count_points, problem_of, run_record
+from pipeline.sweep import check_combinations, problem_of, run_record
 from tests.fuzz.cases import Case
 from tests.fuzz.contract import EXPECTED, BrokenContractError
 from tests.sweeps import REFERENCE, run_without_ray, small_config, store_for
@@ -73,7 +74,7 @@ def _looked_through(loaded: LoadedConfig) -> None:
     check_combinations(loaded)
     problem_of(loaded, {})
     record = json.loads(json.dumps(run_record(loaded), allow_nan=False))
-    if record["planned_points"] != count_points(loaded):
+    if record["planned_points"] != num_points(loaded.config.sweep):
         raise BrokenContractError("another number of points after writing")
 
 

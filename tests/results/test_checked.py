@@ -17,8 +17,8 @@ from pipeline.compare import Comparison
 from pipeline.errors import ResultsError
 from pipeline.results import checked, load
 from pipeline.results.lock import holder, locked
+from pipeline.results.parts import part_files
 from pipeline.results.status import read_status
-from pipeline.results.store import part_files
 from pipeline.sweep import run_record
 from tests.sweeps import run_without_ray, small_config, store_for
 

@@ -10,7 +10,8 @@ import pytest
 from pipeline.errors import ResultsError
 from pipeline.results import load
 from pipeline.results.frames import each_record, records
-from pipeline.results.store import part_files, read_run
+from pipeline.results.parts import part_files
+from pipeline.results.store import read_run
 from tests.sweeps import ANSWERS, run_without_ray, small_config
 
 

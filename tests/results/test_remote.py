@@ -17,9 +17,10 @@ from pipeline.results import load, remote
 from pipeline.results.checked import read_bounded
 from pipeline.results.folder import folder_at
 from pipeline.results.lock import locked
+from pipeline.results.parts import part_files, read_tables
 from pipeline.results.remote import RemoteFolder
 from pipeline.results.status import read_status
-from pipeline.results.store import Store, part_files, read_tables
+from pipeline.results.store import Store
 from tests.results.builders import point_row, segment_row
 from tests.results.test_status import RUN
 

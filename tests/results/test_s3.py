@@ -8,8 +8,9 @@ from pipeline.errors import ResultsError
 from pipeline.results import load
 from pipeline.results.folder import folder_at
 from pipeline.results.lock import locked
+from pipeline.results.parts import part_files
 from pipeline.results.status import read_status
-from pipeline.results.store import PARTS_PER_TIER, Store, part_files
+from pipeline.results.store import PARTS_PER_TIER, Store
 from tests.results.builders import point_row, segment_row
 from tests.results.test_status import RUN
 from tests.s3_server import Server, serving

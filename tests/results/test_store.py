@@ -15,15 +15,10 @@ from pipeline.errors import ResultsError
 from pipeline.results import load, parts
 from pipeline.results.checked import read_bounded
 from pipeline.results.folder import Folder, LocalFolder, Place, folder_at
+from pipeline.results.parts import part_files, read_tables
 from pipeline.results.schema import pareto_id, swept_column
 from pipeline.results.status import _latest_rows
-from pipeline.results.store import (
-    PARTS_PER_TIER,
-    Store,
-    part_files,
-    read_run,
-    read_tables,
-)
+from pipeline.results.store import PARTS_PER_TIER, Store, read_run
 from tests.results.builders import error_row, point_row, segment_row
 
 RUN: dict[str, Any] = {
@@ -192,12 +187,12 @@ def test_a_failed_point_is_not_done_and_one_without_placement_is(store: Store) -
 def test_the_best_price_of_the_rows_that_are_there_is_known_before_a_sweep_goes_on(
     store: Store,
 ) -> None:
-    assert store.done().lowest_usd_per_token is None
+    assert store.done().best_usd_per_token is None
     store.append([error_row("a")], [])
-    assert store.done().lowest_usd_per_token is None
+    assert store.done().best_usd_per_token is None
     for name, price in (("b", 3e-7), ("c", 2e-7)):
         store.append([point_row(name, cost_usd_per_token=price), error_row(f"{name}2")], [])
-    assert store.done().lowest_usd_per_token == 2e-7
+    assert store.done().best_usd_per_token == 2e-7
 
 
 def test_a_point_that_was_run_again_counts_once_as_it_came_out_last(store: Store) -> None:
