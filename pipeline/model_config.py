@@ -1,4 +1,4 @@
-"""A model's Hugging Face `config.json` in, its shape and the bytes of its weights out.
+"""A model's Hugging Face `config.json` in, its shape out.
 
 Field names and what an absent field means: the configuration classes of `transformers`.
 """
@@ -17,10 +17,9 @@ from pipeline.model_families import (
     PLAIN_FFN,
     SECTIONS,
     WHY_REFUSED,
+    Fields,
 )
 from pipeline.model_shape import ModelShape
-
-Fields = Mapping[str, Any]
 
 
 class ModelConfigError(SourceError, ValueError):

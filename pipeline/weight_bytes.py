@@ -28,8 +28,6 @@ BITS_AND_GROUP_OF_ALGORITHM: Mapping[str, tuple[int, int | None]] = {
     "FP8": (8, None),
     "NVFP4": (4, 32),
 }
-
-
 # The section that says how weights are quantized, and its name in older files.
 SECTIONS = ("quantization_config", "compression_config")
 

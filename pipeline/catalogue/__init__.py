@@ -2,6 +2,7 @@
 
 from pipeline.catalogue.errors import CatalogueError, UnknownNameError
 from pipeline.catalogue.lookup import (
+    ComputeType,
     compute_types,
     engine_names,
     find_engine,
@@ -14,6 +15,7 @@ from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, So
 
 __all__ = [
     "CatalogueError",
+    "ComputeType",
     "Engine",
     "Figure",
     "Gpu",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,7 +14,7 @@ from pipeline.catalogue.packaged import packaged
 from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, Source
 from pipeline.model_config import from_hf_config
 
-COMPUTE_TYPES = ("fp16", "bf16", "fp8", "int8", "int4", "fp4")
+ComputeType = Literal["fp16", "bf16", "fp8", "int8", "int4", "fp4"]
 # What does instead of a name that a catalogue lacks.
 OWN_GPU = "One that it lacks is described under performance.hardware of a config"
 OWN_MODEL = (
@@ -152,7 +152,7 @@ def engine_names() -> tuple[str, ...]:
 
 def compute_types() -> tuple[str, ...]:
     """Compute types that a workload can name."""
-    return COMPUTE_TYPES
+    return get_args(ComputeType)
 
 
 def find_gpu(gpu: str | Gpu) -> Gpu:

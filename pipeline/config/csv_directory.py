@@ -15,8 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.document import Document
-from pipeline.config.document import Path as FieldPath
+from pipeline.config.document import Document, FieldPath
 from pipeline.config.matrix_labels import Labels
 from pipeline.config.yaml_file import read_text
 from pipeline.errors import Fault, InputError, missing

@@ -12,7 +12,7 @@ from pipeline.errors import Fault, InputError, missing
 from pipeline.texts.plain_data import MAX_DEPTH, MAX_DIGITS
 from pipeline.texts.plain_files import ABSENT
 
-Path = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 @dataclass
@@ -26,12 +26,12 @@ class Document:
 
     file: str
     data: dict[str, Any]
-    origins: dict[Path, tuple[str, str]] = field(default_factory=dict)
+    origins: dict[FieldPath, tuple[str, str]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
     labels: dict[str, Labels] = field(default_factory=dict)
 
-    def where(self, path: Path) -> tuple[str, str]:
+    def where(self, path: FieldPath) -> tuple[str, str]:
         """Return the file and the field name by which a user knows the field at `path`."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.origins:
@@ -39,15 +39,15 @@ class Document:
                 return file, name + dotted(path[length:], after=bool(name)) or "file"
         return self.file, dotted(path)
 
-    def fault(self, path: Path, reason: str, value: Any) -> Fault:
+    def fault(self, path: FieldPath, reason: str, value: Any) -> Fault:
         """Return a fault of the field at `path`."""
         return Fault(*self.where(path), reason, value)
 
-    def lacking(self, path: Path, reason: str) -> Fault:
+    def lacking(self, path: FieldPath, reason: str) -> Fault:
         """Return a fault of a field that should be at `path` and is not."""
         return missing(*self.where(path), reason)
 
-    def note_unread(self, error: InputError, path: Path = ()) -> None:
+    def note_unread(self, error: InputError, path: FieldPath = ()) -> None:
         """Keep the faults of a file that could not be read, to be reported with all others.
 
         path: of the field that names the file, which is told of a file that does not exist.
@@ -93,7 +93,7 @@ def key_parts(key: str) -> list[str]:
     return [part for part in re.split(r"[.\[\]]+", key) if part]
 
 
-def path_of(data: Any, key: str) -> Path:
+def path_of(data: Any, key: str) -> FieldPath:
     """Return the path that a dotted key means in the data, as `pool.A100.count`.
 
     Raises LookupError or TypeError where it leads through something that has no such part.
@@ -109,7 +109,7 @@ def path_of(data: Any, key: str) -> Path:
     return tuple(path)
 
 
-def _replaced(data: Any, path: Path, value: Any) -> Any:
+def _replaced(data: Any, path: FieldPath, value: Any) -> Any:
     """Return the data with one value replaced; what lies beside the path is shared, not copied."""
     if not path:
         return value
@@ -140,7 +140,7 @@ def _step(container: Any, part: str) -> str | int:
     raise LookupError(f"has no part named {part!r}; there are {', '.join(known)}")
 
 
-def dotted(path: Path, after: bool = False) -> str:
+def dotted(path: FieldPath, after: bool = False) -> str:
     """Write a path as a user would: pool[0].count."""
     text = ""
     for part in path:

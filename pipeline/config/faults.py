@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.config.document import Document, Path
+from pipeline.config.document import Document, FieldPath
 from pipeline.config.schema import Config
 from pipeline.errors import Fault
 from pipeline.fault_words import UNKNOWN_FIELD, reason
@@ -51,7 +51,7 @@ def _advice(detail: ErrorDetails) -> str:
     return ""
 
 
-def _known_fields(path: Path) -> list[str]:
+def _known_fields(path: FieldPath) -> list[str]:
     """List the fields of the section that a path leads to."""
     section: type[BaseModel] | None = Config
     for part in path:

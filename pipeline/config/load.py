@@ -17,8 +17,7 @@ from pipeline.catalogue import UnknownNameError, find_model
 from pipeline.config.build import build_instance, build_pool
 from pipeline.config.checks import ONE_NETWORK, check_labels, run_checks
 from pipeline.config.csv_directory import read_directory, read_matrix
-from pipeline.config.document import Document, key_parts, path_of
-from pipeline.config.document import Path as FieldPath
+from pipeline.config.document import Document, FieldPath, key_parts, path_of
 from pipeline.config.faults import faults_of
 from pipeline.config.hugging_face import beyond_usual, read_hf_config
 from pipeline.config.packaged import located

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from pipeline.budgets import PRESETS as BUDGET_PRESETS
+from pipeline.catalogue import ComputeType
 from pipeline.config.ids import check_number_of_ids, parse_gpu_ids
 from pipeline.errors import shown
 from pipeline.granularity import MAX_SIZE, canonical_name
@@ -48,7 +49,6 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Degree = Annotated[int, Field(ge=1, le=1024)]
 NotNegativeCount = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
-ComputeType = Literal["fp16", "bf16", "fp8", "int8", "int4", "fp4"]
 Bandwidth = Annotated[float, Field(ge=0, le=LARGEST)]
 
 

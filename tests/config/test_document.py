@@ -4,14 +4,14 @@ import copy
 
 import pytest
 
-from pipeline.config.document import Document, Path, dotted
+from pipeline.config.document import Document, FieldPath, dotted
 from pipeline.errors import InputError, missing
 
 DATA = {"a": {"b": 1}, "pool": [{"gpu": "T4", "count": 1}, {"gpu": "A10"}]}
 
 
 def test_a_field_is_known_by_the_nearest_place_that_is_known() -> None:
-    origins: dict[Path, tuple[str, str]] = {
+    origins: dict[FieldPath, tuple[str, str]] = {
         ("a",): ("a.csv", "A"),
         ("a", "x"): ("x.json", ""),
         ("m",): ("m.json", ""),
