@@ -11,7 +11,7 @@ from itertools import islice, pairwise, starmap
 from typing import Any
 
 from pipeline.ballparks import BallparkSearch
-from pipeline.baseline import BaselineTry, baseline_tries, best_baseline
+from pipeline.baseline import BaselineTry, baseline_tries, best_baseline, stored_tries
 from pipeline.config import LoadedConfig
 from pipeline.config.counts import num_points
 from pipeline.config.load import stored_config
@@ -138,8 +138,7 @@ def _record_stands(run: Mapping[str, Any], base: LoadedConfig) -> Iterator[Misma
     # Those of earlier plans in the same folder are listed too.
     if missing := set(base.config.sweep.granularities) - set(run["granularities"]):
         yield Mismatch(RUN_FILE, "granularities", run["granularities"], f"also {sorted(missing)}")
-    tries = baseline_tries(base.instance)
-    stored = [BaselineTry(**tried) for tried in run["baseline"]]
+    tries, stored = baseline_tries(base.instance), stored_tries(run)
     if len(stored) != len(tries) or not all(map(_same_try, stored, tries)):
         yield Mismatch(RUN_FILE, "baseline", stored, tries)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +49,11 @@ def baseline_tries(instance: Instance) -> tuple[BaselineTry, ...]:
         return tuple(_try_served(instance, kind, degree) for degree in sorted(degrees))
     model = performance_model(instance)
     return tuple(_try(instance, model, kind, degree) for degree in sorted(degrees))
+
+
+def stored_tries(run: Mapping[str, Any]) -> tuple[BaselineTry, ...]:
+    """Return the tries of the baseline as `run.json` holds them."""
+    return tuple(BaselineTry(**tried) for tried in run["baseline"])
 
 
 def best_baseline(tries: tuple[BaselineTry, ...]) -> BaselineTry | None:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.baseline import BaselineTry
+from pipeline.baseline import BaselineTry, stored_tries
 from pipeline.cli.comparison_tables import claims_view, granularity_view, method_view, runs_view
 from pipeline.cli.render import baseline_view, plain
 from pipeline.compare import (
@@ -46,7 +46,7 @@ def comparison_view(
     parts: list[RenderableType] = [Text(f"{results.directory}: {said}")]
     parts += [Text(text) for text in [unfinished(results)] if text]
     parts.append(Text())
-    tries = _baseline(results)
+    tries = stored_tries(results.run)
     if tries:
         parts += [baseline_view(tries, bool(results.run["swept_fields"])), Text()]
     if rows:
@@ -78,7 +78,7 @@ def comparison_json(
     advice = advise(comparison, tolerance_percent)
     report = {
         "directory": str(results.directory),
-        "baseline": [_baseline_json(tried) for tried in _baseline(results)],
+        "baseline": [_baseline_json(tried) for tried in stored_tries(results.run)],
         "unfinished": unfinished(results) or None,
         "granularities": [_row(asdict(row)) for row in comparison.granularities],
         "methods": [_row(asdict(row)) for row in comparison.methods],
@@ -159,8 +159,3 @@ def _row(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _each_to_next(runs: Sequence[Results]) -> Iterator[RunComparison]:
     return (compare_runs(before, after) for before, after in pairwise(runs))
-
-
-def _baseline(results: Results) -> list[BaselineTry]:
-    """Return the baseline's tries as `run.json` holds them."""
-    return [BaselineTry(**tried) for tried in results.run["baseline"]]

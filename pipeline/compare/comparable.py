@@ -7,17 +7,14 @@ from collections.abc import Sequence
 from pipeline.errors import ResultsError
 from pipeline.results.checked import check_run
 from pipeline.results.frames import Results
+from pipeline.results.schema import LOAD_COLUMNS
 from pipeline.results.store import RUN_FILE
 
 # What is described, the columns of which any says that it is there, and what else it then has.
 FIGURES = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
 BASELINE = tuple(f"baseline_{name}" for name in FIGURES)
 SIZES = ("num_stages", "num_gpus", "options", "segments", "connections", "binaries")
-LOAD = (
-    *("concurrency", "micro_batches", "ttft_s"),
-    *("throughput_low_tokens_per_s", "throughput_high_tokens_per_s"),
-    *("cost_low_usd_per_token", "cost_high_usd_per_token"),
-)
+LOAD = tuple(name for name in LOAD_COLUMNS if name != "tpot_s")
 DESCRIBED: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
     ("a placement", FIGURES, SIZES),
     ("a baseline", BASELINE, ()),

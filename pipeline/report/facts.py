@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.baseline import TOO_SLOW, BaselineTry, best_baseline, why_none
+from pipeline.baseline import TOO_SLOW, BaselineTry, best_baseline, stored_tries, why_none
 from pipeline.compare import Advice, Comparison, unfinished
 from pipeline.compare.advice import about_load, about_target, against_baseline, found_with
 from pipeline.compare.granularities import REFERENCE_GRANULARITY
@@ -128,21 +128,20 @@ def _which_placement(results: Results, advice: Advice) -> Fact:
 
 
 def _what_it_costs(results: Results, advice: Advice) -> Fact:
-    best = advice.best
-    tries = [BaselineTry(**tried) for tried in results.run["baseline"]]
+    best, tries = advice.best, stored_tries(results.run)
     return Fact(
         "What does a token cost?",
         f"{per_million(best.usd_per_token)} per million tokens"
         f"{against_baseline(best.percent_to_baseline, bool(best.swept))}.",
-        (*_baseline_sentences(tries, bool(best.swept)), *about_target(results, advice.best)),
+        (*_baseline_sentences(tries, bool(best.swept)), *about_target(results, best)),
     )
 
 
-def _baseline_sentences(tries: list[BaselineTry], swept: bool) -> Iterator[str]:
+def _baseline_sentences(tries: tuple[BaselineTry, ...], swept: bool) -> Iterator[str]:
     """Say what the baseline is, and at which TP degrees it does not fit."""
-    best = best_baseline(tuple(tries))
+    best = best_baseline(tries)
     if best is None:
-        yield why_none(tuple(tries))
+        yield why_none(tries)
         return
     before = "Before anything is swept, the" if swept else "The"
     yield (

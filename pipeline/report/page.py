@@ -13,7 +13,7 @@ from markupsafe import Markup
 from pipeline.audit import audit
 from pipeline.compare import Advice, Comparison, advise, band, claims_apply, unplaced
 from pipeline.compare.claims import AFTER, BEFORE, SOURCE
-from pipeline.errors import InputError, PlacementError, ResultsError
+from pipeline.errors import PlacementError, ResultsError
 from pipeline.export import Refusal, launch_of
 from pipeline.plots import DARK, LIGHT, Plot, all_plots, plotting_javascript, write_plots
 from pipeline.report.facts import facts, headline, provenance, shown_config, warnings
@@ -130,7 +130,7 @@ def to_run(results: Results, best_id: str) -> ToRun:
     """Tell which point can be run with vLLM: the recommended one, or the cheapest that can."""
     try:
         launch = launch_of(results, best_id)
-    except (InputError, PlacementError, KeyError, ValueError):
+    except (PlacementError, KeyError, ValueError):
         return ToRun(best_id)  # the command itself says what is wrong with the run
     if isinstance(launch, Refusal):
         return ToRun(launch.alternative or "", str(launch))
@@ -141,7 +141,7 @@ def verification(results: Results) -> str:
     """Recompute every placement from the config alone, and say what came of it."""
     try:
         found = audit(results.directory)
-    except (InputError, PlacementError, KeyError, ValueError) as error:
+    except (PlacementError, KeyError, ValueError) as error:
         return f"The placements could not be recomputed: {error}."
     number = counted(found.placements, "placement")
     if found.mismatches:

@@ -109,6 +109,13 @@ POINT_COLUMNS: tuple[Column, ...] = (
 BOUND_COLUMNS = tuple(c.name for c in POINT_COLUMNS if c.name.startswith("bound_"))
 """What was proven of an answer; which of them a row has is up to its method."""
 
+LOAD_COLUMNS = (
+    *("concurrency", "micro_batches", "ttft_s", "tpot_s"),
+    *("throughput_low_tokens_per_s", "throughput_high_tokens_per_s"),
+    *("cost_low_usd_per_token", "cost_high_usd_per_token"),
+)
+"""What only the `roofline` model says of a placement; `tpot_s` is null in phase `prefill`."""
+
 SEGMENT_COLUMNS: tuple[Column, ...] = (
     Column("point_id", _text, False, "point that the segment belongs to"),
     Column("stage", _int, False, "position in the pipeline, from 0"),

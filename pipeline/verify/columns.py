@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.results.schema import BOUND_COLUMNS, UNSOLVED
+from pipeline.results.schema import BOUND_COLUMNS, LOAD_COLUMNS, UNSOLVED
 from pipeline.verify.case import Case, Mismatch, mismatch, present
 
 OF_PLACEMENTS = ("num_stages", "num_gpus", "mip_gap", "target_met", "ratio_to_baseline")
-OF_LOADS = (
-    *("concurrency", "micro_batches", "ttft_s", "tpot_s"),
-    *("throughput_low_tokens_per_s", "throughput_high_tokens_per_s"),
-    *("cost_low_usd_per_token", "cost_high_usd_per_token"),
-)
 PROVEN_BY = {
     "enumeration": ("bound_throughput_tokens_per_s", "bound_cost_usd_per_hour"),
     "weighted": ("bound_weighted_score",),
@@ -43,7 +38,7 @@ def _foreign(case: Case) -> Iterator[str]:
     if not has_answer:
         yield from OF_PLACEMENTS
     if serving is None or not has_answer:
-        yield from OF_LOADS
+        yield from LOAD_COLUMNS
     elif serving.phase == "prefill":
         yield "tpot_s"
     own = () if point["status"] in UNSOLVED else PROVEN_BY.get(point["method"], BOUND_COLUMNS)
