@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pipeline.granularity import Granularity
 from pipeline.instance import GpuFigures, GpuType, Instance, Limits, Performance, Workload
 from pipeline.model_shape import ModelShape
 from pipeline.network import Network, Override, matrix_network, uniform_network
+from pipeline.restrictions import RESTRICTIONS
 
 HIDDEN_SIZE = 1024
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How large and of what kind the instances are."""
+    """How large and of what kind the instances are.
+
+    restricted: under some of the restrictions, and with so little memory that placements have
+    several stages; else every one keeps to them by itself.
+    """
 
     max_types: int = 3
     max_gpus: int = 6
@@ -68,7 +74,10 @@ def _pool(rng: random.Random, shape: Shape) -> tuple[GpuType, ...]:
         price = rng.choice([round(rng.uniform(0.1, 2.0), 1), round(rng.uniform(0.1, 2.0), 9)])
         max_tp = rng.choice([None, None, 1, 2])
         count = min(rng.choice([1, 2, 2, 3, 4]), room)
-        pool.append(GpuType(f"G{index}", count, rng.uniform(2, 12), price, max_tp))
+        memory_gb = rng.uniform(2, 12)
+        if shape.restricted:
+            max_tp, memory_gb = None, 0.6 * memory_gb
+        pool.append(GpuType(f"G{index}", count, memory_gb, price, max_tp))
     return tuple(pool)
 
 
@@ -105,5 +114,6 @@ def _limits(rng: random.Random, shape: Shape) -> Limits:
     )
     if not shape.restricted:
         return limits
-    asked = [rng.random() < 0.5 for _ in range(3)]
-    return replace(limits, uniform_tp=asked[0], single_gpu_type=asked[1], equal_sizes=asked[2])
+    limits = replace(limits, max_stages=rng.randint(2, 4), tp_degrees=(1, 2))
+    asked: dict[str, Any] = {name: rng.random() < 0.5 for name in RESTRICTIONS}
+    return replace(limits, **asked)

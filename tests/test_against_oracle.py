@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from pipeline import methods
 from pipeline.curve import CostCurve
 from pipeline.methods import Answer, AnswerStatus
 from pipeline.published import PublishedSearch
+from pipeline.restrictions import unrestricted
 from pipeline.settings import SolverSettings
 from tests import oracle
 from tests.random_instances import Shape, random_case
@@ -58,12 +60,19 @@ def test_frontier_and_ratio_equal_exhaustive_search_on_any_network(first: int) -
 
 @pytest.mark.parametrize("first", range(2000, 2240, BATCH))
 def test_frontier_and_ratio_equal_exhaustive_search_under_restrictions(first: int) -> None:
+    shape, binding = Shape(max_gpus=8, max_layers=8, restricted=True), 0
     for seed in range(first, first + BATCH):
-        check_frontier_and_ratio(seed, Shape(restricted=True))
+        check_frontier_and_ratio(seed, shape)
+        instance, sizes = random_case(seed, shape)
+        free = replace(instance, limits=unrestricted(instance.limits))
+        kept = oracle.frontier(instance, sizes.sizes)
+        binding += bool(kept) and kept != oracle.frontier(free, sizes.sizes)
+    assert binding > 4  # they leave a placement, and are in the way of a better one
 
 
 @pytest.mark.parametrize("first", range(3000, 3180, BATCH))
 def test_enumeration_finds_the_fastest_then_cheapest_then_shortest(first: int) -> None:
+    placed = 0
     for seed in range(first, first + BATCH):
         instance, sizes = random_case(seed)
         budget = random.Random(seed).uniform(0.2, 6.0)
@@ -76,12 +85,14 @@ def test_enumeration_finds_the_fastest_then_cheapest_then_shortest(first: int) -
         if not within:
             assert answer.status is AnswerStatus.INFEASIBLE, seed
             continue
+        placed += 1
         rate, cost, stages = min(within)
         assert answer.placement is not None
         assert answer.status is AnswerStatus.OPTIMAL, seed
         assert close(answer.placement.tokens_per_s, -rate), seed
         assert close(answer.placement.usd_per_hour, cost), seed
         assert len(answer.placement.stages) == stages, seed
+    assert placed > BATCH // 3
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.2, 0.7, 1.0])
