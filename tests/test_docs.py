@@ -19,7 +19,7 @@ def functions_of(file: Path) -> set[str]:
 DEFINED = {name for file in ROOT.glob("pipeline/**/*.py") for name in functions_of(file)}
 
 
-@pytest.mark.parametrize("module", ["compact", "path"])
+@pytest.mark.parametrize("module", ["compact", "path", "timed"])
 def test_every_constraint_family_has_its_section(module: str) -> None:
     families = functions_of(ROOT / "pipeline" / "formulation" / f"{module}.py")
     headings = " ".join(line for line in FORMULATION.splitlines() if line.startswith("###"))
