@@ -11,9 +11,10 @@ from pipeline.catalogue.lookup import (
     gpu_names,
     model_names,
 )
-from pipeline.catalogue.records import Engine, Figure, Gpu, Link, ModelEntry, Source
+from pipeline.catalogue.records import MOST_MEMORY_GB, Engine, Figure, Gpu, Link, ModelEntry, Source
 
 __all__ = [
+    "MOST_MEMORY_GB",
     "CatalogueError",
     "ComputeType",
     "Engine",

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from pipeline.model_shape import ModelShape
 
+MOST_MEMORY_GB = 4096
+"""A GPU of more is one whose memory is given in MiB."""
+
 
 @dataclass(frozen=True)
 class Source:

@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 
 from pipeline.config.counts import num_points
 from pipeline.config.document import Document
+from pipeline.config.fields import MAX_LAYERS, granularity_name
 from pipeline.config.matrix_labels import label_faults
 from pipeline.config.performance_checks import (
     architectures_as_known,
@@ -29,7 +30,6 @@ from pipeline.config.performance_checks import (
     workload_suits_model,
 )
 from pipeline.config.schema import (
-    MAX_LAYERS,
     BaselineSection,
     GpuSection,
     LimitsSection,
@@ -37,7 +37,6 @@ from pipeline.config.schema import (
     NetworkSection,
     SolverSection,
     SweepSection,
-    granularity_name,
 )
 from pipeline.errors import Fault
 from pipeline.granularity import can_sum_to, granularity

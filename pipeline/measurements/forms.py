@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from pipeline.catalogue import (
+    MOST_MEMORY_GB,
     Gpu,
     UnknownNameError,
     compute_types,
@@ -35,8 +36,7 @@ NONE: OwnGpus = {}
 # Nothing measured is outside these; arithmetic with what is would end in 0 or infinity.
 Whole = Annotated[int, Field(gt=0, le=1_000_000_000)]
 Measured = Annotated[float, Field(ge=1e-9, le=1e12)]
-# A GPU of more is one whose memory is given in MiB.
-MemoryGb = Annotated[float, Field(ge=1e-9, le=4096)]
+MemoryGb = Annotated[float, Field(ge=1e-9, le=MOST_MEMORY_GB)]
 OR_A_FILE = ", or in a file of such entries under --hardware"
 Label = Annotated[str, Field(min_length=1), AfterValidator(check_name)]
 
