@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from pipeline.compare import granularity_rows, segment_usage, unplaced
+from pipeline.compare import granularity_rows, unplaced
+from pipeline.compare.granularities import segment_usage
 from pipeline.results import load
 from pipeline.results.frames import Results
 from tests.sweeps import run_without_ray, small_config
@@ -71,13 +71,9 @@ def test_segments_are_counted_by_size_gpu_and_degree(results: Results) -> None:
     ]
 
 
-def test_equal_segments_are_counted_together(results: Results) -> None:
-    point_id = str(results.points.point_id.iloc[0])
-    rows = [(point_id, stage, 10, "V100", 4) for stage in range(4)]
-    rows[2] = (point_id, 2, 10, "T4", 4)
-    frame = pd.DataFrame(rows, columns=["point_id", "stage", "size", "gpu", "tp_degree"])
-    made = Results(results.directory, results.points, frame, results.run)
-    assert [str(use) for use in segment_usage(made, point_id)] == [
+def test_equal_segments_are_counted_together() -> None:
+    stages = [{"size": 10, "gpu": gpu, "tp_degree": 4} for gpu in ("V100", "V100", "T4", "V100")]
+    assert [str(use) for use in segment_usage(stages)] == [
         "3 × 10 layers on V100 TP 4",
         "1 × 10 layers on T4 TP 4",
     ]

@@ -7,7 +7,6 @@ from pipeline.compare.granularities import (
     GranularityRow,
     SegmentUse,
     granularity_rows,
-    segment_usage,
     unplaced,
 )
 from pipeline.compare.methods import MethodRow, method_rows
@@ -30,7 +29,6 @@ __all__ = [
     "compare_runs",
     "granularity_rows",
     "method_rows",
-    "segment_usage",
     "unfinished",
     "unplaced",
 ]

@@ -20,7 +20,7 @@ from pipeline.compare.tables import (
     percent_above,
     summed,
 )
-from pipeline.results.frames import Results, asked, records
+from pipeline.results.frames import Results, asked
 from pipeline.words import counted
 
 REFERENCE_GRANULARITY = "exact"
@@ -107,12 +107,8 @@ def unplaced(results: Results) -> list[tuple[str, int, str]]:
     return listed
 
 
-def segment_usage(results: Results, point_id: str) -> tuple[SegmentUse, ...]:
+def segment_usage(stages: Sequence[Mapping[str, Any]]) -> tuple[SegmentUse, ...]:
     """Count the segments of a placement by size, GPU type and TP degree, in pipeline order."""
-    return _usage(records(results.placement(point_id)))
-
-
-def _usage(stages: Sequence[Mapping[str, Any]]) -> tuple[SegmentUse, ...]:
     counts = Counter((int(s["size"]), str(s["gpu"]), int(s["tp_degree"])) for s in stages)
     return tuple(SegmentUse(n, *key) for key, n in counts.items())
 
@@ -153,7 +149,7 @@ def _row(
         usd_per_token=float(best.cost_usd_per_token),
         tokens_per_s=float(best.throughput_tokens_per_s),
         usd_per_hour=float(best.cost_usd_per_hour),
-        segments_used=_usage(stages.get(str(best.point_id), [])),
+        segments_used=segment_usage(stages.get(str(best.point_id), [])),
         options=int(best.options),
         segments=int(best.segments),
         connections=int(best.connections),
