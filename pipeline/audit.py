@@ -25,7 +25,7 @@ from pipeline.results import load
 from pipeline.results.checked import check_run
 from pipeline.results.folder import Place
 from pipeline.results.frames import Results, each_record
-from pipeline.results.schema import PointRow, base_id, pareto_id
+from pipeline.results.schema import PointRow, base_id, pareto_id, present
 from pipeline.results.store import RUN_FILE
 from pipeline.rivals import Claim, Witness, claim_of, contradictions, witness_of
 from pipeline.search_space import connections
@@ -36,7 +36,6 @@ from pipeline.verify import (
     Mismatch,
     bound_distances,
     gap_stands,
-    present,
     verify_point,
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.results.schema import present
 from pipeline.words import counted, per_million, short_time
 
 
@@ -44,13 +45,13 @@ def load_sentences(values: Mapping[str, Any]) -> list[str]:
     values: a row of points by column name, nulls absent, None or NaN. Empty for a row of another
     performance model, which knows neither.
     """
-    if not _is_known(values.get("concurrency")):
+    if not present(values.get("concurrency")):
         return []
     concurrency, micro_batches = int(values["concurrency"]), int(values["micro_batches"])
     requests = counted(concurrency, "request")
     cut = counted(micro_batches, "micro-batch", "micro-batches")
     per_token = ""
-    if _is_known(values.get("tpot_s")):
+    if present(values.get("tpot_s")):
         per_token = f", {1000 * float(values['tpot_s']):.1f} ms per output token"
     first = f"first token after {short_time(values['ttft_s'])}"
     if concurrency > micro_batches:
@@ -68,7 +69,3 @@ def _range(values: Mapping[str, Any]) -> str:
         return f"{per_million(prices[0])} and {per_million(prices[1])} per million tokens"
     rates = [float(values[f"throughput_{end}_tokens_per_s"]) for end in ("low", "high")]
     return f"{rates[0]:,.0f} and {rates[1]:,.0f} tokens/s"
-
-
-def _is_known(value: Any) -> bool:
-    return value is not None and value == value

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.points import Scales
-from pipeline.results.schema import BOUND_COLUMNS, base_id
-from pipeline.verify import PROOF_TOLERANCE, Mismatch, present
+from pipeline.results.schema import BOUND_COLUMNS, base_id, present
+from pipeline.verify import PROOF_TOLERANCE, Mismatch
 
 Row = Mapping[str, Any]
 Sizes = tuple[int, ...]

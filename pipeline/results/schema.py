@@ -232,6 +232,11 @@ def arrow_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Tabl
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
 
+def present(value: Any) -> bool:
+    """Tell whether a value is there: tables have None or NaN where none is."""
+    return value is not None and value == value
+
+
 def pareto_id(point_id: str, index: int) -> str:
     """Return the id of one point of a frontier."""
     return f"{point_id}-{index}"

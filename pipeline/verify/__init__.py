@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pipeline.instance import Instance
+from pipeline.results.schema import present
 from pipeline.verify.case import (
     PROOF_TOLERANCE,
     TOLERANCE,
@@ -16,7 +17,6 @@ from pipeline.verify.case import (
     Mismatch,
     Row,
     mismatch,
-    present,
 )
 from pipeline.verify.columns import only_own_columns
 from pipeline.verify.rules import RULES, bound_distances, gap_stands, values_possible
@@ -28,7 +28,6 @@ __all__ = [
     "Mismatch",
     "bound_distances",
     "gap_stands",
-    "present",
     "verify_point",
 ]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.instance import GpuType, Instance
 from pipeline.performance import PerformanceModel, performance_model
+from pipeline.results.schema import present
 from pipeline.roofline import StageFigures
 from pipeline.serving_check import figures_of_stages
 
@@ -76,8 +77,3 @@ def compare(case: Case, what: str, stored: Any, recomputed: float) -> Iterator[M
 def mismatch(case: Case, what: str, stored: Any, recomputed: Any) -> Mismatch:
     """Return a mismatch of the case's point."""
     return Mismatch(str(case.point["point_id"]), what, stored, recomputed)
-
-
-def present(value: Any) -> bool:
-    """Tell whether a value is there: tables have None or NaN where none is."""
-    return value is not None and value == value

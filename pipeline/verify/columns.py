@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.results.schema import BOUND_COLUMNS, LOAD_COLUMNS, UNSOLVED
-from pipeline.verify.case import Case, Mismatch, mismatch, present
+from pipeline.results.schema import BOUND_COLUMNS, LOAD_COLUMNS, UNSOLVED, present
+from pipeline.verify.case import Case, Mismatch, mismatch
 
 OF_PLACEMENTS = ("num_stages", "num_gpus", "mip_gap", "target_met", "ratio_to_baseline")
 PROVEN_BY = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.results.schema import BOUND_COLUMNS
+from pipeline.results.schema import BOUND_COLUMNS, present
 from pipeline.verify.case import (
     PROOF_TOLERANCE,
     TOLERANCE,
@@ -18,7 +18,6 @@ from pipeline.verify.case import (
     Row,
     compare,
     mismatch,
-    present,
 )
 
 Rule = Callable[[Case], Iterator[Mismatch]]
