@@ -193,8 +193,10 @@ def _is_endpoint(url: str) -> bool:
         has_place = bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    host_alone = not parts.path.strip("/") and not parts.query and "@" not in parts.netloc
-    return parts.scheme in ("http", "https") and has_place and host_alone and " " not in url
+    # Compared as a whole: of line breaks, tabs, and a bare # or ? its parts say nothing.
+    host_alone = url.rstrip("/").lower() == f"{parts.scheme}://{parts.netloc}".lower()
+    is_named = host_alone and " " not in url and "@" not in url
+    return parts.scheme in ("http", "https") and has_place and is_named
 
 
 def _arrow(address: str) -> tuple[FileSystem, str]:

@@ -88,6 +88,8 @@ def test_a_bucket_that_is_missing_is_told_before_anything_is_run() -> None:
         *("localhost:9000", "ftp://localhost:9000", "//localhost:9000", "http://", "http:///x"),
         *("http://localhost:99999", "http://localhost:abc", "http://[::1", "http://a b:9000"),
         *("http://localhost:9000/path", "http://localhost:9000?x=1", "http://:9000"),
+        *("http://localhost:9000\n", "http://local\thost:9000", "http://localhost:9000/\r\n"),
+        *("http://localhost:9000#", "http://localhost:9000/#x", "http://localhost:9000?"),
     ],
 )
 def test_an_endpoint_that_is_none_is_told_by_the_name_of_its_variable(
