@@ -33,11 +33,14 @@ def target_sentence(usd_per_million_tokens: float, met: bool) -> str:
     return f"The target of ${usd_per_million_tokens:g} per million tokens is {verb}."
 
 
+def signed(difference: float) -> str:
+    """Write a difference with one decimal and its sign; one that rounds to nothing without."""
+    return f"{difference:+.1f}" if round(difference, 1) else "0.0"
+
+
 def signed_percent(value: float | None) -> str:
-    """Write a difference in percent with its sign, 0 without; a dash where there is none."""
-    if value is None:
-        return "–"
-    return f"{value:+.1f} %" if round(value, 1) else "0.0 %"
+    """Write a difference in percent as `signed` does; a dash where there is none."""
+    return "–" if value is None else f"{signed(value)} %"
 
 
 def duration(seconds: float) -> str:

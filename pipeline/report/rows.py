@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from pipeline.results.frames import Results, records
-from pipeline.words import id_range
+from pipeline.words import id_range, signed
 
 MAX_ROWS = 2000
 _FAILED_ROWS = 200
@@ -63,24 +63,26 @@ class PointTable:
         return f"{failed}those of the lowest cost per token"
 
 
-# Title, column, format, and factor of each figure.
-_Figure = tuple[str, str, str, float]
+_Form = Callable[[float], str]
+_short: _Form = "{:g}".format
+# Title, column, how it is written, and factor of each figure.
+_Figure = tuple[str, str, _Form, float]
 _FIGURES: tuple[_Figure, ...] = (
-    ("$/M tokens", "cost_usd_per_token", "{:.6f}", 1e6),
-    ("tokens/s", "throughput_tokens_per_s", "{:,.0f}", 1),
-    ("$/h", "cost_usd_per_hour", "{:.2f}", 1),
-    ("to baseline, %", "ratio_to_baseline", "{:+z.1f}", 100),
-    ("stages", "num_stages", "{:.0f}", 1),
-    ("GPUs", "num_gpus", "{:.0f}", 1),
-    ("gap, %", "mip_gap", "{:.2f}", 100),
-    ("time, s", "total_seconds", "{:.3f}", 1),
+    ("$/M tokens", "cost_usd_per_token", "{:.6f}".format, 1e6),
+    ("tokens/s", "throughput_tokens_per_s", "{:,.0f}".format, 1),
+    ("$/h", "cost_usd_per_hour", "{:.2f}".format, 1),
+    ("to baseline, %", "ratio_to_baseline", signed, 100),
+    ("stages", "num_stages", "{:.0f}".format, 1),
+    ("GPUs", "num_gpus", "{:.0f}".format, 1),
+    ("gap, %", "mip_gap", "{:.2f}".format, 100),
+    ("time, s", "total_seconds", "{:.3f}".format, 1),
 )
 # Only the roofline model fills these.
 _SERVED: tuple[_Figure, ...] = (
-    ("requests", "concurrency", "{:.0f}", 1),
-    ("micro-batches", "micro_batches", "{:.0f}", 1),
-    ("first token, s", "ttft_s", "{:.2f}", 1),
-    ("per token, ms", "tpot_s", "{:.1f}", 1000),
+    ("requests", "concurrency", "{:.0f}".format, 1),
+    ("micro-batches", "micro_batches", "{:.0f}".format, 1),
+    ("first token, s", "ttft_s", "{:.2f}".format, 1),
+    ("per token, ms", "tpot_s", "{:.1f}".format, 1000),
 )
 
 
@@ -151,12 +153,12 @@ def _line(
     placements: Mapping[str, Any],
 ) -> PointLine:
     budget, weight = row["budget_usd_per_hour"], row["cost_weight"]
-    question = _number(budget, "{:g}")
+    question = _number(budget, _short)
     if pd.notna(weight):
         question = Cell(f"weight {weight:g}", None, True)
     numeric = dict(headers)
     swept = [
-        _number(row[name], "{:g}") if numeric[name] else Cell(str(row[name]), str(row[name]))
+        _number(row[name], _short) if numeric[name] else Cell(str(row[name]), str(row[name]))
         for name in names
     ]
     texts = {name: str(row[name]) for name in ("granularity", "method", "status")}
@@ -176,18 +178,18 @@ def _line(
     )
 
 
-def _measure(row: Mapping[str, Any], _title: str, name: str, form: str, factor: float) -> Cell:
+def _measure(row: Mapping[str, Any], _title: str, name: str, form: _Form, factor: float) -> Cell:
     value = row[name]
     if name == "ratio_to_baseline" and pd.notna(value):
         value -= 1
     return _number(value * factor if pd.notna(value) else None, form)
 
 
-def _number(value: Any, form: str) -> Cell:
+def _number(value: Any, form: _Form) -> Cell:
     """Return the cell of a number; empty where there is none."""
     if value is None or pd.isna(value):
         return Cell("", None, True)
-    return Cell(form.format(value), float(value), True)
+    return Cell(form(value), float(value), True)
 
 
 def _is_number(values: pd.Series) -> bool:

@@ -1,6 +1,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pipeline.report.rows import point_table
 from tests.result_builders import SERVED, point, segment, write_run
 
@@ -42,6 +44,16 @@ def test_a_cell_sorts_by_its_number_and_shows_its_unit(tmp_path: Path) -> None:
     assert cells["$/M tokens"].value == 1.25
     assert cells["to baseline, %"].text == "-37.5"
     assert cells["budget, $/h"].value is None
+
+
+@pytest.mark.parametrize("usd_per_million", [2.0, 2.0002, 1.9998])
+def test_a_difference_that_rounds_to_nothing_has_no_sign(
+    tmp_path: Path, usd_per_million: float
+) -> None:
+    """The baseline costs $2 per million; the terminal writes the same difference as 0.0 %."""
+    table = point_table(write_run(tmp_path, [point("a", usd_per_million=usd_per_million)]))
+    cells = dict(zip((column.title for column in table.columns), table.lines[0].cells, strict=True))
+    assert cells["to baseline, %"].text == "0.0"
 
 
 def test_loads_and_latencies_are_columns_only_where_a_row_has_them(tmp_path: Path) -> None:
