@@ -16,6 +16,7 @@ from pipeline.roofline.compute import Numbers
 from pipeline.roofline.constant_files import prior_table
 from pipeline.roofline.constants import (
     CONSTANT_NAMES,
+    NOT_CONVERGED,
     Constants,
     ConstantTable,
     Effect,
@@ -36,7 +37,6 @@ NOISE = Noise(scale=0.07, freedom=2.0)
 BUMP = 1e-4
 # Files keep five digits of a deviation, and may so hold none.
 LEAST_DEVIATION = 1e-5
-NOT_CONVERGED = "the fit ended before it converged"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from pipeline.roofline.constant_files import prior_table
 from pipeline.roofline.constants import ConstantTable, Spread
 
 Mask = NDArray[np.bool_]
-Predictor = Callable[[Sequence[Measurement], Sequence[Measurement]], Numbers]
-Predicted = tuple[list[Measurement], Numbers]
+Predictor = Callable[[Sequence[Measurement], Sequence[Measurement]], tuple[Numbers, bool]]
+"""Training and test rows in; tokens/s of the test rows, and whether the fit converged, out."""
 Tell = Callable[[int, int, str], None]
 """Told before each fit: how many are made, how many there will be, and what comes now."""
 FLOOR = 0.02
@@ -33,6 +34,19 @@ class Split:
     member: str
     training: Mask
 
+    @property
+    def name(self) -> str:
+        """What a fit on its rows is told as."""
+        return f"{self.kind} {self.member}"
+
+
+class Predicted(NamedTuple):
+    """Rows and what was predicted for them, tokens/s; converged: whether the fit behind it did."""
+
+    rows: list[Measurement]
+    tokens_per_s: Numbers
+    converged: bool = True
+
 
 def tell_nobody(_made: int, _total: int, _what: str) -> None:
     """Say nothing of how far the fits are."""
@@ -42,13 +56,13 @@ def fitted_prediction(
     training: Sequence[Measurement],
     testing: Sequence[Measurement],
     start: ConstantTable | None = None,
-) -> Numbers:
+) -> tuple[Numbers, bool]:
     """Predicted tokens/s of the test rows, from constants fitted on the training rows only.
 
     start: what the fit starts from, by default the priors.
     """
     table = fit_constants(training, "training rows of a split", start=start)
-    return predicted_tokens_per_s(table, testing)
+    return predicted_tokens_per_s(table, testing), table.converged
 
 
 def random_half(count: int, seed: int) -> Mask:
@@ -88,7 +102,7 @@ def held_out_prediction(
 ) -> Predicted:
     """Rows outside the training mask, and what a fit on the rows inside predicts for them."""
     testing = picked(measurements, ~training)
-    return testing, predict(picked(measurements, training), testing)
+    return Predicted(testing, *predict(picked(measurements, training), testing))
 
 
 def number_of_fits(splits: Sequence[Split]) -> int:
@@ -112,7 +126,7 @@ def held_out_predictions(
     for split in splits:
         key = split.training.tobytes()
         if key not in found:
-            tell(len(found), total, f"{split.kind} {split.member}")
+            tell(len(found), total, split.name)
             found[key] = held_out_prediction(measurements, split.training, predict)
         yield found[key]
 
@@ -132,8 +146,8 @@ def ratio_range(parts: Sequence[Predicted]) -> tuple[float, float] | None:
     """
     if not parts:
         return None
-    testing = [entry for rows, _ in parts for entry in rows]
-    predicted = np.concatenate([values for _, values in parts])
+    testing = [entry for part in parts for entry in part.rows]
+    predicted = np.concatenate([part.tokens_per_s for part in parts])
     weights = source_weights([entry.source for entry in testing])
     ratios = measured_tokens_per_s(testing) / predicted
     low, high = weighted_quantiles(ratios, weights, (0.1, 0.9))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from pipeline import constant_fit
 from pipeline.held_out import (
+    Predicted,
     Split,
     configuration_half,
     held_out_prediction,
@@ -22,6 +25,7 @@ from pipeline.held_out import (
     weighted_quantiles,
 )
 from pipeline.measurements import Measurement, measured_tokens_per_s, read_measurements
+from pipeline.robust_fit import fit
 from pipeline.roofline.constant_files import prior_table, shipped_table
 from pipeline.roofline.constants import Spread
 from pipeline.validation import report
@@ -34,7 +38,7 @@ from pipeline.validation.report import (
     workload_key,
 )
 from pipeline.validation.tables import reached, report_tables
-from tests.cli.runner import run
+from tests.cli.runner import run, run_json
 from tests.roofline_helpers import BLOCK_ROW, ROW, synthetic, write_csv
 
 MEASUREMENTS = synthetic(prior_table())
@@ -66,12 +70,14 @@ def test_leaving_out_a_member_leaves_the_others() -> None:
 def test_the_fit_behind_a_held_out_prediction_sees_no_test_row() -> None:
     seen: list[Sequence[Measurement]] = []
 
-    def spy(training: Sequence[Measurement], testing: Sequence[Measurement]) -> np.ndarray:
+    def spy(
+        training: Sequence[Measurement], testing: Sequence[Measurement]
+    ) -> tuple[np.ndarray, bool]:
         seen.append(training)
-        return measured_tokens_per_s(testing)
+        return measured_tokens_per_s(testing), True
 
     mask = random_half(len(MEASUREMENTS), 3)
-    testing, _ = held_out_prediction(MEASUREMENTS, mask, spy)
+    testing = held_out_prediction(MEASUREMENTS, mask, spy).rows
     assert not {id(entry) for entry in testing} & {id(entry) for entry in seen[0]}
     assert len(testing) + len(seen[0]) == len(MEASUREMENTS)
 
@@ -80,9 +86,11 @@ def test_fits_are_counted_and_splits_of_the_same_rows_share_one() -> None:
     told: list[tuple[int, int, str]] = []
     fits: list[int] = []
 
-    def count(training: Sequence[Measurement], testing: Sequence[Measurement]) -> np.ndarray:
+    def count(
+        training: Sequence[Measurement], testing: Sequence[Measurement]
+    ) -> tuple[np.ndarray, bool]:
         fits.append(len(training))
-        return measured_tokens_per_s(testing)
+        return measured_tokens_per_s(testing), True
 
     # the one source of trtllm rows is `field`, so that leaving either out leaves the same rows
     splits = [
@@ -97,7 +105,7 @@ def test_fits_are_counted_and_splits_of_the_same_rows_share_one() -> None:
     assert told == [(0, 3, "source field"), (1, 3, "source lab")]
     assert number_of_fits(splits) == 2
     assert len(fits) == 2
-    assert [len(rows) for rows, _ in parts] == [48, 96, 48, 96]
+    assert [len(part.rows) for part in parts] == [48, 96, 48, 96]
 
 
 def test_weighted_quantiles_count_weight_and_not_rows() -> None:
@@ -164,7 +172,7 @@ def test_only_rows_of_one_part_are_alternatives() -> None:
     measured = measured_tokens_per_s(rows)
     gpus = np.array([entry.case.tp * entry.case.pp for entry in rows])
     upside_down = gpus**2 / measured  # tokens/s per GPU are the inverse of those measured
-    both = group_scores([(rows, measured), (rows, upside_down)], only="phase")
+    both = group_scores([Predicted(rows, measured), Predicted(rows, upside_down)], only="phase")
     assert set(both) == {"phase"}
     decode = both["phase"]["decode"]
     assert decode.rows == 2 * len(rows)
@@ -210,6 +218,24 @@ def test_a_figure_has_one_mean_over_the_seeds_that_have_it() -> None:
     assert "100.00 % (100.00 % to 100.00 %)" in text
     target = next(line for line in text.splitlines() if line.startswith("pairs right, halves"))
     assert target.split()[3:5] == ["100.00", "%"]
+
+
+def test_fits_that_did_not_converge_are_named_below_their_scores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = [
+        {**ROW, "source": source, "batch_or_concurrency": "4", "tokens_per_s_total": "1000"}
+        for source in ("a", "b")
+    ]
+    measured = write_csv(tmp_path / "m.csv", rows)
+    blocks = write_csv(tmp_path / "kv.csv", [BLOCK_ROW])
+    assert "converg" not in run("validate", measured, "--kv", blocks).stdout
+    assert run_json("validate", measured, "--kv", blocks)["not_converged"] == []
+    monkeypatch.setattr(constant_fit, "fit", partial(fit, max_iterations=0))
+    *_, told = run("validate", measured, "--kv", blocks).stdout.splitlines()
+    named = ["source a", "source b", "all rows, for the block counts"]
+    assert told == f"3 fits ended before converging: {'; '.join(named)}."
+    assert run_json("validate", measured, "--kv", blocks)["not_converged"] == named
 
 
 def test_the_command_scores_a_file(tmp_path: Path) -> None:

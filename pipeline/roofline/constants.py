@@ -83,6 +83,7 @@ class Constants:
 
 
 DETERMINED = 0.2
+NOT_CONVERGED = "the fit ended before it converged"
 CONSTANT_NAMES = tuple(field.name for field in fields(Constants))
 
 
@@ -153,6 +154,11 @@ class ConstantTable:
         decisive = [priors, [astuple(effect) for effect in self.effects], astuple(self.spread)]
         text = json.dumps(decisive, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit came to its end; the provenance says so where it did not."""
+        return not self.provenance.endswith(NOT_CONVERGED)
 
     def undetermined(self) -> tuple[str, ...]:
         """Effects that the data could not determine: they stay near their prior."""

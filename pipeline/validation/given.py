@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.constant_fit import predicted_tokens_per_s
+from pipeline.held_out import Predicted
 from pipeline.measurements import (
     NONE,
     KvBlocks,
@@ -39,11 +40,11 @@ def score(
     table: ConstantTable, measurements: Sequence[Measurement], kv: Sequence[KvBlocks] = ()
 ) -> GivenReport:
     """Score constants on measurements as they are."""
-    part = list(measurements), predicted_tokens_per_s(table, measurements)
+    part = Predicted(list(measurements), predicted_tokens_per_s(table, measurements))
     return GivenReport(
         rows=len(measurements),
         provenance=table.provenance,
-        scores=split_scores(*part),
+        scores=split_scores(part.rows, part.tokens_per_s),
         by_group=group_scores([part]),
         kv=kv_scores(kv, table) if kv else None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +51,8 @@ SEEDS = (1, 2, 3, 4, 5)
 WHOLE = "half of the configurations"
 LEFT_OUT_DIMENSIONS = ("source", "gpu", "model", "engine")
 LENGTH_STEP = 1.25
+# The block counts are never part of a fit.
+FOR_KV = "all rows, for the block counts"
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class Report:
     no_fit: priors alone; halves, configuration_halves: one entry per seed, scored on the other
     half; by_group: scores of the unseen rows of all random halves, by dimension and member;
     left_out: by dimension and member left out; kv, kv_no_fit: KV-block counts, where a file was
-    given, with constants fitted on the throughput rows and with priors alone.
+    given, with constants fitted on the throughput rows and with priors alone; not_converged: what
+    the fits were of that ended before they converged.
     """
 
     rows: int
@@ -85,6 +88,7 @@ class Report:
     left_out: Mapping[str, Mapping[str, GroupScores]]
     kv: ErrorScores | None
     kv_no_fit: ErrorScores | None
+    not_converged: tuple[str, ...]
 
     def macro_left_out(self, dimension: str) -> float:
         """Mean over the members left out of their median errors; NaN where none was."""
@@ -149,9 +153,9 @@ def group_scores(
 
     only: the one dimension to score, where not all are asked for.
     """
-    rows = [entry for part, _ in parts for entry in part]
-    predicted = np.concatenate([values for _, values in parts])
-    keys = [(index, *workload_key(e)) for index, (part, _) in enumerate(parts) for e in part]
+    rows = [entry for part in parts for entry in part.rows]
+    predicted = np.concatenate([part.tokens_per_s for part in parts])
+    keys = [(index, *workload_key(e)) for index, part in enumerate(parts) for e in part.rows]
     measured, gpus = measured_tokens_per_s(rows), _num_gpus(rows)
     return {
         dimension: scores_by_group(predicted, measured, gpus, keys, labels)
@@ -187,11 +191,18 @@ def report(
     pairs = list(zip(splits, parts, strict=True))
     halves = [part for split, part in pairs if split.kind == HALF]
     whole = [part for split, part in pairs if split.kind == WHOLE]
+    unsettled = _unsettled(pairs)
+    fitted_kv = None
+    if kv:
+        tell(number_of_fits(splits), number_of_fits(splits) + 1, FOR_KV)
+        table = fit_constants(measurements, "all rows")
+        fitted_kv = kv_scores(kv, table)
+        unsettled += [] if table.converged else [FOR_KV]
     return Report(
         rows=len(measurements),
         no_fit=split_scores(measurements, predicted_tokens_per_s(prior_table(), measurements)),
-        halves=tuple(split_scores(*part) for part in halves),
-        configuration_halves=tuple(split_scores(*part) for part in whole),
+        halves=tuple(_scores(part) for part in halves),
+        configuration_halves=tuple(_scores(part) for part in whole),
         by_group=group_scores(halves) if halves else {},
         left_out={
             dimension: {
@@ -201,17 +212,24 @@ def report(
             }
             for dimension in LEFT_OUT_DIMENSIONS
         },
-        kv=_fitted_kv_scores(measurements, kv, tell, number_of_fits(splits)) if kv else None,
+        kv=fitted_kv,
         kv_no_fit=kv_scores(kv, prior_table()) if kv else None,
+        not_converged=tuple(unsettled),
     )
 
 
-def _fitted_kv_scores(
-    measurements: Sequence[Measurement], kv: Sequence[KvBlocks], tell: Tell, made: int
-) -> ErrorScores:
-    """Score the block counts, which are never part of a fit, with constants of all rows."""
-    tell(made, made + 1, "all rows, for the block counts")
-    return kv_scores(kv, fit_constants(measurements, "all rows"))
+def _unsettled(pairs: Iterable[tuple[Split, Predicted]]) -> list[str]:
+    """Name the fits that ended before they converged, each once, after its first split."""
+    names: dict[int, str] = {}
+    for split, part in pairs:
+        if not part.converged:
+            names.setdefault(id(part), split.name)
+    return list(names.values())
+
+
+def _scores(part: Predicted) -> SplitScores:
+    """Scores of the unseen rows of a split."""
+    return split_scores(part.rows, part.tokens_per_s)
 
 
 def validate(

@@ -179,4 +179,14 @@ def report_tables(report: Report) -> Group:
         if scores
     ]
     few = [] if report.halves else ["Too few rows to fit on some and score the others."]
-    return apart(target_table(report), headline_table(report), *groups, *outs, *few)
+    return apart(
+        target_table(report), headline_table(report), *groups, *outs, *few, *_unsettled(report)
+    )
+
+
+def _unsettled(report: Report) -> list[str]:
+    """Say which fits ended before they converged, where one did."""
+    named = report.not_converged
+    if not named:
+        return []
+    return [f"{counted(len(named), 'fit')} ended before converging: {'; '.join(named)}."]
