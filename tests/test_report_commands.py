@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from pipeline.cli.app import app
 from pipeline.cli.inspect_commands import compare as _compare  # noqa: F401  registers itself
@@ -72,6 +72,28 @@ def test_export_as_data_names_what_vllm_can_run_instead(tmp_path: Path) -> None:
     refused = json.loads(result.stdout)
     assert refused["reason"].startswith("its stages have the TP degrees 1, 2")
     assert (refused["alternative"], refused["percent_dearer"]) == ("b", pytest.approx(50))
+
+
+def test_export_of_an_unfinished_run_says_so_beside_what_it_writes(tmp_path: Path) -> None:
+    results = write_run(tmp_path, [point("a")])
+    file = tmp_path / "run.json"
+
+    def exported(*options: str) -> Result:
+        return CliRunner().invoke(app, ["export", str(tmp_path), *options])
+
+    assert exported().stderr == ""
+    assert json.loads(exported("--json").stdout)["unfinished"] is None
+    file.write_text(json.dumps({**results.run, "status": "stopped"}), encoding="utf-8")
+    told = exported()
+    assert told.stderr.startswith("This run has not finished: ")
+    assert (told.exit_code, told.stdout.count("not finished")) == (0, 0)
+    assert json.loads(exported("--json").stdout)["unfinished"] == told.stderr.strip()
+    nowhere = write_run(tmp_path / "none", [point("a", usd_per_million=None)])
+    file = tmp_path / "none" / "run.json"
+    file.write_text(json.dumps({**nowhere.run, "status": "stopped"}), encoding="utf-8")
+    nothing = CliRunner().invoke(app, ["export", str(tmp_path / "none"), "--json"])
+    assert nothing.exit_code == 3
+    assert json.loads(nothing.stdout)["unfinished"].startswith("This run has not finished")
 
 
 def test_export_of_a_run_without_any_placement_exits_3_with_a_reason(tmp_path: Path) -> None:

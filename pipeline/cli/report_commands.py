@@ -96,20 +96,24 @@ def export(
     """
     import json
 
+    from pipeline.compare import unfinished
     from pipeline.export import TARGETS, Refusal, launch_json, launch_of, summary
     from pipeline.results import load
 
     results = load(directory)
     launch = launch_of(results, point, model)
+    told = unfinished(results)
+    if told:
+        err().print(told)
     if isinstance(launch, Refusal):
-        return _refused(launch, as_json)
+        return _refused(launch, told, as_json)
     text = TARGETS[to.value](launch)
     if file is not None:
         _write(file, text)
     if as_json:
         where = None if file is None else str(file)
         data = {**launch_json(results, launch), "to": to.value, "file": where, "text": text}
-        typer.echo(json.dumps(data, indent=2))
+        typer.echo(json.dumps({**data, "unfinished": told or None}, indent=2))
     elif file is not None:
         out().print(f"{file}: {summary(results, launch)}")
     else:
@@ -117,14 +121,14 @@ def export(
     return 0
 
 
-def _refused(refusal: Refusal, as_json: bool) -> int:
+def _refused(refusal: Refusal, unfinished: str, as_json: bool) -> int:
     """Say why there is nothing to start; return the exit code."""
     import json
     from dataclasses import asdict
 
     err().print(str(refusal), style="red")
     if as_json:
-        typer.echo(json.dumps(asdict(refusal), indent=2))
+        typer.echo(json.dumps({**asdict(refusal), "unfinished": unfinished or None}, indent=2))
     return NO_PLACEMENT
 
 
