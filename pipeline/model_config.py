@@ -14,12 +14,14 @@ from pipeline.model_families import (
     ALIASES,
     DEFAULTS,
     FOURFOLD_FFN,
+    NAMED,
     PLAIN_FFN,
     SECTIONS,
     WHY_REFUSED,
     Fields,
 )
 from pipeline.model_shape import ModelShape
+from pipeline.words import other_spelling
 
 
 class ModelConfigError(SourceError, ValueError):
@@ -203,8 +205,13 @@ def _faults(name: str, text: Fields) -> list[Fault]:
 
 
 def _other_than_decoder(name: str, text: Fields) -> Fault | None:
-    """Return the fault of a model whose figures, all sound, are not those of attention layers."""
+    """Return the fault of a model whose figures, all sound, are not those of attention layers.
+
+    A family by another spelling of its name would be read as none that is known.
+    """
     family, kinds = text.get("model_type"), text.get("layer_types")
+    if isinstance(family, str) and (written := other_spelling(family, NAMED)):
+        return Fault(name, "model_type", f"must be written {written}", family)
     if isinstance(family, str) and family in WHY_REFUSED:
         return Fault(name, "model_type", WHY_REFUSED[family], family)
     if text.get("is_encoder_decoder") is True:

@@ -122,3 +122,5 @@ _OTHERS = {
     """,
 }
 WHY_REFUSED = {name: reason for reason, names in _OTHERS.items() for name in names.split()}
+# Families of which something is known by name; all others are read by their fields alone.
+NAMED = {*DEFAULTS, *PLAIN_FFN, *FOURFOLD_FFN, *WHY_REFUSED}

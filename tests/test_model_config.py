@@ -39,6 +39,20 @@ def test_absent_fields_take_their_usual_meaning() -> None:
     assert not shape.gated_ffn
 
 
+@pytest.mark.parametrize(("written", "known"), [("GPT2", "gpt2"), (" qwen3 ", "qwen3")])
+def test_a_family_in_another_spelling_is_told_how_it_is_written(written: str, known: str) -> None:
+    """Read as none that is known, GPT-2 would have a gate and two tables of words."""
+    with pytest.raises(ModelConfigError) as caught:
+        from_hf_config({**CONFIG, "model_type": written}, "m")
+    told = f"m: model_type: must be written {known} (got {written!r})"
+    assert caught.value.message() == told
+
+
+@pytest.mark.parametrize("family", ["qwen4", "gemma5_text", "internlm2", "aquila"])
+def test_a_family_that_nothing_is_known_of_is_read_by_its_fields(family: str) -> None:
+    assert from_hf_config({**CONFIG, "model_type": family}, "dense") == DENSE
+
+
 def test_a_multimodal_config_is_read_from_its_text_part() -> None:
     shape = from_hf_config({"model_type": "gemma3", "text_config": CONFIG}, "dense")
     assert shape.hidden_size == 64
