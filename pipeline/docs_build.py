@@ -89,7 +89,8 @@ def commands_reference() -> str:
         _GENERATED,
         "",
         "`placement COMMAND`, the same as `python -m pipeline COMMAND`. Exit codes: 0 done; 1 "
-        "done, but something failed; 2 bad input; 3 no placement exists; 130 stopped by Ctrl-C.",
+        "done, but something failed; 2 bad input; 3 no placement exists; 130 stopped by Ctrl-C; "
+        "141 the reader of the output left, as `head` does.",
     ]
     for name, command in sorted(group.commands.items()):
         arguments = [p for p in command.params if p.param_type_name == "argument"]

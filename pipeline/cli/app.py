@@ -1,7 +1,7 @@
 """The application: its commands, and what an error looks like to a user.
 
 Exit codes: 0 done; 1 done, but something failed; 2 bad input; 3 no placement exists;
-130 stopped by Ctrl-C.
+130 stopped by Ctrl-C; 141 the reader of the output left.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 
 from pipeline import __version__
-from pipeline.cli.streams import OutputError, give_up_output, take_over
+from pipeline.cli.streams import OutputError, ReaderLeftError, give_up_output, take_over
 from pipeline.errors import InputError, PlacementError, ResultsError, SourceError, printable
 
 app = typer.Typer(
@@ -49,7 +49,8 @@ TRACEBACK = "PLACEMENT_TRACEBACK"
 # Characters of a line in a file or pipe.
 UNBROKEN = 1000
 Body = TypeVar("Body", bound=Callable[..., int])
-FAILED, BAD_INPUT, NO_PLACEMENT, INTERRUPTED = 1, 2, 3, 130
+# The last two as shells tell them of programs that a signal ended: 128 + SIGINT, 128 + SIGPIPE.
+FAILED, BAD_INPUT, NO_PLACEMENT, INTERRUPTED, READER_LEFT = 1, 2, 3, 130, 141
 
 
 @app.callback(invoke_without_command=True)
@@ -113,10 +114,6 @@ def guarded(run: Callable[[], int], tell: Callable[[PlacementError], None] | Non
     except PlacementError as error:
         (tell or _print_error)(error)
         code = FAILED
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does; there is nobody to tell.
-        sys.stderr.close()
-        code = FAILED
     except KeyboardInterrupt:
         code = INTERRUPTED
     except (typer.Exit, typer.Abort, typer.BadParameter, OutputError):
@@ -174,6 +171,9 @@ def main(arguments: list[str] | None = None) -> Any:
     take_over()
     try:
         app(arguments)
+    except ReaderLeftError:
+        give_up_output()
+        sys.exit(READER_LEFT)
     except OutputError as error:
         give_up_output()
         err().print(str(error), style="red")

@@ -1,4 +1,7 @@
-"""Standard output and standard error: the one says that it fails, the other fails in silence."""
+"""Standard output and standard error: the one says that it fails, the other fails in silence.
+
+Where the reader of standard output has left, as `head` does, there is nobody to tell anything.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,18 @@ class OutputError(Exception):
     """Standard output cannot be written to, as on a full disk."""
 
 
+class ReaderLeftError(OutputError):
+    """Whoever read standard output has left, as `head` does once it has its lines.
+
+    No BrokenPipeError: libraries take that for theirs, each in its own way.
+    """
+
+
 class Output(io.TextIOWrapper):
     """Standard output, whose failure is told apart from that of any other file."""
 
     def write(self, text: str) -> int:
-        """Write a text. Raises OutputError, or BrokenPipeError where its reader has left."""
+        """Write a text. Raises OutputError, or ReaderLeftError where its reader has left."""
         with _as_output_error():
             return super().write(text)
 
@@ -48,7 +58,7 @@ def _as_output_error() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise
+        raise ReaderLeftError from None
     except OSError as error:
         raise OutputError(f"standard output: cannot be written to ({error.strerror})") from None
 

@@ -1,6 +1,7 @@
 """What every command has in common: help, exit codes, and errors that are messages."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,25 @@ def test_an_output_that_cannot_be_written_is_told_on_one_line(
         )
     reason = "standard output: cannot be written to (No space left on device)\n"
     assert (done.returncode, done.stderr) == (1, reason)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["--help"], ["configs"], ["configs", "medium", "--json"]])
+def test_a_reader_that_leaves_ends_a_command_in_silence_as_a_signal_would(
+    arguments: list[str], unbuffered: str
+) -> None:
+    """Not with 1, which says that something failed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no file here that is always full")
