@@ -25,6 +25,7 @@ from pipeline.results import load
 from pipeline.results.checked import check_run
 from pipeline.results.folder import Place
 from pipeline.results.frames import Results, each_record
+from pipeline.results.planned import BALLPARKS
 from pipeline.results.schema import PointRow, base_id, pareto_id, present
 from pipeline.results.store import RUN_FILE
 from pipeline.rivals import Claim, Witness, claim_of, contradictions, witness_of
@@ -172,7 +173,7 @@ def _plan_is_answered(results: Results, base: LoadedConfig) -> Iterator[Mismatch
 def _without_row(results: Results, base: LoadedConfig) -> list[str]:
     """Describe the first points of a plan that have no row, those at a known ballpark too."""
     done = {base_id(str(point_id)) for point_id in results.points.point_id}
-    known = results.run.get("ballparks_usd_per_hour") or {}
+    known = results.run.get(BALLPARKS) or {}
     missing = missing_tasks(base, done, ballparks=known)
     tasks = (task for task in missing if not isinstance(task, BallparkSearch))
     return [_described(problem, point) for problem, point in islice(tasks, 3)]

@@ -28,7 +28,10 @@ REASON_UNKNOWN = "unknown: the time limit passed before a reason was found"
 
 
 class AnswerStatus(StrEnum):
-    """What was proven of an answer."""
+    """What was proven of an answer, for which a method may have solved many models.
+
+    `SolveStatus` has the same words for a single model, whose optimum proves no answer by itself.
+    """
 
     OPTIMAL = "optimal"
     FEASIBLE = "feasible"

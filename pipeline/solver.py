@@ -49,7 +49,7 @@ with contextlib.suppress(AttributeError):
 
 
 class SolveStatus(StrEnum):
-    """What the solver proved."""
+    """What the solver proved of one model; `methods.AnswerStatus` is of an answer."""
 
     OPTIMAL = "optimal"
     FEASIBLE = "feasible"  # within the gap that was asked for, but above zero

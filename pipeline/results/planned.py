@@ -16,6 +16,9 @@ import pyarrow.compute as pc
 
 from pipeline.budgets import PRESETS, budgets_usd_per_hour, needs_ballpark
 
+# Where `run.json` keeps the ballparks that were found, by problem.
+BALLPARKS = "ballparks_usd_per_hour"
+
 
 def plan_columns(run: Mapping[str, Any]) -> list[str]:
     """Return the columns of points by which their plan is told."""
@@ -57,9 +60,7 @@ def _planned_values(run: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     values = {
         "granularity": sweep.get("granularities"),
         "method": sweep.get("methods"),
-        "budget_usd_per_hour": _budgets(
-            sweep.get("budgets_usd_per_hour"), run.get("ballparks_usd_per_hour")
-        ),
+        "budget_usd_per_hour": _budgets(sweep.get("budgets_usd_per_hour"), run.get(BALLPARKS)),
         "cost_weight": [None, *(sweep.get("cost_weights") or [])],
     }
     swept = {name: (sweep.get("over") or {}).get(name) for name in run["swept_fields"]}

@@ -31,6 +31,7 @@ from pipeline.results.parts import (
     read_part,
     read_parts,
 )
+from pipeline.results.planned import BALLPARKS
 from pipeline.results.schema import (
     POINT_COLUMNS,
     SCHEMA_VERSION,
@@ -47,7 +48,6 @@ from pipeline.texts import TextError, parse_json
 from pipeline.words import listed
 
 RUN_FILE = "run.json"
-BALLPARKS = "ballparks_usd_per_hour"
 # How the names of files begin that are there for a moment alone, in the folder and in its tables.
 UNFINISHED = (f".{POINTS}-", f".{SEGMENTS}-", f".{RUN_FILE}.")
 TRIAL = ".trial-"
