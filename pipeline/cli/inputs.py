@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import Fault, InputError, ResultsError
+from pipeline.cli.app import err
+from pipeline.errors import Fault, InputError, ResultsError, printable
 from pipeline.granularity import can_sum_to, canonical_name, granularity
 
 if TYPE_CHECKING:
@@ -14,11 +15,24 @@ if TYPE_CHECKING:
     from pipeline.results.folder import Place
 
 
-def read_config(path: Path, assignments: Sequence[str] | None) -> LoadedConfig:
-    """Load a config with the `--set` assignments applied. Raises InputError."""
-    from pipeline.config import load_config, parse_assignments
+def read_config(
+    path: Path, assignments: Sequence[str] | None, log_json: bool = False
+) -> LoadedConfig:
+    """Load a config with the `--set` assignments applied. Raises InputError.
 
-    return load_config(path, parse_assignments(assignments or []))
+    What it says that was hardly meant is told on standard error. log_json: as lines of JSON.
+    """
+    from pipeline.cli.progress import log
+    from pipeline.config import load_config, parse_assignments
+    from pipeline.config.doubts import doubts
+
+    loaded = load_config(path, parse_assignments(assignments or []))
+    for text in map(printable, map(str, doubts(loaded))):
+        if log_json:
+            log("note", text=text)
+        else:
+            err().print(f"note: {text}", style="yellow")
+    return loaded
 
 
 def check_replaceable(place: Place, sign: bytes) -> None:

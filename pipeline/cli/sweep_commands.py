@@ -88,7 +88,7 @@ def sweep(
     from pipeline.results.folder import folder_at
     from pipeline.sweep import check_combinations
 
-    loaded = _with_flags(read_config(config, assignments), granularity, budget, method)
+    loaded = _with_flags(read_config(config, assignments, log_json), granularity, budget, method)
     check_combinations(loaded)
     if out_directory is None:
         out_directory = f"{RESULTS}/{_folder_name(loaded.config.name)}"

@@ -167,13 +167,18 @@ def architectures_as_known(document: Document, performance: PerformanceSection) 
     """A known architecture is written as the catalogue or the fit has it."""
     if not performance.hardware:
         return
-    known = {find_gpu(name).architecture for name in gpu_names()}
-    known |= _fitted(performance, "architecture")
+    known = known_architectures(performance)
     for name, section in performance.hardware.items():
         written = other_spelling(section.architecture, known)
         if written is not None:
             path = ("performance", "hardware", name, "architecture")
             yield document.fault(path, f"must be written {written}", section.architecture)
+
+
+def known_architectures(performance: PerformanceSection) -> set[str]:
+    """Return the architectures of the catalogue, and those that the constants were fitted on."""
+    catalogued = {find_gpu(name).architecture for name in gpu_names()}
+    return catalogued | _fitted(performance, "architecture")
 
 
 def _fitted(performance: PerformanceSection, level: str) -> set[str]:
