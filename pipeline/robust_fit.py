@@ -54,7 +54,7 @@ def fit(
     weights: Numbers,
     before: Belief,
     noise: Noise,
-    max_iterations: int = 30,
+    max_iterations: int = 60,
 ) -> Estimate:
     """Minimise Σ w·loss(r(θ)) + ½ Σ ((θ − μ)/s)² by damped, reweighted Gauss-Newton steps.
 

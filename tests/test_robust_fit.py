@@ -42,6 +42,13 @@ def test_a_straight_line_is_found_despite_wild_rows() -> None:
     assert estimate.position == pytest.approx([0.3, -0.7], abs=0.02)
 
 
+def test_a_fit_has_the_steps_that_a_long_way_takes() -> None:
+    """A step is at most 0.7; of our fits the longest takes between 30 and 45."""
+    estimate = linear(np.ones((20, 1)), np.full(20, 28.0), np.array([100.0]))
+    assert estimate.converged
+    assert estimate.position == pytest.approx([28.0], abs=0.01)
+
+
 def test_what_the_data_do_not_touch_keeps_its_prior() -> None:
     design = np.column_stack([np.ones(20), np.zeros(20)])
     estimate = linear(design, np.full(20, 0.5), np.array([1.0, 0.4]))
