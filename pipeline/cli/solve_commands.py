@@ -89,8 +89,8 @@ def frontier(
 ) -> int:
     """Find every placement that is not beaten in both throughput and cost.
 
-    With --json a list of answers as those of `solve`; where nothing can be placed it holds the one
-    that says why. Exits 3 then.
+    With --json a list of answers as those of `solve`; where nothing can be placed it is empty,
+    standard error says why, and the exit code is 3.
     """
     question = _Question(config, assignments or [], granularity, "frontier")
     return _answer(question, as_json, explained=False)
@@ -141,7 +141,9 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     more = _more(problem, point, answers[0]["status"]) if explained and placed else None
     if as_json:
         first = answers[0] | (more.data if more else {})
-        typer.echo(json.dumps((placed or answers) if many else first, indent=2))
+        typer.echo(json.dumps(placed if many else first, indent=2))
+        if many and not placed:
+            err().print(f"{answers[0]['status']}: {answers[0]['message']}")
     elif more:
         out().print(more.view)
     if all(answer["status"] == "infeasible" for answer in answers):
