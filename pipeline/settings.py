@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 # Finding out why there is no placement may take so much longer than the time limit.
 REASON_ALLOWANCE_S = 1.0
+# And so may making the bound of a search that ran out of time a better one.
+BOUND_ALLOWANCE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Clock:
     def out_of_time(self) -> bool:
         """Tell whether the time limit has passed."""
         return self.remaining_seconds <= 0
+
+    def allowing(self, more_s: float) -> Clock:
+        """Return a clock that runs so much longer from now, s."""
+        return Clock(replace(self._settings, time_limit_s=self.remaining_seconds + more_s))
 
     @property
     def settings_now(self) -> SolverSettings:

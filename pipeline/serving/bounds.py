@@ -29,6 +29,8 @@ TOLERANCE = 1e-12
 POOLS_PER_MODEL = 1000.0
 # A class without a usable size takes this many groups a layer: too many, but no infinity.
 NO_SIZE = 1e12
+# Cells are looked at in parts, so that no array has many more entries than this.
+MOST_ENTRIES = 500_000
 # Prices are kept up to this many; the latest are worth most.
 MOST_PRICES = 64
 
@@ -117,7 +119,13 @@ class LeastCosts:
 
         which is the Lagrangian of the relaxation without whole numbers.
         """
-        return self._least(self._offers(tokens_per_s, cells), self._prices)
+        rates = np.broadcast_to(tokens_per_s, len(cells))
+        wide = max(MOST_ENTRIES // max(len(self._members) * len(self._prices.stage), 1), 1)
+        parts = [
+            self._least(self._offers(rates[own], cells.at(own)), self._prices)
+            for own in np.split(np.arange(len(cells)), range(wide, len(cells), wide))
+        ]
+        return np.concatenate(parts)
 
     def sharpen(self, tokens_per_s: float, cell: Cells) -> float:
         """Return the best bound of one cell, $/h; keep the prices that give it where they are new.

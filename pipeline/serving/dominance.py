@@ -49,17 +49,17 @@ class Dominance:
 
         Of equal loads the first is the last of the chain.
         """
-        demands, seen = self._demands(tokens_per_s), {decision}
+        demands, others = self._demands(tokens_per_s), self._every
         while True:
             own = np.array([decision])
-            found = self._no_worse(demands, self._every, own)
-            found &= ~self._no_worse(demands, own, self._every) | (self._every < decision)
-            better = [load for load in np.flatnonzero(found).tolist() if load not in seen]
-            if not better:
+            found = self._no_worse(demands, others, own)
+            found &= ~self._no_worse(demands, own, others) | (others < decision)
+            if not found.any():
                 return decision
-            # Envelopes stand last, and are soonest at the end of a chain.
-            decision = better[-1]
-            seen.add(decision)
+            # Envelopes stand last, and are soonest at the end of a chain. What is no worse than a
+            # load is sought among those that are no worse than the ones before it.
+            others = others[found]
+            decision = int(others[-1])
 
     def no_better_than(self, decision: int, tokens_per_s: float) -> IntArray:
         """Return all loads that a given one is no worse than, itself among them."""

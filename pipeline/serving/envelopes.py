@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -60,17 +61,13 @@ def with_envelopes(tables: ServingTables) -> ServingTables:
 
 def _neighbours(decisions: Sequence[Decision]) -> Iterator[list[int]]:
     """Yield loads of several micro-batches: `WIDTH` neighbouring sizes and numbers at a time."""
-    flying = sorted({d.micro_batches for d in decisions} - {1}, reverse=True)
-    sizes = sorted({d.micro_batch for d in decisions})
-    for numbers in _parts(flying):
-        for some in _parts(sizes):
-            members = [
-                index
-                for index, load in enumerate(decisions)
-                if load.micro_batches in numbers and load.micro_batch in some
-            ]
-            if len(members) > 1:
-                yield members
+    place = {(load.micro_batches, load.micro_batch): i for i, load in enumerate(decisions)}
+    flying = sorted({m for m, _ in place} - {1}, reverse=True)
+    sizes = sorted({b for _, b in place})
+    for numbers, some in product(_parts(flying), _parts(sizes)):
+        members = sorted(place[key] for key in product(numbers, some) if key in place)
+        if len(members) > 1:
+            yield members
 
 
 def _parts(values: Sequence[int]) -> list[Sequence[int]]:

@@ -8,12 +8,10 @@ cost would be good enough; what lies between cannot be the answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.formulation.compact import within
 from pipeline.methods import (
@@ -24,38 +22,17 @@ from pipeline.methods import (
     fastest_if_free,
 )
 from pipeline.placement import SECONDS_PER_HOUR
+from pipeline.serving.lowest import NEAR, Loss, best_met, lowest, meet_alike
 from pipeline.serving.picks import Pick
 from pipeline.serving.placement import served
 from pipeline.serving.search import RATE_TOLERANCE, SLACK, ServingSearch
-from pipeline.serving.tables import FloatArray, IntArray
+from pipeline.serving.tables import IntArray
+from pipeline.settings import BOUND_ALLOWANCE_S
 
-# Throughputs between which a loss is bounded where time ran out, and at which a first placement
-# is looked for.
-GRID_POINTS = 96
-FIRST_GRID_POINTS = 12
 # Bisect while what is possible is this far above what is known; then ask for the next better.
 CLOSE = 1.01
-BISECTIONS = 8
-# A cell whose bound takes it on by less than this, relative, has its bound raised.
-STEP = 0.001
-# Models ask for costs up to this much above what is enough: the bound then leaps, if it does.
-JUMP = 0.1
 # Throughputs closer than this are the same: a model is asked for one with a little slack.
 SAME = 2 * SLACK
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What a method minimises: rises with the cost, falls with the throughput.
-
-    of: the loss of costs and throughputs. rate_for: the throughputs at which costs have a loss.
-    cost_for: the cost at which a throughput has a loss. least: no placement has a lower one.
-    """
-
-    of: Callable[[FloatArray, FloatArray], FloatArray]
-    rate_for: Callable[[FloatArray, float], FloatArray]
-    cost_for: Callable[[float, float], float]
-    least: float = -math.inf
 
 
 def ratio(search: ServingSearch) -> Answer:
@@ -98,7 +75,7 @@ def weighted(
 
 def cheapest(search: ServingSearch) -> Answer:
     """Find the lowest cost, whatever the throughput. The bound is on the cost, $/h."""
-    rate = _lowest_rate(search)
+    rate = search.rates.lowest
     least = _lower_cost(search, rate)
     found = search.known.cheapest(rate * (1 - SAME))
     if found is None:
@@ -133,7 +110,7 @@ def frontier(search: ServingSearch) -> Iterator[Answer]:
     at this cost, and on from there. Where time runs out the fast ones are missing.
     """
     points: list[_Point] = []
-    rate, complete = _lowest_rate(search), False
+    rate, complete = search.rates.lowest, False
     while not (complete or search.clock.out_of_time):
         least = _lower_cost(search, rate)
         found = search.known.cheapest(rate * (1 - SAME))
@@ -144,12 +121,7 @@ def frontier(search: ServingSearch) -> Iterator[Answer]:
         rate = found.tokens_per_s * (1 + RATE_TOLERANCE)
     if points and not complete:
         points[-1] = replace(points[-1], is_settled=False)
-    faster = sorted(search.known.best, key=lambda pick: pick.tokens_per_s)
-    points += [
-        _Point(pick, float(search.bounds(pick.tokens_per_s).min()), is_settled=False)
-        for pick in faster
-        if pick.tokens_per_s > rate
-    ]
+    points += _unsettled(search, rate, points[-1].least if points else 0.0)
     shortest: list[_Point] = []
     for point in points:
         _append(shortest, replace(point, pick=_with_fewest_stages(search, point.pick)))
@@ -172,6 +144,21 @@ class _Point:
     is_settled: bool = True
 
 
+def _unsettled(search: ServingSearch, rate: float, least: float) -> list[_Point]:
+    """Return the picks above a throughput that were met, with what is known of their cost.
+
+    least: no placement as fast as the throughput costs less, $/h. Where no time is left to find
+    out more, what holds of a throughput is told of higher ones.
+    """
+    points, clock = [], search.clock.allowing(BOUND_ALLOWANCE_S)
+    for pick in sorted(search.known.best, key=lambda pick: pick.tokens_per_s):
+        if pick.tokens_per_s > rate:
+            if not clock.out_of_time:
+                least = max(least, float(search.bounds(pick.tokens_per_s).min()))
+            points.append(_Point(pick, least, is_settled=False))
+    return points
+
+
 def _append(points: list[_Point], point: _Point) -> None:
     """Add a faster point. Within a gap it may cost no more than slower ones: it replaces them."""
     while points and point.pick.usd_per_hour <= within(points[-1].pick.usd_per_hour):
@@ -186,58 +173,44 @@ def _raise_fastest(search: ServingSearch, budget: float) -> float | None:
 
     Returns None where that is proven, else (time ran out) a throughput that none exceeds.
     """
-    lowest = _lowest_rate(search)
+    meet_alike(search, budget)
+    lowest, top = search.rates.lowest, search.rates.highest
     while True:
         known = search.known.fastest(budget)
         rate = lowest if known is None else known.tokens_per_s * (1 + RATE_TOLERANCE)
         costs = search.bounds(rate)
-        possible = search.own_cells[np.isfinite(costs) & (costs <= within(budget))]
-        if not len(possible):
+        possible = np.isfinite(costs) & (costs <= within(budget))
+        if not possible.any():
             return None
-        tops = _highest_rates(search, possible, rate, budget)
-        index, top = int(possible[np.argmax(tops)]), float(tops.max())
+        index, top = _most_promising(search, search.own_cells[possible], (rate, top), budget)
         if search.clock.out_of_time:
             return top
         asked = math.sqrt(rate * top) if top > rate * CLOSE else rate
         search.raise_bound(index, asked, _above(budget), budget)
 
 
-def _highest_rates(
-    search: ServingSearch, indices: IntArray, rate: float, budget: float
-) -> FloatArray:
-    """Bound the throughput of cells within a budget from above, to 1 %.
+def _most_promising(
+    search: ServingSearch, cells: IntArray, between: tuple[float, float], budget: float
+) -> tuple[int, float]:
+    """Return the cell that may be fastest within a budget, and what none exceeds, tokens/s.
 
-    rate: a throughput that the bounds of all of them leave possible.
+    between: a throughput that the bounds of all cells leave possible, and one that none exceeds.
     """
-
-    def possible(rates: FloatArray) -> NDArray[np.bool_]:
-        costs = search.bounds(rates, indices)
-        return np.isfinite(costs) & (costs <= within(budget))
-
-    low = np.full(len(indices), rate)
-    high = 2 * low
-    while (reached := possible(high)).any():
-        low, high = np.where(reached, high, low), np.where(reached, 2 * high, high)
-    for _ in range(BISECTIONS):
-        middle = np.sqrt(low * high)
-        reached = possible(middle)
-        low, high = np.where(reached, middle, low), np.where(reached, high, middle)
-    return high
+    (low, high), clock = between, search.clock.allowing(BOUND_ALLOWANCE_S)
+    while high > low * NEAR and not clock.out_of_time:
+        middle = math.sqrt(low * high)
+        costs = search.bounds(middle, cells)
+        reached = np.isfinite(costs) & (costs <= within(budget))
+        if reached.any():
+            cells, low = cells[reached], middle
+        else:
+            high = middle
+    return int(cells[0]), max(low, high)
 
 
 def _above(usd_per_hour: float) -> float:
     """Return the least cost that is not within a budget, $/h."""
     return float(np.nextafter(within(usd_per_hour), math.inf))
-
-
-def _lowest_rate(search: ServingSearch) -> float:
-    """Return a throughput below that of any placement, tokens/s."""
-    tables = search.tables
-    slowest = float(search.instance.num_layers * tables.pass_s.max(initial=1e-9))
-    hops = float(tables.hops.between_s.max() * search.instance.limits.max_stages)
-    loads = np.arange(len(tables.decisions))
-    times = np.full(len(loads), (slowest + hops) * tables.micro_batches.max())
-    return float(search.rates.tokens_per_s(loads, times, times).min()) / 2
 
 
 def _lower_cost(search: ServingSearch, rate: float) -> float:
@@ -261,48 +234,9 @@ def _just_below(usd_per_hour: float) -> float:
 
 
 def _lowest(search: ServingSearch, loss: Loss) -> Answer:
-    """Minimise a loss: every cell from the lowest throughput up, the most promising one first.
-
-    With cost ≥ c proven at T, nothing from T on has a loss below the best before the throughput
-    at which c has it: the cell goes on there, until no placement reaches so much.
-    """
-    floor = math.inf
-    _meet_one(search, loss)
-    rates = np.full(len(search.cells), math.inf)
-    rates[search.own_cells] = _lowest_rate(search)
-    while not search.clock.out_of_time:
-        left = np.flatnonzero(np.isfinite(rates))
-        if not len(left):
-            break
-        costs = search.bounds(rates[left], left)
-        value, _ = _best(search, loss)
-        if value <= loss.least:
-            break
-        target = value - RELATIVE_TOLERANCE / 4 * abs(value)
-        needed = np.where(np.isinf(costs), math.inf, loss.rate_for(costs, target))
-        moving = needed > rates[left] * (1 + STEP)
-        rates[left[moving]] = needed[moving]
-        if moving.any():
-            continue
-        index = int(left[np.argmin(loss.of(costs, rates[left]))])
-        rate = float(rates[index])
-        enough = loss.cost_for(rate * (1 + 2 * STEP), target)
-        found = search.raise_bound(index, rate, enough, enough * (1 + JUMP))
-        if found is not None:
-            rates[index] = found.tokens_per_s * (1 + RATE_TOLERANCE)
-            least = np.array(found.usd_per_hour * (1 - search.gap))
-            floor = min(floor, float(loss.of(least, np.array(found.tokens_per_s))))
-        new = search.cells.at(np.arange(len(rates), len(search.cells)))
-        is_own = np.isin(len(rates) + np.arange(len(new)), search.own_cells)
-        rates = np.append(rates, np.where(is_own, rates[new.parents], math.inf))
-    if search.clock.out_of_time:
-        floor = _least_loss(search, loss)
-    return _lowest_answer(search, loss, floor)
-
-
-def _lowest_answer(search: ServingSearch, loss: Loss, floor: float) -> Answer:
-    """Return the best that was met; floor: no placement has a lower loss, unless it is that."""
-    value, best = _best(search, loss)
+    """Return the placement of the lowest loss."""
+    floor = lowest(search, loss)
+    value, best = best_met(search, loss)
     if best is None:
         return no_answer(search, floor if math.isfinite(floor) else None)
     best = _with_fewest_stages(search, best)
@@ -313,60 +247,9 @@ def _lowest_answer(search: ServingSearch, loss: Loss, floor: float) -> Answer:
     return _answer(search, best, proven, bound, 0.0 if proven else gap)
 
 
-def _meet_one(search: ServingSearch, loss: Loss) -> None:
-    """Search for a placement to compare with, where the bounds promise most."""
-    rates = _grid(search, FIRST_GRID_POINTS)
-    while not (search.known.best or search.clock.out_of_time):
-        costs = np.array([_bounds_in_time(search, float(rate)) for rate in rates])
-        promises = loss.of(costs, rates[:, None])
-        place, index = np.unravel_index(int(np.argmin(promises)), promises.shape)
-        if np.isinf(promises[place, index]):
-            return
-        cost = float(costs[place, index])
-        asked = int(search.own_cells[index])
-        search.raise_bound(asked, float(rates[place]), cost * (1 + STEP))
-
-
-def _bounds_in_time(search: ServingSearch, rate: float) -> FloatArray:
-    """Return the bounds of a throughput, none of which promises anything once time is up."""
-    if search.clock.out_of_time:
-        return np.full(len(search.own_cells), math.inf)
-    return search.bounds(rate)
-
-
-def _least_loss(search: ServingSearch, loss: Loss) -> float:
-    """Bound the loss of all placements from below, between neighbours of a grid."""
-    grid = _grid(search, GRID_POINTS)
-    return min(
-        float(loss.of(search.bounds(float(low)), np.array(high)).min())
-        for low, high in pairwise(grid)
-    )
-
-
-def _grid(search: ServingSearch, points: int) -> FloatArray:
-    """Lay out throughputs from below the slowest placement to above the fastest."""
-    low = _lowest_rate(search)
-    high = 2 * low
-    while np.isfinite(search.bounds(high)).any():
-        high *= 2.0
-    return np.geomspace(low, high, points)
-
-
-def _best(search: ServingSearch, loss: Loss) -> tuple[float, Pick | None]:
-    """Return the lowest known loss and its pick; of equals the fastest."""
-    known = search.known.best
-    if not known:
-        return math.inf, None
-    rates = np.array([p.tokens_per_s for p in known])
-    values = loss.of(np.array([p.usd_per_hour for p in known]), rates)
-    equal = np.flatnonzero(values <= values.min() + 1e-12 * abs(values.min()))
-    best = max(equal, key=lambda index: rates[index])
-    return float(values.min()), known[int(best)]
-
-
 def _cheapest_of_all(search: ServingSearch, cost_scale: float) -> Answer:
     """Find the lowest cost, and the highest throughput at it. The bound is on −cost/cost_norm."""
-    least = _lower_cost(search, _lowest_rate(search))
+    least = _lower_cost(search, search.rates.lowest)
     bound = -least / cost_scale if math.isfinite(least) else None
     if bound is None or not search.known.best:
         return no_answer(search, bound)

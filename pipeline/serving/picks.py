@@ -132,12 +132,18 @@ class Picks:
         """Deal the layers to chosen groups under every load; the fastest is kept."""
         key = tuple(sorted(counts.items()))
         if key not in self.dealt_groups:
-            ends = self._sizes[0], self._sizes[-1]
-            hops_s = self._hop_seconds(counts)
-            dealt = best_dealt(self._tables, self._rates, counts, hops_s, ends, self._layers)
-            self.dealt_groups[key] = dealt
+            dealt = self.dealt_groups[key] = self._dealt(counts)
             self._keep_fastest(dealt.tokens_per_s, dealt.groups)
         return self.dealt_groups[key]
+
+    def most_tokens_per_s(self, counts: Mapping[int, int]) -> FloatArray:
+        """Return the throughput that no part of chosen groups exceeds, by load."""
+        return self._dealt(counts, is_bound=True).tokens_per_s
+
+    def _dealt(self, counts: Mapping[int, int], is_bound: bool = False) -> Dealt:
+        ends, hops_s = (self._sizes[0], self._sizes[-1]), self._hop_seconds(counts)
+        tables, rates = self._tables, self._rates
+        return best_dealt(tables, rates, counts, hops_s, ends, self._layers, is_bound)
 
     def _keep_fastest(self, tokens_per_s: FloatArray, groups: Callable[[int], Sized]) -> None:
         """Keep the fastest of some groups' placements under all loads."""

@@ -16,6 +16,7 @@ as in `roofline.pipelines`. All fall as P and M fall, so a throughput T allows a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -43,6 +44,7 @@ class Rates:
         serving, limits = serving_of(instance), instance.limits
         self.phase = serving.phase
         self._tables = tables
+        self._layers, self._max_stages = instance.num_layers, limits.max_stages
         self._input, self._output = float(serving.input_tokens), float(serving.output_tokens)
         self.longest_round_s = np.inf if limits.max_tpot_s is None else limits.max_tpot_s
         self.longest_first_s = np.inf if limits.max_ttft_s is None else limits.max_ttft_s
@@ -69,6 +71,22 @@ class Rates:
             return np.asarray(n / round_s)
         busy_s = self._output * round_s + self._tables.overhead_s
         return np.asarray(n * (self._input + self._output) / busy_s)
+
+    @cached_property
+    def lowest(self) -> float:
+        """A throughput below that of any placement, tokens/s."""
+        tables, loads = self._tables, np.arange(len(self._tables.decisions))
+        slowest_s = self._layers * tables.pass_s.max(initial=1e-9)
+        hops_s = tables.hops.between_s.max() * self._max_stages
+        times = np.full(len(loads), (slowest_s + hops_s) * tables.micro_batches.max())
+        return float(self.tokens_per_s(loads, times, times).min()) / 2
+
+    @cached_property
+    def highest(self) -> float:
+        """A throughput above that of any placement, tokens/s: the shortest pass, shared evenly."""
+        loads = np.arange(len(self._shortest_s))
+        rates = self.tokens_per_s(loads, self._shortest_s, self._shortest_s / self._max_stages)
+        return max(float(rates.max()) * (1 + 1e-9), 2 * self.lowest)
 
     def round_s(
         self, decision: int | IntArray, pass_s: FloatArray, slowest_s: FloatArray

@@ -12,6 +12,7 @@ import heapq
 import math
 import time
 from collections import Counter
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 
@@ -82,7 +83,8 @@ class ServingSearch:
         self._timed = Picks(self.instance, self.granularity, self._all, self._all_rates)
         self.cells = one_cell_for_each(len(self._all.decisions), stage_ranges(self.instance))
         self._proofs = Proofs()
-        self._failed: dict[Groups, Dealt] = {}
+        # What was dealt to each set of groups, and what no part of it exceeds, by load.
+        self._failed: dict[Groups, tuple[Dealt, FloatArray]] = {}
         self.clock = Clock(settings)
 
     @property
@@ -236,8 +238,7 @@ class ServingSearch:
         that the groups are also kept for models to leave out.
         """
         if self.known.sizes_are_free:
-            dealt = self.known.deal(Counter(c for c, _ in pick.groups))
-            self._failed[tuple(sorted(dealt.counts.items()))] = dealt
+            self._fail(Counter(c for c, _ in pick.groups))
         whole = one_cell(pick.decision, self.instance.limits.max_stages)
         fill_s = float(self._all_rates.reach(tokens_per_s, whole).whole_s[0])
         others = float(self._all.micro_batches[pick.decision]) - 1
@@ -250,6 +251,12 @@ class ServingSearch:
         if pass_s + others * slowest_s <= fill_s:
             return cells
         return cells.cut_at_time(index, ((fill_s - pass_s) / others + slowest_s) / 2)
+
+    def _fail(self, counts: Mapping[int, int]) -> None:
+        """Keep groups that answered a model and are too slow."""
+        key = tuple(sorted(counts.items()))
+        if key not in self._failed:
+            self._failed[key] = self.known.deal(counts), self.known.most_tokens_per_s(counts)
 
     def _solved(
         self,
@@ -311,10 +318,8 @@ class ServingSearch:
         is_own = decision < len(self.tables.decisions)
         loads = [decision] if is_own else range(len(self.tables.decisions))
         return tuple(
-            SlowGroups(
-                dealt.counts, not _reaches(dealt.most_tokens_per_s[loads].max(), tokens_per_s)
-            )
-            for dealt in self._failed.values()
+            SlowGroups(dealt.counts, not _reaches(most[loads].max(), tokens_per_s))
+            for dealt, most in self._failed.values()
             if not _reaches(dealt.tokens_per_s[loads].max(), tokens_per_s)
             and self.known.usd_per_hour(dealt.counts) <= within(at_most)
         )

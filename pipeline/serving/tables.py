@@ -119,7 +119,8 @@ def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
     groups = group_classes(instance, by_network=False)
     _check_size(instance, len(loads) * len(groups) * len(stage_ranges(instance)))
     batches = sorted({load.micro_batch for load in loads})
-    column = [batches.index(load.micro_batch) for load in loads]
+    column_of = {batch: column for column, batch in enumerate(batches)}
+    column = [column_of[load.micro_batch] for load in loads]
     figures = _figures(instance, groups, batches, table)
     n = np.array([load.concurrency for load in loads], dtype=np.float64)
     m = np.array([load.micro_batches for load in loads], dtype=np.float64)

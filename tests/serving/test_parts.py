@@ -83,28 +83,46 @@ def test_loads_that_are_dealt_in_parts_are_dealt_the_same(monkeypatch: pytest.Mo
     monkeypatch.setattr("pipeline.serving.deal.MOST_ENTRIES", 1)
     parts = search.fresh(SolverSettings()).known.deal(counts)
     assert len(whole.tokens_per_s) > 1
-    for name in ("tokens_per_s", "most_tokens_per_s", "classes", "layers"):
+    for name in ("tokens_per_s", "classes", "layers"):
         assert np.array_equal(getattr(whole, name), getattr(parts, name))
 
 
-def test_sizes_that_no_group_holds_are_not_tried_when_layers_are_dealt(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("phase", ["decode", "mixed", "prefill"])
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_few_sizes_of_many_are_tried_and_no_other_is_better(
+    phase: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of 10,000 layers a group holds dozens; to try them all took two minutes."""
-    base = random_instance(0, "decode")
-    deep = replace(base, model=replace(base.model, num_hidden_layers=1000))
-    search = search_of(deep, "exact")
-    tried: list[int] = []
-    held = int(search.tables.largest[0].max())
+    """Of 10,000 layers under thousands of loads, to try them all took minutes."""
+    base = random_instance(seed, phase)
+    pool = tuple(replace(kind, memory_gb=640.0) for kind in base.pool)
+    limits = replace(base.limits, equal_sizes=False, max_ttft_s=None, max_tpot_s=None)
+    limits = replace(limits, min_layers_per_stage=1)
+    model = replace(base.model, num_hidden_layers=300)
+    assert base.serving is not None
+    serving = replace(base.serving, concurrency=(8, 24), micro_batches=(1, 2, 4, 8))
+    deep = replace(base, model=model, pool=pool, limits=limits, serving=serving)
+    search, tried = search_of(deep, "exact"), 0
+    classes = range(len(search.tables.groups))
+    counts = {0: 1, len(classes) - 1: 1}
 
     def watched(longest_s: FloatArray, *rest: Any) -> IntArray:
-        tried.append(longest_s.shape[1])
+        nonlocal tried
+        tried += longest_s.size
         return largest_within(longest_s, *rest)
 
     monkeypatch.setattr("pipeline.serving.deal.largest_within", watched)
-    search.known.deal({0: 1})
-    assert set(tried) == {held}
-    assert held < 1000
+    found = search.known.deal(counts).tokens_per_s
+    every = int(search.tables.largest[[*counts]].sum())
+    assert 0 < tried < every / 5
+    slow, fast = sorted(counts, key=lambda c: -search.tables.pass_s[c, 0])
+    for load, best in enumerate(found.tolist()):
+        splits = [
+            search.known.pick(((slow, size), (fast, 300 - size)), load).tokens_per_s
+            for size in range(1, 300)
+            if size <= search.tables.largest[slow, load]
+            and 300 - size <= search.tables.largest[fast, load]
+        ]
+        assert best == pytest.approx(max(splits, default=0.0), rel=1e-12)
 
 
 def test_without_time_there_is_no_claim() -> None:
@@ -120,7 +138,7 @@ def test_a_model_that_ran_out_of_time_without_a_bound_proves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     search = search_of(random_instance(0, "decode"), "exact")
-    rate = methods._lowest_rate(search)
+    rate = search.rates.lowest
     before = search.bounds(rate)[0]
     assert 0 < before < 5.0
     nothing = Solution(SolveStatus.TIME_LIMIT, None, -math.inf, 0, 0, 0.0, 0.0)
