@@ -34,7 +34,7 @@ SECONDS_TO_START, SECONDS_FOR_WORKERS = 5.0, 1.5
 class PlanLine:
     """The points of one method and granularity. samples_s: how long each that was tried took.
 
-    is_cut_off: a sample did not come to its end.
+    is_cut_off: a sample did not come to its end. error: what its row would say where it failed.
     """
 
     method: str
@@ -42,6 +42,7 @@ class PlanLine:
     points: int
     samples_s: tuple[float, ...]
     is_cut_off: bool
+    error: str = ""
 
     @property
     def seconds_per_point(self) -> float:
@@ -92,6 +93,12 @@ class Plan:
         work = sum(count * (each + SECONDS_PER_TASK) for count, each in kinds)
         longest = max(each for _, each in kinds)
         return SECONDS_FOR_WORKERS + max(work / max(self.cpus // self.threads, 1), longest)
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """What fails of the first problem, by granularity, each once."""
+        told = (f"{line.granularity}: {line.error}" for line in self.lines if line.error)
+        return tuple(dict.fromkeys(told))
 
     @property
     def is_lower_bound(self) -> bool:
@@ -148,15 +155,18 @@ def _line(
     count: problems that have these points.
     """
     samples_s: list[float] = []
-    cut_off = False
+    cut_off, error = False, ""
     for point in dict.fromkeys((of_kind[len(of_kind) // 2], of_kind[-1], of_kind[0])):
         started = perf_counter()
         rows = solve(_bounded(problem, until), point)
         samples_s.append(perf_counter() - started)
-        cut_off |= any(row.values["status"] in ("time_limit", "error") for row in rows.points)
+        statuses = {row.values["status"] for row in rows.points}
+        cut_off |= bool(statuses & {"time_limit", "error"})
+        if "error" in statuses:
+            error = str(rows.points[0].values["message"])
         if cut_off or sum(samples_s) >= ENOUGH_S:
             break
-    return PlanLine(*kind, len(of_kind) * count, tuple(samples_s), cut_off)
+    return PlanLine(*kind, len(of_kind) * count, tuple(samples_s), cut_off, error)
 
 
 def _bounded(problem: Problem, until: float) -> Problem:

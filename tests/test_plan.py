@@ -133,3 +133,14 @@ def test_a_ballpark_is_searched_no_longer_than_a_sample_and_its_budgets_are_coun
     assert limits == [10.0]
     assert [line.points for line in planned.lines] == [6, 6]
     assert planned.is_lower_bound
+
+
+def test_what_fails_is_told_in_the_words_of_its_row(tmp_path: Path) -> None:
+    def solve(problem: Problem, point: Point) -> PointRows:
+        if point.granularity == "exact":
+            return failed(problem, point, "InputError: small: limits.max_stages: too many")
+        return run_point(problem, point)
+
+    planned = plan(small_config(tmp_path), cpus=1, solve=solve)
+    assert planned.errors == ("exact: InputError: small: limits.max_stages: too many",)
+    assert not any(line.error for line in planned.lines if line.granularity == "1+3")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Group
+from rich.text import Text
 
 from pipeline.grids import Grid, figures, names
 from pipeline.plan import SECONDS_TO_START, Plan
@@ -18,7 +19,7 @@ def plan_view(plan: Plan) -> Group:
     for line in plan.lines:
         seconds = f"{'≥ ' if line.is_cut_off else ''}{line.seconds_per_point:.3f}"
         table.add_row(line.method, line.granularity, f"{line.points:,}", seconds)
-    return Group(table, _crossed(plan), _time(plan))
+    return Group(table, *map(Text, [*plan.errors, _crossed(plan), _time(plan)]))
 
 
 def _crossed(plan: Plan) -> str:
@@ -57,6 +58,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "granularity": line.granularity,
                 "points": line.points,
                 "seconds_per_point": line.seconds_per_point,
+                "error": line.error or None,
             }
             for line in plan.lines
         ],

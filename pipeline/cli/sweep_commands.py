@@ -143,7 +143,7 @@ def _store(loaded: LoadedConfig, directory: Folder) -> Store:
 
 
 def _plan(loaded: LoadedConfig, cpus: int | None, as_json: bool) -> int:
-    """Print how many points a sweep has and how long it may take."""
+    """Print how many points a sweep has and how long it may take; return the exit code."""
     from pipeline.cli.plan_view import plan_json, plan_view
     from pipeline.plan import plan
 
@@ -152,7 +152,7 @@ def _plan(loaded: LoadedConfig, cpus: int | None, as_json: bool) -> int:
         typer.echo(json.dumps(plan_json(planned), indent=2))
     else:
         out().print(plan_view(planned))
-    return 0
+    return FAILED if planned.errors else 0
 
 
 def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_json: bool) -> int:

@@ -21,6 +21,7 @@ from pipeline.results.lock import locked
 from pipeline.results.parts import part_files, read_tables
 from pipeline.results.store import read_run
 from pipeline.run import failed, run_point
+from tests.builders import CONFIGS
 from tests.cli.runner import run, run_json
 from tests.sweeps import (
     ANSWERS,
@@ -281,6 +282,24 @@ def test_the_plan_counts_points_and_runs_nothing(
     assert {kind["granularity"] for kind in report["kinds"]} == {"exact", "1+3"}
     assert report["estimated_seconds"] > 0
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_plan_refuses_a_problem_in_the_words_of_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It told how long the sweep would take in which every point is refused."""
+    monkeypatch.setattr("pipeline.serving.tables.MAX_FIGURES", 100)
+    changes = {"limits.max_stages": 3, "sweep.methods": ["ratio"], "sweep.granularities": ["exact"]}
+    flags = [f"--set={name}={json.dumps(value)}" for name, value in changes.items()]
+    config = CONFIGS / "llama-3.1-8b-workstation.yaml"
+    planned = run("sweep", config, "--out", tmp_path / "run", *flags, "--plan", columns=400)
+    run_without_ray(load_config(config, list(changes.items())), tmp_path / "run")
+    (message,) = load(tmp_path / "run").points.message
+    assert "limits.max_stages: asks for 216 loads of groups, and there may be 100" in message
+    assert f"exact: {message}\n" in planned.stdout
+    assert planned.exit_code == 1
+    report = run("sweep", config, "--out", tmp_path / "run", *flags, "--plan", "--json")
+    assert (json.loads(report.stdout)["kinds"][0]["error"], report.exit_code) == (message, 1)
 
 
 def test_the_plan_refuses_a_folder_that_the_sweep_would_refuse(
