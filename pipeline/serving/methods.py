@@ -30,7 +30,7 @@ from pipeline.serving.tables import IntArray
 from pipeline.settings import BOUND_ALLOWANCE_S
 
 # Bisect while what is possible is this far above what is known; then ask for the next better.
-CLOSE = 1.01
+CLOSE = 1.2
 # Throughputs closer than this are the same: a model is asked for one with a little slack.
 SAME = 2 * SLACK
 

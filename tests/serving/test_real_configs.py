@@ -121,3 +121,11 @@ def test_even_sizes_need_no_variable_for_every_size() -> None:
     values = answered(loaded, "ratio", "exact", None).points[0].values
     assert values["status"] == "optimal"
     assert values["model_variables"] < 100
+
+
+def test_a_budget_is_proven_just_above_the_best_that_is_known() -> None:
+    """What is proven well above it has to be proven again below: 41 models were solved."""
+    loaded = load_config(CONFIGS / "llama-3.1-405b-h100.yaml")
+    values = answered(loaded, "enumeration", "exact", 60.0).points[0].values
+    assert values["status"] == "optimal"
+    assert values["num_solves"] <= 25
