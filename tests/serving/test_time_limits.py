@@ -23,6 +23,8 @@ from tests.serving.test_against_oracle import (
 )
 
 LIMIT_S = 1.0
+# Some 0.5 s are seen; before, half a minute. A machine may be slow, and a model is not interrupted.
+ALLOWED_S = 5.0
 METHODS: dict[str, Callable[[ServingSearch], object]] = {
     "ratio": methods.ratio,
     "enumeration": lambda search: methods.enumeration(search, 500.0),
@@ -52,16 +54,14 @@ def with_thousands_of_loads(phase: str) -> Instance:
 def test_thousands_of_loads_keep_to_the_time_limit(phase: str) -> None:
     """It took half a minute: bounds were worked out for all of them a hundred times after it."""
     instance, settings = with_thousands_of_loads(phase), SolverSettings(time_limit_s=LIMIT_S)
-    started = time.process_time()
     search = ServingSearch(
         instance, granularity("exact", 10_000), settings, instance.performance.constant_table
     )
     assert len(search.cells) * len(search.tables.groups) > 200_000
-    assert time.process_time() - started < 3.0
     for name, method in METHODS.items():
         started = time.process_time()
         method(search.fresh(settings))
-        assert time.process_time() - started < LIMIT_S + 1.5, name
+        assert time.process_time() - started < LIMIT_S + ALLOWED_S, name
 
 
 def out_of_time_after(looks: int) -> Callable[[Clock], bool]:
