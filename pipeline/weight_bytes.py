@@ -74,7 +74,7 @@ def _quantized(section: str, quantization: Any) -> float:
         return _in_blocks(section, quantization)
     field, bits, group = _bits_and_group(str(method), section, quantization)
     if not isinstance(bits, int | float) or isinstance(bits, bool) or not 1 <= bits <= 16:
-        raise UnknownWeightTypeError(f"{section}.{field}", bits, "must be one of 2, 3, 4, 8")
+        raise UnknownWeightTypeError(f"{section}.{field}", bits, "must be from 1 to 16, as 4 or 8")
     shared = group if isinstance(group, int) and group > 0 else 0
     return bits / 8 + (2 / shared if shared else 0)
 

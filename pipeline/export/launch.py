@@ -20,6 +20,7 @@ from pipeline.errors import Fault, InputError, ResultsError
 from pipeline.instance import Instance
 from pipeline.model_shape import why_not_split
 from pipeline.results.frames import Results, records
+from pipeline.results.schema import present
 from pipeline.words import counted, per_million, signed_percent
 
 
@@ -205,7 +206,7 @@ def _row(results: Results, point: str | None) -> dict[str, Any] | NothingPlaced:
         )
         raise InputError([Fault("command line", "--point", reason, point)])
     (row,) = records(found)
-    if row["cost_usd_per_token"] != row["cost_usd_per_token"]:
+    if not present(row["cost_usd_per_token"]):
         told = f"{results.directory}: point {row['point_id']} has no placement: {row['message']}"
         return NothingPlaced(told, None, None)
     return row
