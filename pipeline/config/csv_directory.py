@@ -7,8 +7,6 @@ GPUs' ids).
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -17,8 +15,9 @@ from typing import Any
 
 from pipeline.config.document import Document, FieldPath
 from pipeline.config.matrix_labels import Labels
-from pipeline.config.yaml_file import read_text
+from pipeline.config.yaml_file import not_taken, read_text
 from pipeline.errors import Fault, InputError, missing
+from pipeline.texts import TextError, parse_csv
 from pipeline.texts.numbers import is_plain
 from pipeline.texts.plain_data import MAX_DIGITS
 from pipeline.words import counted
@@ -285,14 +284,14 @@ def _rows(file: Path, max_bytes: int, blank_header: bool = False) -> Iterator[li
     """
     is_empty = True
     try:
-        for number, row in enumerate(csv.reader(io.StringIO(read_text(file, max_bytes)))):
+        for number, (_, row) in enumerate(parse_csv(read_text(file, max_bytes))):
             cells = [cell.strip() for cell in row]
             is_header = blank_header and number == 0 and len(cells) > 1
             if any(cells) or is_header:
                 is_empty = False
                 yield cells
-    except csv.Error as error:
-        raise InputError([missing(str(file), "file", f"is not valid CSV: {error}")]) from None
+    except TextError as error:
+        raise not_taken(error, str(file)) from None
     if is_empty:
         raise InputError([missing(str(file), "file", "is empty")])
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import SourceError, shown
 from pipeline.fault_words import reason
-from pipeline.texts import TextError, read_text
+from pipeline.texts import TextError, parse_csv, read_text
 from pipeline.words import close_names
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -32,18 +30,38 @@ class MeasurementError(SourceError, ValueError):
         self.faults = tuple(faults)
 
 
-def _rows(path: Path) -> dict[int, dict[str, str]]:
-    """Rows of a CSV file by their line; raises MeasurementError when it cannot be read as one."""
+def _rows(path: Path, wanted: Container[str]) -> tuple[list[str], dict[int, dict[str, str]]]:
+    """Columns of a CSV file, and the wanted cells of its rows by the line that they end in.
+
+    Raises MeasurementError when it cannot be read as one.
+    """
+    rows: dict[int, dict[str, str]] = {}
+    uneven: list[int] = []
     try:
-        text = read_text(path, MAX_FILE_BYTES)
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        # Lines that are empty make no row, and a row may have several.
-        numbered = [(reader.line_num, row) for row in islice(reader, MAX_ROWS + 1)]
-        rows, columns = dict(numbered), list(reader.fieldnames or ())
+        read = parse_csv(read_text(path, MAX_FILE_BYTES))
+        _, columns = next(read, (1, []))
+        _check_columns(path, columns)
+        kept = [index for index, name in enumerate(columns) if name in wanted]
+        for line, cells in islice(((line, cells) for line, cells in read if cells), MAX_ROWS + 1):
+            # Cells beyond the last column do no harm while they are empty.
+            if len(cells) < len(columns) or any(cells[len(columns) :]):
+                uneven.append(line)
+            else:
+                rows[line] = {columns[index]: cells[index] for index in kept}
     except TextError as error:
-        raise MeasurementError([f"{path.name}: file: {error}"]) from error
-    except csv.Error as error:
-        raise MeasurementError([f"{path.name}: file: cannot be read (got {error})"]) from error
+        raise MeasurementError([f"{path.name}: {error.where}: {error}"]) from error
+    if len(rows) + len(uneven) > MAX_ROWS:
+        raise MeasurementError([f"{path.name}: file: holds more than {MAX_ROWS} rows"])
+    if uneven:
+        told = f"must have as many cells as the header, {len(columns)}"
+        raise MeasurementError([f"{path.name}: {_where(uneven)}: {told}"])
+    if not rows:
+        raise MeasurementError([f"{path.name}: file: holds no rows"])
+    return columns, rows
+
+
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    """Raise MeasurementError for a header that is none, whatever the file is to hold."""
     if len(columns) > MAX_COLUMNS:
         raise MeasurementError([f"{path.name}: line 1: holds more than {MAX_COLUMNS} columns"])
     twice = sorted({name for name in columns if columns.count(name) > 1})
@@ -52,20 +70,6 @@ def _rows(path: Path) -> dict[int, dict[str, str]]:
     if len(columns) == 1 and (";" in columns[0] or "\t" in columns[0]):
         told = "must separate its columns by commas"
         raise MeasurementError([f"{path.name}: line 1: {told} (got {columns[0]!r:.60})"])
-    if not rows:
-        raise MeasurementError([f"{path.name}: file: holds no rows"])
-    if len(rows) > MAX_ROWS:
-        raise MeasurementError([f"{path.name}: file: holds more than {MAX_ROWS} rows"])
-    uneven = [line for line, row in rows.items() if _is_uneven(row)]
-    if uneven:
-        told = f"must have as many cells as the header, {len(columns)}"
-        raise MeasurementError([f"{path.name}: {_where(uneven)}: {told}"])
-    return rows
-
-
-def _is_uneven(row: Mapping[str | None, Any]) -> bool:
-    """Tell whether a row has too few cells, or filled ones beyond the last column."""
-    return None in row.values() or any(row.get(None, ()))
 
 
 def _header_faults(path: Path, columns: Sequence[str], form: type[BaseModel]) -> list[str]:
@@ -99,8 +103,8 @@ def checked_rows(path: Path, form: type[Form], context: object) -> list[Form]:
 
     context: what the form's validators look up.
     """
-    rows = _rows(path)
-    faults = _header_faults(path, [name for name in next(iter(rows.values())) if name], form)
+    columns, rows = _rows(path, form.model_fields)
+    faults = _header_faults(path, [name for name in columns if name], form)
     if faults:
         raise MeasurementError(faults)
     records: list[Form] = []

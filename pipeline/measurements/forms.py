@@ -75,7 +75,7 @@ class _SharedForm(BaseModel):
     def _without_empty_cells(cls, row: dict[str, str]) -> dict[str, str]:
         """An empty cell of an optional column is as good as none."""
         optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
-        return {name: cell for name, cell in row.items() if name and (cell or name not in optional)}
+        return {name: cell for name, cell in row.items() if cell or name not in optional}
 
     @field_validator("*", mode="before")
     @classmethod

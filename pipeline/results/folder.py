@@ -160,7 +160,10 @@ class LocalFolder(Folder):
             raise OSError("is a link that leads nowhere")  # it is not gone, as after a merge
         if not stat.S_ISREG(path.stat().st_mode):
             raise OSError("is no plain file")
-        return pa.OSFile(str(self.path / name))
+        try:
+            return pa.OSFile(str(path))
+        except UnicodeEncodeError:
+            raise OSError("has a name that is no UTF-8 text") from None
 
     def write(self, name: str, content: bytes | pa.Buffer) -> None:
         """Write a file under a temporary name in this folder, and rename it once it is on disk."""

@@ -1,4 +1,4 @@
-"""Turns JSON into plain data; numbers that are none, keys repeated, data too deep are refused."""
+"""Turns JSON into plain data; what is no number, repeated, too deep or too much is refused."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from pipeline.errors import shown
 from pipeline.texts.plain_data import check_plain, too_deep
 from pipeline.texts.plain_files import TextError
 
+# What stands before every value but the only one of its list or mapping; a mapping of one value
+# takes some two hundred bytes. The largest matrix has a million values.
+BEFORE_VALUES, MAX_VALUES = ",[{", 5_000_000
+
 
 def parse_json(text: str) -> Any:
     """Return the data of a JSON text. Raises TextError."""
+    if sum(map(text.count, BEFORE_VALUES)) > MAX_VALUES:
+        raise TextError(f"holds more than {MAX_VALUES} values")
     try:
         data = json.loads(text, parse_constant=_refused, object_pairs_hook=_object)
     except RecursionError:

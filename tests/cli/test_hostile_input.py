@@ -65,6 +65,35 @@ def test_a_matrix_file_of_a_gigabyte_is_refused_unread(tmp_path: Path) -> None:
     assert "m.csv: file: is larger than 67108864 bytes" in told("solve", path)
 
 
+@pytest.mark.parametrize(
+    ("repeated", "where"),
+    [
+        (",", "line 1: has more than 100000 commas in a row"),
+        ("\n", "file: has more than 1000000 lines"),
+    ],
+)
+def test_a_file_of_commas_or_line_breaks_alone_is_refused_at_once(
+    tmp_path: Path, repeated: str, where: str
+) -> None:
+    (tmp_path / "m.csv").write_text(repeated * (64 * 1024**2))
+    matrix = config(tmp_path, {"network": {"matrix": "m.csv"}})
+    assert f"m.csv: {where}" in told("solve", matrix)
+    assert f"m.csv: {where}" in told("validate", tmp_path / "m.csv", "--constants", "priors")
+
+
+def test_cells_that_no_column_asks_for_are_not_kept(tmp_path: Path) -> None:
+    header = ",".join(f"c{number}" for number in range(1000))
+    cells = ",".join(f"{number % 90 + 10}" for number in range(1000))
+    (tmp_path / "m.csv").write_text(f"{header}\n" + f"{cells}\n" * 22_000)
+    text = told("validate", tmp_path / "m.csv", "--constants", "priors")
+    assert "line 1: must have the columns source, gpu" in text
+
+
+def test_a_run_of_more_values_than_fit_into_memory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(f'{{"schema_version": "1", "x": [{"[]," * 22_000_000}0]}}')
+    assert "run.json: holds more than 5000000 values" in told("status", tmp_path)
+
+
 def test_a_hundred_thousand_gpus_on_one_network_are_placed(tmp_path: Path) -> None:
     changes = with_pool_of(100_000, **{"limits.tp_degrees": [1, 2, 4, 8]})
     told("solve", config(tmp_path, changes), "--brief", code=0)

@@ -149,6 +149,13 @@ def test_a_local_run_is_read_and_written_without_loading_what_speaks_to_stores(
     assert (ran.stderr, ran.stdout.strip()) == ("", "[]")
 
 
+def test_a_file_whose_name_is_no_text_is_refused_as_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "\udcff").write_bytes(b"x")
+    folder = folder_at(tmp_path)
+    with pytest.raises(OSError, match="has a name that is no UTF-8 text"):
+        folder.read(folder.names()[0])
+
+
 def test_a_path_too_deep_to_be_made_is_refused_by_name() -> None:
     with pytest.raises(ResultsError, match="path: must lie at most 256 folders deep"):
         folder_at("a/" * 2000)

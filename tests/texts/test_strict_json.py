@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.texts import TextError, parse_json
 from pipeline.texts.plain_data import MAX_DEPTH
+from pipeline.texts.strict_json import MAX_VALUES
 
 
 def reason(text: str) -> str:
@@ -44,3 +45,9 @@ def test_a_key_that_stands_twice_is_refused() -> None:
 
 def test_a_number_of_too_many_digits_is_refused() -> None:
     assert reason("9" * 5000).startswith("is not valid JSON: Exceeds the limit")
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", '{"a":0}', '"ab"'])
+def test_more_values_than_fit_into_memory_are_refused_unread(value: str) -> None:
+    text = f"[{','.join([value] * (MAX_VALUES + 1))}]"
+    assert reason(text) == f"holds more than {MAX_VALUES} values"
