@@ -131,14 +131,17 @@ def matrix_network(matrix: Sequence[Sequence[float]], percentile: float = 0.0) -
 
 
 def _exchangeable(matrix: FloatArray, one: int, other: int) -> bool:
-    """Tell whether swapping two GPUs leaves every bandwidth as it is."""
-    if matrix[one, other] != matrix[other, one]:
-        return False
-    keep = np.ones(len(matrix), dtype=bool)
-    keep[[one, other]] = False
+    """Tell whether swapping two GPUs leaves every bandwidth as it is.
+
+    Their rows, and their columns, then differ in the link between the two alone, which stands in
+    each beside a 0 of the diagonal.
+    """
+    link = matrix[one, other]
+    apart = 2 if link else 0
     return bool(
-        np.array_equal(matrix[one, keep], matrix[other, keep])
-        and np.array_equal(matrix[keep, one], matrix[keep, other])
+        link == matrix[other, one]
+        and np.count_nonzero(matrix[one] != matrix[other]) == apart
+        and np.count_nonzero(matrix[:, one] != matrix[:, other]) == apart
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.roofline.compute import Numbers
 
@@ -93,14 +94,43 @@ def grouped(keys: Sequence[Hashable]) -> list[np.ndarray]:
 def pair_outcomes(predicted: Numbers, measured: Numbers) -> tuple[int, float]:
     """Pairs with different measured values, and how many of them are ordered right.
 
-    A pair predicted equal counts half.
+    A pair predicted equal counts half. Never are all pairs held at once, of which 100,000 rows
+    have five billion.
     """
-    upper = np.triu_indices(measured.size, 1)
-    truth = np.sign(measured[:, None] - measured[None, :])[upper]
-    guess = np.sign(predicted[:, None] - predicted[None, :])[upper]
-    counted = truth != 0
-    right = np.where(guess == 0, 0.5, (guess == truth).astype(float))
-    return int(counted.sum()), float(right[counted].sum())
+    order = np.lexsort((predicted, measured))
+    both = np.unique(np.column_stack((measured, predicted)), axis=0, return_counts=True)[1]
+    counted = measured.size * (measured.size - 1) // 2 - _pairs_alike(measured)
+    halves = _pairs_alike(predicted) - _pairs(both)
+    # Where measured values are the same, predicted ones ascend, and so are in no wrong order.
+    return counted, counted - _descents(predicted[order]) - halves / 2.0
+
+
+def _pairs(counts: NDArray[np.intp]) -> int:
+    """Count the pairs within groups of so many: Σ n(n − 1)/2."""
+    return int(np.sum(counts * (counts - 1) // 2))
+
+
+def _pairs_alike(values: Numbers) -> int:
+    """Count the pairs of equal values."""
+    return _pairs(np.unique(values, return_counts=True)[1])
+
+
+def _descents(values: Numbers) -> int:
+    """Count the pairs whose first value is the larger, in n·log²n steps.
+
+    Two ranks differ first at one of their bits: for every bit, those pairs are counted whose
+    higher bits are the same and of which the one with a 1 comes first.
+    """
+    ranks = np.unique(values, return_inverse=True)[1]
+    found = 0
+    for bit in range(int(ranks.max(initial=0)).bit_length()):
+        higher = ranks >> (bit + 1)
+        order = np.argsort(higher, kind="stable")
+        ones = ranks[order] >> bit & 1
+        before = np.cumsum(ones) - ones
+        starts = np.searchsorted(higher[order], higher[order])
+        found += int(np.sum((before - before[starts])[ones == 0]))
+    return found
 
 
 def choice_scores(

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline import network
 from pipeline.network import Override, TooManyZonesError, matrix_network, uniform_network
 from tests.builders import matrices, overrides
+from tests.fuzz.contract import observed
 
 SIZES = st.integers(1, 9)
 
@@ -104,3 +106,12 @@ def test_a_ring_of_more_gpus_than_can_be_told_apart_is_refused(
     assert len(uniform_network(5, 1.0, alone).zone_gb_per_s) == 5
     with pytest.raises(TooManyZonesError):
         uniform_network(6, 1.0, alone)
+
+
+def test_a_thousand_gpus_with_the_same_speeds_in_other_orders_are_told_apart_soon() -> None:
+    # Row i is row 0 moved on by i, and as many GPUs to the left as to the right have each speed.
+    row = 100.0 + np.minimum(np.arange(1000), 1000 - np.arange(1000))
+    ring = [np.roll(row, gpu).tolist() for gpu in range(1000)]
+    outcome = observed(lambda: matrix_network(ring))
+    assert outcome.failure is None
+    assert outcome.seconds < 4.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pipeline.scores import (
     scores_by_group,
     spearman,
 )
+from tests.fuzz.contract import observed
 
 PREDICTED = np.array([110.0, 180.0, 330.0, 400.0])
 MEASURED = np.array([100.0, 200.0, 300.0, 500.0])
@@ -54,6 +56,22 @@ def test_pairs_skip_equal_measurements_and_halve_equal_predictions() -> None:
     predicted = np.array([5.0, 6.0, 6.0, 4.0])
     # pairs with different values: (0,2) right, (0,3) wrong, (1,2) half, (1,3) wrong, (2,3) wrong
     assert pair_outcomes(predicted, measured) == (5, 1.5)
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=30))
+def test_pairs_are_those_that_a_look_at_each_of_them_finds(rows: list[tuple[int, int]]) -> None:
+    pairs = [(one, other) for one, other in combinations(rows, 2) if one[1] != other[1]]
+    signs = [(one[0] - other[0]) * (one[1] - other[1]) for one, other in pairs]
+    right = sum(1.0 if sign > 0 else 0.5 if sign == 0 else 0.0 for sign in signs)
+    predicted, measured = np.array(rows, dtype=float).T
+    assert pair_outcomes(predicted, measured) == (len(pairs), right)
+
+
+def test_a_hundred_thousand_alternatives_are_scored_in_little_memory() -> None:
+    measured = np.arange(100_000.0)
+    outcomes: list[tuple[int, float]] = []
+    outcome = observed(lambda: outcomes.append(pair_outcomes(-measured, measured)))
+    assert (outcome.failure, outcomes) == (None, [(4_999_950_000, 0.0)])
 
 
 def test_regret_is_what_the_predicted_best_loses() -> None:
