@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.catalogue import CatalogueError
-from pipeline.constant_fit import fit_constants
+from pipeline.constant_fit import check_fittable, fit_constants
 from pipeline.errors import printable
 from pipeline.grids import Grid, figures, names, texts
 from pipeline.held_out import (
@@ -55,6 +55,7 @@ def calibrate(
     """
     measurements = read_measurements(csv_path, hardware)
     name = printable(Path(csv_path).name)
+    check_fittable(measurements, name)
     sources = ", ".join(sorted({entry.source for entry in measurements}))
     provenance = f"fitted on {counted(len(measurements), 'row')} of {name}: {sources}"
     if start is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.measurements import Measurement, measured_tokens_per_s
+from pipeline.measurements import Measurement, MeasurementError, measured_tokens_per_s
 from pipeline.robust_fit import Belief, Noise, fit
 from pipeline.roofline.cases import case_arrays
 from pipeline.roofline.compute import Numbers
@@ -32,11 +32,15 @@ from pipeline.roofline.requests import (
     tokens_per_s,
     tokens_per_s_of_parts,
 )
+from pipeline.words import counted
 
 NOISE = Noise(scale=0.07, freedom=2.0)
 BUMP = 1e-4
 # Files keep five digits of a deviation, and may so hold none.
 LEAST_DEVIATION = 1e-5
+# Rows and effects, times the effects: numbers that a fit holds several times over. All measurements
+# that the constants of the package were fitted on make less than a million.
+MAX_FITTED = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,21 @@ def source_weights(sources: Sequence[str]) -> Numbers:
     """Weight of each row, such that every source weighs the same: n / (sources · n_source)."""
     counts = Counter(sources)
     return np.array([len(sources) / (len(counts) * counts[name]) for name in sources])
+
+
+def check_fittable(measurements: Sequence[Measurement], name: str) -> None:
+    """Raise MeasurementError for more rows, or more GPUs and engines, than a fit has room for.
+
+    name: of the file.
+    """
+    labels = case_arrays([entry.case for entry in measurements]).labels
+    rows, effects = len(measurements), design(prior_table().priors, labels).size
+    if (rows + effects) * effects > MAX_FITTED:
+        told = (
+            f"has {counted(rows, 'row')} whose GPUs and engines have {effects:,} effects, too "
+            "many for a fit; calibrate on fewer rows, or on fewer GPUs or engines at a time"
+        )
+        raise MeasurementError([f"{name}: file: {told}"])
 
 
 def _jacobian(plan: Design, parts: PhaseParts, effects: Numbers, base: Numbers) -> Numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,8 @@ from pipeline.roofline.constants import (
     resolve,
     to_scale,
 )
+from pipeline.validation import validate
+from tests.fuzz.contract import observed
 from tests.roofline_helpers import ROW, synthetic, write_csv
 
 LABELS = {
@@ -334,3 +337,16 @@ def test_a_fit_that_did_not_converge_says_so_wherever_its_constants_are_named(
     short = fit_constants(rows, "fitted")
     assert short.provenance == "fitted; the fit ended before it converged"
     assert short.provenance in str(calibration_table(short).title)
+
+
+@pytest.mark.parametrize("use", [partial(calibrate, out_path="k.yaml"), validate])
+def test_more_engines_than_a_fit_has_room_for_are_refused_at_once(
+    tmp_path: Path, use: Callable[[Path], object]
+) -> None:
+    rows = [{**ROW, "runtime": f"vllm-0.{number}"} for number in range(400)]
+    path = write_csv(tmp_path / "m.csv", rows)
+    outcome = observed(lambda: use(path))
+    assert (outcome.failure, outcome.was_taken) == (None, False)
+    assert outcome.seconds < 5.0
+    with pytest.raises(MeasurementError, match=r"m.csv: file: has 400 rows whose .* effects, too"):
+        use(path)

@@ -15,6 +15,7 @@ from pipeline.measurements import (
     read_kv_blocks,
     read_measurements,
 )
+from pipeline.measurements.records import MAX_MEMBERS
 from pipeline.roofline.cases import case_arrays
 from tests.roofline_helpers import BLOCK_ROW, ROW, write_csv
 
@@ -192,6 +193,27 @@ def test_a_header_without_end_is_refused_at_once(tmp_path: Path, columns: int, t
     (tmp_path / "m.csv").write_text(f"{header}\n1\n", encoding="utf-8")
     with pytest.raises(MeasurementError, match=rf"m\.csv: line 1: {told}"):
         read_measurements(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize(
+    ("dimension", "column", "member"),
+    [
+        ("source", "source", "lab{}"),
+        ("model", "model", "m{}"),
+        ("engine", "runtime", "vllm-0.{}"),
+        ("tp x pp", "tp", "{}"),
+    ],
+)
+def test_more_members_than_figures_are_told_of_are_refused(
+    tmp_path: Path, dimension: str, column: str, member: str
+) -> None:
+    rows = [{**ROW, column: member.format(1 + number)} for number in range(MAX_MEMBERS + 1)]
+    assert read_measurements(write_csv(tmp_path / "m.csv", rows[1:]))
+    with pytest.raises(MeasurementError) as caught:
+        read_measurements(write_csv(tmp_path / "m.csv", rows))
+    assert caught.value.faults == (
+        f"m.csv: {dimension}: may have at most {MAX_MEMBERS} different ones (got 501)",
+    )
 
 
 @pytest.mark.parametrize("mark", [";", "\t"])

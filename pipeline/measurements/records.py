@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.catalogue import find_gpu
-from pipeline.measurements.csv_rows import checked_rows
+from pipeline.measurements.csv_rows import MeasurementError, checked_rows
 from pipeline.measurements.forms import NONE, BlocksForm, OwnGpus, ThroughputForm, known_names
 from pipeline.model_shape import ModelShape
 from pipeline.roofline.cases import Case
 from pipeline.roofline.compute import Numbers
+
+# Each source, GPU, model and engine is left out of a fit, and each has figures of its own.
+MAX_MEMBERS = 500
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,12 @@ def read_measurements(path: str | Path, hardware: OwnGpus = NONE) -> tuple[Measu
     hardware: GPUs that the catalogue lacks or gets wrong, by the name that the file has for them.
     """
     rows = checked_rows(Path(path), ThroughputForm, known_names(hardware))
-    return tuple(_measurement(row, hardware) for row in rows)
+    found = tuple(_measurement(row, hardware) for row in rows)
+    for dimension, labels in group_labels(found).items():
+        if (members := len(set(labels))) > MAX_MEMBERS:
+            told = f"may have at most {MAX_MEMBERS} different ones (got {members})"
+            raise MeasurementError([f"{Path(path).name}: {dimension}: {told}"])
+    return found
 
 
 def read_kv_blocks(path: str | Path, hardware: OwnGpus = NONE) -> tuple[KvBlocks, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.catalogue import find_gpu
-from pipeline.constant_fit import fit_constants, predicted_tokens_per_s
+from pipeline.constant_fit import check_fittable, fit_constants, predicted_tokens_per_s
 from pipeline.held_out import (
     HALF,
     Predicted,
@@ -240,4 +240,6 @@ def validate(
 ) -> Report:
     """Score the model on a CSV of the documented form; raises MeasurementError for one at fault."""
     kv = read_kv_blocks(kv_path, hardware) if kv_path else ()
-    return report(read_measurements(csv_path, hardware), kv, tell)
+    measurements = read_measurements(csv_path, hardware)
+    check_fittable(measurements, Path(csv_path).name)
+    return report(measurements, kv, tell)
