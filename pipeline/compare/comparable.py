@@ -23,7 +23,7 @@ DESCRIBED: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
 
 
 def check_comparable(results: Results) -> None:
-    """Raise ResultsError for an answer that lacks a figure, a stage or a note that is none.
+    """Raise ResultsError for an answer without a figure or with one below 0, and for odd notes.
 
     `placement verify` lists what is wrong with such rows.
     """
@@ -36,6 +36,12 @@ def check_comparable(results: Results) -> None:
                 raise ResultsError(
                     f"{results.directory}: point {lacking.iloc[0]}: has {what} but no {name}; "
                     "placement verify tells what else is wrong"
+                )
+            below = rows.point_id[rows[name] < 0]
+            if len(below):
+                raise ResultsError(
+                    f"{results.directory}: point {below.iloc[0]}: has {what} whose {name} is below "
+                    "0; placement verify tells what else is wrong"
                 )
     stages = results.segments
     odd = stages[(stages.tp_degree < 1) | (stages["size"] < 1) | (stages.gpu_ids.map(len) < 1)]

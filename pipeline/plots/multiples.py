@@ -106,10 +106,13 @@ def _left_out(panels: int) -> str:
 
 
 def _file_names(fields: Sequence[str]) -> dict[str, str]:
-    """Return a name for each field that a file can have; fields may differ in punctuation alone."""
+    """Return a name for each field that a file can have; fields may differ in what files do not.
+
+    A letter that is no ASCII takes up to four of a file name's 255 bytes.
+    """
     names: dict[str, str] = {}
     for field in fields:
-        name = "".join(c if c.isalnum() else "_" for c in field)
+        name = "".join(c if c.isascii() and c.isalnum() else "_" for c in field)
         while name in names.values():
             name += "_"
         names[field] = name

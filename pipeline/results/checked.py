@@ -26,6 +26,8 @@ BYTES_PER_ROW, FEW_ROWS = 1, 10_000
 MAX_VALUES, MAX_TEXT_BYTES = 100_000_000, 512 * 1024**2
 # What a terminal would obey or show in another order than it stands there; line breaks are text.
 UNPRINTABLE = r"[\x00-\x08\x0b-\x1f\x7f-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+# Nothing that is computed comes near; their ratios, and sums over all rows, are numbers still.
+MOST = 1e100
 SWEPT_TYPES = (pa.string(), pa.int64(), pa.float64(), pa.bool_())
 
 
@@ -279,8 +281,8 @@ def _check_column(values: pa.ChunkedArray, column: Column, file: object) -> None
         raise ResultsError(f"{file}: {column.name}: must not be null")
     if pa.types.is_list(column.type) and pc.list_flatten(values).null_count:
         raise ResultsError(f"{file}: {column.name}: must not hold null")
-    if pa.types.is_floating(column.type) and pc.all(pc.is_finite(values)).as_py() is False:
-        raise ResultsError(f"{file}: {column.name}: must be finite")
+    if pa.types.is_floating(column.type):
+        _check_numbers(values, f"{file}: {column.name}")
     if pa.types.is_timestamp(column.type):
         ends = pa.array([datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)])
         first, last = ends.cast(column.type)
@@ -293,6 +295,16 @@ def _check_column(values: pa.ChunkedArray, column: Column, file: object) -> None
         if odd:
             words = ", ".join(known)
             raise ResultsError(f"{file}: {column.name}: must be one of {words} (got {odd[0]!r})")
+
+
+def _check_numbers(values: pa.ChunkedArray, where: str) -> None:
+    """Raise ResultsError for numbers whose sums and ratios would be none."""
+    if pc.all(pc.is_finite(values)).as_py() is False:
+        raise ResultsError(f"{where}: must be finite")
+    sizes = pc.abs(values)
+    is_far = pc.or_(pc.greater(sizes, MOST), pc.less(sizes, 1 / MOST))
+    if pc.any(pc.and_(is_far, pc.not_equal(values, 0.0))).as_py():
+        raise ResultsError(f"{where}: must be 0 or of a size from {1 / MOST:g} to {MOST:g}")
 
 
 def printable_table(table: pa.Table) -> pa.Table:

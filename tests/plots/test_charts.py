@@ -55,6 +55,22 @@ def test_swept_fields_become_small_multiples(tmp_path: Path) -> None:
     assert len(plots["swept_pareto"].spec["facet"]["sort"]) == 4
 
 
+def test_a_field_of_many_letters_that_are_no_ascii_has_a_plot_whose_name_a_file_can_have(
+    tmp_path: Path,
+) -> None:
+    kind = "显" * 200
+    field = f"pool.{kind}.count"
+    fields = {
+        "pool": [{"gpu": kind, "count": 1, "memory_gb": 48, "usd_per_hour": 1.0}],
+        "performance.gpus": {kind: {"tflops": 1.0, "gb_per_s": 1.0, "efficiency": 1.0}},
+        "network.overrides": [],
+        "baseline": None,
+        "sweep.over": {field: [1, 2]},
+    }
+    run = write_run(tmp_path, [*rows(**{field: 1}), *rows(**{field: 2})], fields=fields)
+    assert all(len(f"{name}.png".encode()) <= 255 for name in plots_of(run))
+
+
 def test_fields_that_differ_in_punctuation_alone_have_plots_of_their_own(tmp_path: Path) -> None:
     kinds = ["Own-1", "Own_1"]
     figures = {"tflops": 1.0, "gb_per_s": 1.0, "efficiency": 1.0}

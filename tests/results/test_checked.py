@@ -113,6 +113,16 @@ PARTS: dict[str, tuple[str, Change, str]] = {
         replaced("memory_gb", lambda column: [float("inf")] * len(column)),
         "memory_gb: must be finite",
     ),
+    "a number whose sum with itself is none": (
+        "points",
+        filled("solve_seconds", 1e308),
+        "solve_seconds: must be 0 or of a size from 1e-100 to 1e+100",
+    ),
+    "a number by which nothing can be divided": (
+        "segments",
+        filled("memory_utilization", -5e-324),
+        "memory_utilization: must be 0 or of a size from 1e-100 to 1e+100",
+    ),
     "a time that no calendar has": (
         "points",
         filled("finished_at", 2**63 - 1),
@@ -318,3 +328,16 @@ def test_a_lock_that_is_a_pipe_is_not_waited_for(folder: Path) -> None:
     assert holder(folder) is None
     with pytest.raises(ResultsError, match="cannot write results"), locked(folder):
         pass
+
+
+@pytest.mark.parametrize("name", ["cost_usd_per_token", "throughput_tokens_per_s", "num_gpus"])
+def test_a_figure_below_nothing_is_told_before_anything_is_compared(
+    folder: Path, name: str
+) -> None:
+    change_part(
+        folder,
+        "points",
+        replaced(name, lambda column: [value and -1 for value in column.to_pylist()]),
+    )
+    told = f"has a placement whose {name} is below 0; placement verify tells what else is wrong"
+    assert refusal(folder, compared).endswith(told)
