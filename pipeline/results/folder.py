@@ -233,6 +233,11 @@ def _usable(path: str, named: str) -> Path:
         unusable = True
     if unusable:
         raise ResultsError(f"{named}: path: must be UTF-8 without a null (got {path!r})")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        reason = "holds letters that the names of files have not in this locale; set a UTF-8 one"
+        raise ResultsError(f"{named}: path: {reason}, or name another folder") from None
     if len(Path(path).parts) > MOST_DEEP:
         raise ResultsError(f"{named}: path: must lie at most {MOST_DEEP} folders deep")
     return Path(path)

@@ -149,6 +149,24 @@ def test_a_local_run_is_read_and_written_without_loading_what_speaks_to_stores(
     assert (ran.stderr, ran.stdout.strip()) == ("", "[]")
 
 
+def test_a_folder_that_the_locale_has_no_name_for_is_refused() -> None:
+    code = (
+        "from pipeline.results.folder import *\n"
+        "try: folder_at('results/Gr\\xfc\\xdfe').make()\n"
+        "except ResultsError as error: print(ascii(str(error)))"
+    )
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **locale},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stderr == ""
+    assert "path: holds letters that the names of files have not in this locale" in ran.stdout
+
+
 def test_a_file_whose_name_is_no_text_is_refused_as_unreadable(tmp_path: Path) -> None:
     (tmp_path / "\udcff").write_bytes(b"x")
     folder = folder_at(tmp_path)
