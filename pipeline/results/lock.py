@@ -131,6 +131,8 @@ def _file_held(folder: LocalFolder) -> Iterator[None]:
 def _take(descriptor: int, is_locked: bool, folder: Folder) -> None:
     """Put this process's name into the lock file, unless the one there may still be at work."""
     try:
+        if os.fstat(descriptor).st_nlink > 1:
+            raise OSError(f"{LOCK_FILE} is also the name of another file; remove it")
         before = _parsed(os.pread(descriptor, MAX_BYTES, 0))
     except OSError as error:
         raise _unwritable(folder, error) from error

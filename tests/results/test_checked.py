@@ -289,10 +289,13 @@ def test_a_run_writes_and_removes_nothing_through_a_link(
     assert sorted(file.name for file in elsewhere.iterdir()) == before
 
 
-def test_a_lock_that_is_a_link_empties_no_file_elsewhere(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_a_lock_that_is_a_link_empties_no_file_elsewhere(
+    folder: Path, tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")
-    (folder / "run.lock").symlink_to(victim)
+    link(folder / "run.lock", victim)
     with pytest.raises(ResultsError, match="cannot write results"), locked(folder):
         pass
     assert victim.read_text() == "mine"
