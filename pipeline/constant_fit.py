@@ -125,7 +125,7 @@ def check_fittable(measurements: Sequence[Measurement], name: str) -> None:
     name: of the file.
     """
     labels = case_arrays([entry.case for entry in measurements]).labels
-    rows, effects = len(measurements), design(prior_table().priors, labels).size
+    rows, effects = len(measurements), design(prior_table(), labels).size
     if (rows + effects) * effects > MAX_FITTED:
         told = (
             f"has {counted(rows, 'row')} whose GPUs and engines have {effects:,} effects, too "
