@@ -12,12 +12,15 @@ from pipeline.catalogue import MOST_MEMORY_GB, UnknownNameError, find_gpu, gpu_n
 from pipeline.config.document import Document
 from pipeline.config.load import LoadedConfig
 from pipeline.config.performance_checks import known_architectures
-from pipeline.config.schema import GpuSection, PerformanceSection
+from pipeline.config.schema import Config, GpuSection, PerformanceSection
 from pipeline.errors import Fault
 from pipeline.words import close_names
 
 # A month has 730 hours; what eight GPUs cost at the dearest provider is mostly below.
 MOST_TIMES_USUAL = 50
+# Of a GPU in a host of several: providers differ by less, and a host of eight costs more.
+MOST_TIMES_USUAL_IN_HOST = 4
+NARROW_BITS = {"fp8": 8, "int8": 8, "int4": 4, "fp4": 4}
 # Close enough that two letters of a short name were swapped.
 CLOSE = 0.8
 
@@ -29,14 +32,22 @@ def doubts(loaded: LoadedConfig) -> list[Fault]:
         *dear_gpus(document, config.pool),
         *memory_in_mib(document, config.pool),
         *unseen_architectures(document, config.performance),
+        *wide_weights(document, config),
     ]
 
 
 def dear_gpus(document: Document, pool: list[GpuSection]) -> Iterator[Fault]:
-    """Prices are of one GPU for one hour: many times the usual may be a month's, or in cents."""
+    """Prices are of one GPU for one hour: many times the usual may be a month's, or in cents.
+
+    Where hosts hold several GPUs, what is beyond the dearest GPU too may be a host's.
+    """
+    dearest = max(_usd_per_hour_by_name().values())
     for index, kind in enumerate(pool):
         usual, whose = _usual_usd_per_hour(kind.gpu)
-        if kind.usd_per_hour > MOST_TIMES_USUAL * usual:
+        most = MOST_TIMES_USUAL * usual
+        if (kind.gpus_per_node or 1) > 1:
+            most = max(MOST_TIMES_USUAL_IN_HOST * usual, dearest)
+        if kind.usd_per_hour > most:
             times = f"{kind.usd_per_hour / usual:,.0f} times the ${usual:g} of {whose}"
             reason = f"is {times}; is it for one GPU and one hour, in dollars?"
             yield document.fault(("pool", index, "usd_per_hour"), reason, kind.usd_per_hour)
@@ -47,7 +58,7 @@ def _usual_usd_per_hour(gpu: str) -> tuple[float, str]:
 
     GPUs of no price of their own are those that it does not know, and some that nobody rents out.
     """
-    priced = {name: price.value for name in gpu_names() if (price := find_gpu(name).usd_per_hour)}
+    priced = _usd_per_hour_by_name()
     try:
         name = find_gpu(gpu).name
     except UnknownNameError:
@@ -58,12 +69,27 @@ def _usual_usd_per_hour(gpu: str) -> tuple[float, str]:
     return priced[dearest], f"{dearest}, the dearest of the catalogue"
 
 
+def _usd_per_hour_by_name() -> dict[str, float]:
+    return {name: price.value for name in gpu_names() if (price := find_gpu(name).usd_per_hour)}
+
+
 def memory_in_mib(document: Document, pool: list[GpuSection]) -> Iterator[Fault]:
     """Memory is in GB. GPUs of the flops model may be made up; under roofline this is a fault."""
     for index, kind in enumerate(pool):
         if (kind.memory_gb or 0) > MOST_MEMORY_GB:
             reason = "is more GB than any GPU has; is this MiB?"
             yield document.fault(("pool", index, "memory_gb"), reason, kind.memory_gb)
+
+
+def wide_weights(document: Document, config: Config) -> Iterator[Fault]:
+    """Engines that multiply in 8 or 4 bits keep weights of that size, and so read less."""
+    bits = NARROW_BITS.get(config.workload.compute_type)
+    if bits and config.performance.model == "roofline" and config.model.bytes_per_weight >= 2:
+        reason = (
+            f"multiplies in {bits} bits, but weights have {config.model.bytes_per_weight:g} bytes; "
+            f"engines store them so too: model.bytes_per_weight={bits / 8:g}"
+        )
+        yield document.fault(("workload", "compute_type"), reason, config.workload.compute_type)
 
 
 def unseen_architectures(document: Document, performance: PerformanceSection) -> Iterator[Fault]:

@@ -44,11 +44,31 @@ def test_a_gpu_that_has_no_price_is_held_to_the_dearest(tmp_path: Path) -> None:
     assert price.startswith(told_first)
 
 
-@pytest.mark.parametrize("usd_per_hour", [0, 0.0001, 12.29, 8 * 12.29])
-def test_prices_of_spot_and_on_demand_and_of_eight_gpus_are_taken(
+@pytest.mark.parametrize("usd_per_hour", [0, 0.0001, 2.5, 12.29])
+def test_prices_of_spot_and_on_demand_are_taken(usd_per_hour: float) -> None:
+    assert told(H100, ("pool.H100.usd_per_hour", usd_per_hour)) == []
+
+
+@pytest.mark.parametrize("usd_per_hour", [8 * 2.5, 8 * 12.29])
+def test_the_price_of_a_host_of_eight_is_told_unless_hosts_are_not_known(
     usd_per_hour: float,
 ) -> None:
-    assert told(H100, ("pool.H100.usd_per_hour", usd_per_hour)) == []
+    price = ("pool.H100.usd_per_hour", usd_per_hour)
+    (doubt,) = told(H100, price)
+    assert doubt.endswith(
+        f" times the $3.99 of H100 in the catalogue; is it for one GPU and one hour, in dollars? "
+        f"(got {usd_per_hour})"
+    )
+    assert told(H100, price, ("pool.H100.gpus_per_node", None)) == []
+
+
+def test_low_bit_arithmetic_on_weights_of_two_bytes_is_told() -> None:
+    fp8 = ("workload.compute_type", "fp8")
+    assert told(H100, fp8) == [
+        "--set: workload.compute_type: multiplies in 8 bits, but weights have 2 bytes; engines "
+        "store them so too: model.bytes_per_weight=1 (got 'fp8')"
+    ]
+    assert told(H100, fp8, ("model.bytes_per_weight", 1)) == []
 
 
 def test_memory_in_mib_is_told_under_flops_where_gpus_may_be_made_up() -> None:
