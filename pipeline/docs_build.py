@@ -34,8 +34,8 @@ def config_reference() -> str:
         "One YAML file per instance. Unknown fields are errors; a field without default must be "
         "given. The fields of `model` may be replaced by `model: {catalogue: NAME}`, a name that "
         "`placement models` lists, with fields beside it that differ; or `model` itself by "
-        "`hf_config: FILE`, the path of a Hugging Face `config.json`; `model.hf_config` names it "
-        "beside fields that go before those of the file.",
+        "`hf_config: FILE`, the path of a Hugging Face `config.json`; fields of `model` beside it, "
+        "or beside `model.hf_config`, go before those of the file.",
     ]
     for name, section in _sections(Config, ""):
         doc = _sentence(section.__doc__)

@@ -15,6 +15,8 @@ from pipeline.errors import InputError
 
 # A model whose fields are all these is stated as a whole.
 SHAPE = {name for name, field in ModelSection.model_fields.items() if field.is_required()}
+# Fields of `model` that say where the others are.
+NAMING = {"hf_config", "catalogue"}
 
 
 def resolve_names(document: Document, base: Path) -> None:
@@ -71,12 +73,17 @@ def _resolve_catalogue(document: Document) -> None:
 
 
 def _resolve_hf_config(document: Document, base: Path) -> None:
-    """Read the file under `hf_config` into `model`."""
+    """Read the file under `hf_config` into `model`, where single fields go before the file's."""
     named = document.data.pop("hf_config", None)
     if named is None:
         return
-    if "model" in document.data:
-        document.faults.append(document.fault(("hf_config",), "cannot stand beside model", named))
+    model = document.data.get("model", {})
+    if not isinstance(model, dict) or model.keys() >= SHAPE or model.keys() & NAMING:
+        reason = "cannot stand beside model; leave one of them out"
+        document.faults.append(document.fault(("hf_config",), reason, named))
+    elif model and isinstance(named, str):
+        document.origins["model", "hf_config"] = document.where(("hf_config",))
+        document.data = {**document.data, "model": {**model, "hf_config": named}}
     elif isinstance(named, str):
         document.origins["model",] = (str(base / named), "")
         try:
@@ -86,6 +93,7 @@ def _resolve_hf_config(document: Document, base: Path) -> None:
     else:
         document.faults.append(document.fault(("hf_config",), "must be the name of a file", named))
         document.origins["model",] = document.where(("hf_config",))
+        document.data.pop("model", None)
 
 
 def _resolve_model_hf_config(document: Document, base: Path) -> None:
@@ -94,7 +102,8 @@ def _resolve_model_hf_config(document: Document, base: Path) -> None:
     if not isinstance(model, dict) or "hf_config" not in model:
         return
     named, read = model["hf_config"], {}
-    stated = {key: value for key, value in model.items() if key not in ("hf_config", "catalogue")}
+    stated = {key: value for key, value in model.items() if key not in NAMING}
+    stated_at = [(("model", key), document.where(("model", key))) for key in stated]
     path = ("model", "hf_config")
     if "catalogue" in model:
         document.faults.append(document.fault(path, "cannot stand beside catalogue", named))
@@ -107,7 +116,7 @@ def _resolve_model_hf_config(document: Document, base: Path) -> None:
         document.origins |= {("model", key): (str(base / named), key) for key in read}
     else:
         document.faults.append(document.fault(path, "must be the name of a file", named))
-    document.origins |= {("model", key): (document.file, f"model.{key}") for key in stated}
+    document.origins.update(stated_at)
     document.data = {**document.data, "model": {**read, **stated}}
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from pipeline.catalogue import find_model
 from pipeline.config import load_config
+from pipeline.errors import InputError
 from pipeline.model_shape import total_parameters
 from tests.config.builders import faults_of, write_yaml
 from tests.hf_configs import CATALOGUED, OTHERS
@@ -148,7 +149,31 @@ def test_what_is_no_json_is_told(tmp_path: Path, text: str) -> None:
 
 def test_a_model_cannot_be_given_twice(tmp_path: Path) -> None:
     path = write_yaml(tmp_path, lambda data: data.update(hf_config="x.json"))
-    assert faults_of(path) == ["c.yaml: hf_config: cannot stand beside model (got 'x.json')"]
+    assert faults_of(path) == [
+        "c.yaml: hf_config: cannot stand beside model; leave one of them out (got 'x.json')"
+    ]
+
+
+def test_single_fields_of_the_model_go_before_those_of_the_file(tmp_path: Path) -> None:
+    path = with_hf_config(tmp_path, LLAMA_70B)
+    model = load_config(path).instance.model
+    changed = load_config(path, [("model.bytes_per_weight", 1)]).instance.model
+    assert changed == replace(model, bytes_per_weight=1)
+    with pytest.raises(InputError) as told:
+        load_config(path, [("model.bytes_per_weight", 9)])
+    assert str(told.value) == ("--set: model.bytes_per_weight: must be at most 8.0 (got 9)")
+
+
+@pytest.mark.parametrize("named", ["nope.json", 5])
+def test_a_file_beside_fields_of_the_model_is_told_as_the_file_alone(
+    tmp_path: Path, named: Any
+) -> None:
+    path = with_hf_config(tmp_path, LLAMA_70B)
+    with pytest.raises(InputError) as alone:
+        load_config(path, [("hf_config", named)])
+    with pytest.raises(InputError) as beside:
+        load_config(path, [("hf_config", named), ("model.bytes_per_weight", 1)])
+    assert str(beside.value) == str(alone.value)
 
 
 def test_the_name_of_the_file_must_be_text(tmp_path: Path) -> None:
