@@ -144,3 +144,26 @@ def test_the_page_follows_the_colour_scheme_and_fits_a_phone(opened: Chrome, the
         assert opened.execute_script(widths) == [390, 390]
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("section", ["granularities", "methods", "points"])
+def test_a_long_table_keeps_its_header_in_view_and_is_printed_whole(
+    opened: Chrome, section: str
+) -> None:
+    low = {"width": 1280, "height": 200, "deviceScaleFactor": 1, "mobile": False}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", low)
+    scroll = opened.find_element(By.CSS_SELECTOR, f"#{section} .scroll")
+    opened.execute_script("arguments[0].scrollTop = 80", scroll)
+    below_edge: float = opened.execute_script(
+        "return arguments[0].querySelector('th').getBoundingClientRect().top"
+        " - arguments[0].getBoundingClientRect().top",
+        scroll,
+    )
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden: int = opened.execute_script(
+        "return arguments[0].scrollHeight - arguments[0].clientHeight", scroll
+    )
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert 0 <= below_edge < 2
+    assert hidden == 0
