@@ -148,6 +148,7 @@ def test_under_roofline_the_command_has_the_load_and_the_memory_that_the_answer_
     flags = dict(zip(words[3::2], words[4::2], strict=True))
     assert flags["--max-num-seqs"] == "96"
     assert flags["--max-model-len"] == "1300"
+    assert "# Requests above 1300 tokens, prompt and output, are refused" in vllm_command(started)
     assert flags["--gpu-memory-utilization"] == "0.85"
     assert flags["--kv-cache-dtype"] == "fp8"
     assert "engine" not in vllm_command(started)

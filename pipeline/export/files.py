@@ -107,6 +107,8 @@ def _notes(launch: Launch, order: Sequence[str]) -> list[str]:
         _one_line(f"{SIGN}{launch.point_id}; stages: {stages}."),
         _one_line(_about_model(launch.model)),
         f"# It counts {weight} a weight: weights of more may not fit.",
+        f"# Requests above {launch.sequence_length} tokens, prompt and output, are refused: the "
+        "figures know none. Raise max-model-len where they come.",
     ]
     if launch.other_engine:
         told = (
