@@ -26,10 +26,16 @@ def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
         if detail["type"] == "missing":
             yield document.lacking(path, "is missing" + _named_alone(detail))
         elif detail["type"] == "extra_forbidden":
-            hint = _hint(path[-1], _known_fields(path[:-1]))
+            hint = _hint(path[-1], _known_fields(path[:-1])) or _elsewhere(path[-1])
             yield document.fault(path, f"{UNKNOWN_FIELD}{hint}", detail["input"])
         else:
             yield document.fault(path, reason(detail) + _advice(detail), detail["input"])
+
+
+def _elsewhere(name: str | int) -> str:
+    """Name the section that has a field of this name, where there is one."""
+    fields = [f"{at}.{name}" for at in Config.model_fields if name in _known_fields((at,))]
+    return f"; there is {' and '.join(fields)}" if fields else ""
 
 
 def _named_alone(detail: ErrorDetails) -> str:

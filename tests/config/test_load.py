@@ -34,6 +34,14 @@ def drop(section: str, key: str) -> Change:
 
 SINGLE_FAULTS: list[tuple[Change, str]] = [
     # Unknown keys, at every depth.
+    (
+        put("batch_size", 3),
+        "batch_size: is not a known field; there is workload.batch_size (got 3)",
+    ),
+    (
+        put("workload.gpu", "T4"),
+        "workload.gpu: is not a known field; there is pool.gpu and baseline.gpu (got 'T4')",
+    ),
     (put("workloads", {}), "workloads: is not a known field, did you mean workload? (got {})"),
     (
         put("workload.batchsize", 3),
