@@ -227,7 +227,8 @@ class LimitsSection(Section):
     equal_sizes: bool = False
     """Segments that differ by at most one layer."""
     max_ttft_s: Positive | None = None
-    """Longest time to the first token, s. `roofline` only."""
+    """Longest time to the first token, s, where all prompts of a micro-batch come at once.
+    `roofline` only."""
     max_tpot_s: Positive | None = None
     """Longest time per output token after the first, s. `roofline` only."""
 
