@@ -9,6 +9,9 @@ import altair as alt
 from pipeline.plots import data
 from pipeline.plots.parts import LEGEND, Focus, Plot, chart_of, color, number, page_spec, shape
 
+# Heights in pixels. Rows of many sizes get thinner, so that panels do not fill screens.
+PANEL, LEAST_PANEL, ROW, LEAST_ROW = 480, 120, 16, 5
+
 
 def regret_plots(focus: Focus) -> Iterator[Plot]:
     """Draw how far each granularity stays from `exact`, against search-space size and time."""
@@ -95,7 +98,12 @@ def usage_plot(focus: Focus) -> Iterator[Plot]:
             alt.X(
                 "granularity:N", title=None, sort=list(focus.order), axis=alt.Axis(labelAngle=-45)
             ),
-            alt.Y("size:O", title="segment size, layers", sort=sizes),
+            alt.Y(
+                "size:O",
+                title="segment size, layers",
+                sort=sizes,
+                axis=alt.Axis(labelOverlap=True),
+            ),
             heat,
             tooltip=[
                 "gpu:N",
@@ -105,7 +113,7 @@ def usage_plot(focus: Focus) -> Iterator[Plot]:
                 number("share", ".1f"),
             ],
         )
-        .properties(width=150, height=max(120, 16 * len(sizes)))
+        .properties(width=150, height=_panel_height(len(sizes)))
     )
     used = [gpu for gpu in gpus if any(record["gpu"] == gpu for record in records)]
     facet = alt.Facet("gpu:N", title=None, sort=used)
@@ -117,6 +125,10 @@ def usage_plot(focus: Focus) -> Iterator[Plot]:
         "placements of the granularity. Sizes that no placement uses are left out." + focus.where,
         page_spec(chart),
     )
+
+
+def _panel_height(rows: int) -> int:
+    return max(LEAST_PANEL, min(ROW * rows, PANEL), LEAST_ROW * rows)
 
 
 def time_plot(focus: Focus) -> Iterator[Plot]:

@@ -7,7 +7,7 @@ from pipeline.compare import Comparison, advise
 from pipeline.plots import Plot, all_plots, write_plots
 from pipeline.results.frames import Results
 from pipeline.results.schema import PointRow
-from tests.result_builders import point, write_run
+from tests.result_builders import point, segment, write_run
 
 BATCH = "workload.batch_size"
 
@@ -39,6 +39,15 @@ def test_a_run_with_everything_has_every_plot(tmp_path: Path) -> None:
         "usage",
         "times",
     ]
+
+
+@pytest.mark.parametrize(("sizes", "pixels"), [(2, 120), (20, 320), (60, 480), (126, 630)])
+def test_panels_of_many_segment_sizes_have_thinner_rows(
+    tmp_path: Path, sizes: int, pixels: int
+) -> None:
+    stages = [segment("a", index, size=index + 1) for index in range(sizes)]
+    usage = plots_of(write_run(tmp_path, [point("a")], stages))["usage"]
+    assert usage.spec["spec"]["height"] == pixels
 
 
 def test_swept_fields_become_small_multiples(tmp_path: Path) -> None:
