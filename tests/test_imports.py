@@ -56,6 +56,7 @@ ORDER = [
     "config",
     "results",
     "run",
+    "copies",
     "explain",
     "ballparks",
     "sweep",

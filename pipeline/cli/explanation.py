@@ -8,9 +8,10 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
+from pipeline.copies import Copies
 from pipeline.explain import Explanation
 from pipeline.placement import Placement
-from pipeline.words import per_million
+from pipeline.words import counted, per_million, signed_percent
 
 
 def explanation_view(explanation: Explanation, held_by_budget: bool = False) -> Group:
@@ -35,6 +36,31 @@ def explanation_view(explanation: Explanation, held_by_budget: bool = False) -> 
             "bind or lie next too; a higher solver.time_limit_s tells."
         )
     return Group(Text(), *(Text(line) for line in lines if line))
+
+
+def copies_view(copies: Copies, tokens_per_s: float) -> Text:
+    """Say how much faster copies side by side are than one placement of some throughput."""
+    stages, each = copies.placement.stages, copies.placement
+    gpus = sum(stage.tp_degree for stage in stages)
+    percent = signed_percent(100 * (copies.tokens_per_s / tokens_per_s - 1))
+    return Text(
+        f"\nA placement is one copy of the model. {copies.number} copies of the one with the "
+        f"lowest cost per token ({counted(len(stages), 'stage')} on {counted(gpus, 'GPU')}, "
+        f"{each.tokens_per_s:,.0f} tokens/s each) are faster side by side: "
+        f"{copies.tokens_per_s:,.0f} tokens/s for ${copies.usd_per_hour:.2f}/h, {percent}. "
+        "placement solve without --budget draws it."
+    )
+
+
+def copies_json(copies: Copies) -> dict[str, Any]:
+    """Return copies as plain data, with the figures of all together."""
+    return {
+        "copies": copies.number,
+        "num_stages_each": len(copies.placement.stages),
+        "num_gpus_each": sum(stage.tp_degree for stage in copies.placement.stages),
+        "throughput_tokens_per_s": copies.tokens_per_s,
+        "cost_usd_per_hour": copies.usd_per_hour,
+    }
 
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,8 +61,8 @@ def solve(
 
     Says what was proven, what holds the answer back, what lies next to it and what coarser
     granularities give away; under `roofline` instead how often the lowest $/token stays with
-    the same groups under other plausible constants. Exits 3 where no placement exists, with the
-    reason.
+    the same groups under other plausible constants. At a budget also where several copies of the
+    lowest $/token side by side are faster. Exits 3 where no placement exists, with the reason.
     """
     if budget is not None and cost_weight is not None:
         raise typer.BadParameter("--budget and --cost-weight exclude each other")
@@ -138,14 +139,15 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
     many = point.method == "frontier"
     if not as_json:
         out().print((frontier_view if many else answer_view)(problem, rows))
-    more = _more(problem, point, answers[0]["status"]) if explained and placed else None
+    more = _more(problem, point, answers[0]) if explained and placed else []
     if as_json:
-        first = answers[0] | (more.data if more else {})
+        first = answers[0] | {name: value for part in more for name, value in part.data.items()}
         typer.echo(json.dumps(placed if many else first, indent=2))
         if many and not placed:
             err().print(f"{answers[0]['status']}: {answers[0]['message']}")
-    elif more:
-        out().print(more.view)
+    for part in () if as_json else more:
+        if part.view is not None:
+            out().print(part.view)
     if all(answer["status"] == "infeasible" for answer in answers):
         return NO_PLACEMENT
     return 0 if placed else FAILED
@@ -153,32 +155,61 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
 
 @dataclass(frozen=True)
 class _More:
-    """What is said of an answer beside itself: for people, and for machines."""
+    """What is said of an answer beside itself: for people, if it is for them, and for machines."""
 
-    view: RenderableType
+    view: RenderableType | None
     data: dict[str, Any]
 
 
-def _more(problem: Problem, point: Point, status: str) -> _More | None:
-    """Explain an answer; under `roofline` tell how sure a lowest $/token is instead."""
+def _more(problem: Problem, point: Point, answer: Mapping[str, Any]) -> list[_More]:
+    """Explain an answer, say what copies do within its budget, and how sure a lowest $/token is."""
+    found: list[_More] = []
+    is_late = answer["status"] == "time_limit"
+    if problem.instance.serving is None:
+        found += _explained(problem, point)
+    elif point.method == "ratio":
+        found.append(_decided_again(problem, point, is_late))
+    # An answer that took all the time that there is would take it once more.
+    if point.method == "enumeration" and not is_late:
+        found.append(_copied(problem, point, answer))
+    return found
+
+
+def _explained(problem: Problem, point: Point) -> list[_More]:
+    """Say what binds and what lies next to an answer under `flops`."""
     from pipeline.cli.explanation import explanation_json, explanation_view
+    from pipeline.cli.progress import working
+    from pipeline.explain import explain_point
+
+    with working(err(), "looking at what binds; the answer above is final"):
+        found = explain_point(problem, point)
+    if found is None:
+        return []
+    view = explanation_view(found, held_by_budget=point.method == "enumeration")
+    return [_More(view, {"explanation": explanation_json(found)})]
+
+
+def _copied(problem: Problem, point: Point, answer: Mapping[str, Any]) -> _More:
+    """Say where copies side by side are faster than one placement within its budget."""
+    from pipeline.cli.explanation import copies_json, copies_view
+    from pipeline.cli.progress import working
+    from pipeline.copies import faster_copies
+
+    rate = answer["throughput_tokens_per_s"]
+    with working(err(), "looking at copies side by side; the answer above is final"):
+        copies = faster_copies(problem, point, rate)
+    view = None if copies is None else copies_view(copies, rate)
+    return _More(view, {"faster_copies": None if copies is None else copies_json(copies)})
+
+
+def _decided_again(problem: Problem, point: Point, is_late: bool) -> _More:
+    """Say how sure a lowest $/token is under `roofline`."""
     from pipeline.cli.progress import working
     from pipeline.cli.render import plain
     from pipeline.cli.serving_views import robustness_view, undecided_view
-    from pipeline.explain import explain_point
 
-    if problem.instance.serving is None:
-        with working(err(), "looking at what binds; the answer above is final"):
-            found = explain_point(problem, point)
-        if found is None:
-            return None
-        view = explanation_view(found, held_by_budget=point.method == "enumeration")
-        return _More(view, {"explanation": explanation_json(found)})
-    if point.method != "ratio":
-        return None
     with working(err(), "deciding again under drawn constants; the answer above is final"):
-        # An answer that took all the time that there is would be searched for again.
-        steady = None if status == "time_limit" else _robustness(problem, point.granularity)
+        steady = None if is_late else _robustness(problem, point.granularity)
     if steady is None:
         return _More(undecided_view(problem.settings.time_limit_s), {"robustness": None})
     return _More(robustness_view(steady), {"robustness": plain(asdict(steady))})

@@ -58,6 +58,19 @@ def test_solve_finds_the_fastest_within_a_budget(config: Path) -> None:
     assert set(answer["segments"][0]) >= {"gpu_ids", "start_layer", "end_layer", "tp_degree"}
 
 
+def test_solve_says_where_copies_side_by_side_are_faster_than_what_it_found() -> None:
+    question = ("solve", "llama-3.1-8b-workstation", "--budget", 0.32)
+    answer = run_json(*question)
+    copies = answer["faster_copies"]
+    assert (copies["copies"], copies["num_gpus_each"]) == (2, 1)
+    assert copies["throughput_tokens_per_s"] > answer["throughput_tokens_per_s"]
+    assert copies["cost_usd_per_hour"] == pytest.approx(0.32)
+    shown = " ".join(run(*question).stdout.split())
+    assert "2 copies of the one with the lowest cost per token (1 stage on 1 GPU, " in shown
+    assert run_json("solve", "llama-3.1-8b-workstation", "--budget", 0.2)["faster_copies"] is None
+    assert "copies" not in run(*question, "--brief").stdout
+
+
 def test_solve_trades_throughput_against_cost(config: Path) -> None:
     # t/10000 − 9·cost: the cheapest placement of all.
     answer = run_json("solve", config, "--cost-weight", 0.9)

@@ -1,0 +1,123 @@
+"""Copies of the model side by side, held against what the rest of the pool can place."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.copies import faster_copies, most_copies
+from pipeline.instance import GpuType, Instance
+from pipeline.network import matrix_network, uniform_network
+from pipeline.placement import Placement, Stage
+from pipeline.points import Point, Problem, Scales
+from pipeline.run import solve_point
+from pipeline.settings import SolverSettings
+from tests.builders import small_instance
+
+
+def problem_of(instance: Instance) -> Problem:
+    return Problem(str(instance.pool), instance, SolverSettings(), Scales(1.0, 1.0, None), {})
+
+
+def solved(instance: Instance, method: str, budget: float | None = None) -> Placement | None:
+    point = Point("p", "exact", method, budget)
+    return solve_point(problem_of(instance), point).answers[0].placement
+
+
+def on(gpu: str, *degrees: int) -> Placement:
+    stages = tuple(Stage(gpu, tuple(range(degree)), 1, 1, 1.0, 1.0, 1.0, 1.0) for degree in degrees)
+    return Placement(stages, float("inf"))
+
+
+def pool_of(a100: int, t4: int) -> Instance:
+    return small_instance(
+        GpuType("A100", a100, 4.0, 1.0),
+        GpuType("T4", t4, 2.0, 0.2),
+        network=uniform_network(a100 + t4, 600.0),
+    )
+
+
+@pytest.mark.parametrize(("a100", "t4"), [(5, 3), (7, 0), (0, 19), (4, 16)])
+def test_what_all_copies_but_one_leave_of_the_pool_holds_one_more_as_good(
+    a100: int, t4: int
+) -> None:
+    instance = pool_of(a100, t4)
+    one = solved(instance, "ratio")
+    assert one is not None
+    number = most_copies(instance, one)
+    assert number > 1
+    left = {
+        kind.name: kind.count
+        - (number - 1) * sum(s.tp_degree for s in one.stages if s.gpu == kind.name)
+        for kind in instance.pool
+    }
+    last = solved(pool_of(left["A100"], left["T4"]), "ratio")
+    assert last is not None
+    assert (last.tokens_per_s, last.usd_per_hour) == pytest.approx(
+        (one.tokens_per_s, one.usd_per_hour)
+    )
+    used = {s.gpu for s in one.stages}
+    assert any(left[gpu] < 2 * sum(s.tp_degree for s in one.stages if s.gpu == gpu) for gpu in used)
+
+
+@pytest.mark.parametrize(
+    ("count", "host", "degrees", "copies"),
+    [
+        (16, 8, (2, 1), 4),  # two in each host of eight
+        (20, 8, (2, 1), 5),  # and one in the last, of four
+        (40, 8, (8, 4), 2),  # two hosts each: a third copy would lie on three
+        (16, 8, (4, 2), 2),  # a third would lie on both hosts
+        (16, None, (4, 2), 2),
+        (18, None, (4, 2), 3),
+    ],
+)
+def test_copies_lie_on_no_more_hosts_than_the_first(
+    count: int, host: int | None, degrees: tuple[int, ...], copies: int
+) -> None:
+    kind = GpuType("A100", count, 4.0, 1.0, gpus_per_node=host)
+    instance = small_instance(kind, network=uniform_network(count, 600.0))
+    assert most_copies(instance, on("A100", *degrees)) == copies
+
+
+def test_the_scarcest_type_says_how_many_copies_there_are() -> None:
+    mixed = Placement(on("A100", 2, 1).stages + on("T4", 2).stages, float("inf"))
+    assert most_copies(pool_of(9, 6), mixed) == 3
+    assert most_copies(pool_of(9, 5), mixed) == 2
+
+
+def test_gpus_of_a_type_with_other_links_hold_no_copy_for_sure() -> None:
+    links = [[600.0] * 4 for _ in range(4)]
+    links[2][3] = links[3][2] = 5.0
+    instance = small_instance(GpuType("A100", 4, 4.0, 1.0), network=matrix_network(links))
+    assert most_copies(instance, on("A100", 2)) == 1
+
+
+def test_copies_are_told_where_they_are_faster_within_the_budget_and_only_there() -> None:
+    instance, are_faster = pool_of(9, 0), []
+    one = solved(instance, "ratio")
+    assert one is not None
+    for budget in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0):
+        asked = budget * one.usd_per_hour
+        fastest = solved(instance, "enumeration", asked)
+        assert fastest is not None
+        number = min(int(budget), most_copies(instance, one))
+        point = Point("p", "exact", "enumeration", asked)
+        found = faster_copies(problem_of(instance), point, fastest.tokens_per_s)
+        are_faster.append(number * one.tokens_per_s > fastest.tokens_per_s * (1 + 1e-6))
+        if are_faster[-1]:
+            assert found is not None
+            assert found.number == number
+            assert found.tokens_per_s == pytest.approx(number * one.tokens_per_s)
+            assert found.usd_per_hour <= asked * (1 + 1e-9)
+        else:
+            assert found is None
+    assert set(are_faster) == {True, False}
+
+
+def test_free_copies_are_as_many_as_the_pool_holds() -> None:
+    instance = pool_of(0, 100)
+    free = replace(instance, pool=tuple(replace(k, usd_per_hour=0.0) for k in instance.pool))
+    one = solved(free, "ratio")
+    assert one is not None
+    found = faster_copies(problem_of(free), Point("p", "exact", "enumeration", 0.0), 1.0)
+    assert found is not None
+    assert found.number == most_copies(free, one) > 1
