@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import load_config
+
 ROOT = Path(__file__).parent.parent
 FORMULATION = (ROOT / "docs" / "formulation.md").read_text(encoding="utf-8")
 
@@ -42,3 +44,13 @@ def test_files_named_in_readme_and_docs_exist() -> None:
             assert (page.parent / link).exists(), f"{page.name}: {link}"
         for path in re.findall(r"`((?:tests|pipeline|configs|docs)/[\w./-]+\.\w+)`", text):
             assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+def test_the_config_of_the_page_for_operators_is_one(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "your-service.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "chat.yaml").write_text(text, encoding="utf-8")
+    instance = load_config(tmp_path / "chat.yaml").instance
+    assert instance.serving is not None
+    assert instance.limits.uniform_tp
+    assert [kind.memory_gb for kind in instance.pool] == [80.0, 48.0]

@@ -68,6 +68,11 @@ def test_the_command_has_the_sizes_and_the_uneven_layers(tmp_path: Path) -> None
     }
 
 
+def test_a_single_gpu_is_started_without_ray(tmp_path: Path) -> None:
+    alone = replace(launch(tmp_path), tp_degree=1, layers=(40,), gpus=("V100",))
+    assert "--distributed-executor-backend" not in shell_words(alone)
+
+
 def test_a_name_that_is_on_no_hub_is_told_to_be_the_config_s(tmp_path: Path) -> None:
     script = vllm_command(replace(launch(tmp_path), model="w"))
     assert "# Model: w, as the config calls it: --model names a path, or one on the hub." in script

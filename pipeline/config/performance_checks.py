@@ -235,7 +235,10 @@ def _host_faults(
         link = find_gpu(kind.gpu).link.gb_per_s.value if own is None else own.link.gb_per_s
         inside = kind.link_gb_per_s or link
         if network.gb_per_s is not None and network.gb_per_s > inside:
-            reason = f"must be at most the link inside hosts of {kind.gpu}, {inside:g} GB/s"
+            reason = (
+                f"must be at most the link inside hosts of {kind.gpu}, {inside:g} GB/s; state that "
+                "for all hosts, and no hop is thought faster than it is"
+            )
             yield document.fault(("network", "gb_per_s"), reason, network.gb_per_s)
 
 

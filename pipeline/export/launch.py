@@ -56,13 +56,14 @@ class Launch:
     @property
     def engine_arguments(self) -> dict[str, Any]:
         """Arguments of the engine, by vLLM's names."""
+        is_alone = self.tp_degree * len(self.layers) == 1
         return {
             "tensor_parallel_size": self.tp_degree,
             "pipeline_parallel_size": len(self.layers),
             "max_model_len": self.sequence_length,
             "max_num_seqs": self.requests,
             **self.engine_limits,
-            "distributed_executor_backend": "ray",
+            **({} if is_alone else {"distributed_executor_backend": "ray"}),
         }
 
     @property
