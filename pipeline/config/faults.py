@@ -26,7 +26,7 @@ def faults_of(error: ValidationError, document: Document) -> Iterable[Fault]:
         if detail["type"] == "missing":
             yield document.lacking(path, "is missing" + _named_alone(detail))
         elif detail["type"] == "extra_forbidden":
-            hint = _hint(path[-1], _known_fields(path[:-1])) or _elsewhere(path[-1])
+            hint = _hint(path[-1], _known_fields(path[:-1]))
             yield document.fault(path, f"{UNKNOWN_FIELD}{hint}", detail["input"])
         else:
             yield document.fault(path, reason(detail) + _advice(detail), detail["input"])
@@ -77,8 +77,9 @@ def _sections_in(annotation: Any) -> Iterable[type[BaseModel]]:
 
 
 def _hint(name: str | int, known: Iterable[str]) -> str:
-    """Name the field that was meant, or all that there are where they are few."""
+    """Name the field that was meant; else all that there are, where few, and those elsewhere."""
     names = list(known)
     if near := close_names(str(name), names, n=1):
         return f", did you mean {near[0]}?"
-    return f"; known: {', '.join(names)}" if 0 < len(names) <= FEW_FIELDS else ""
+    listed = f"; known: {', '.join(names)}" if 0 < len(names) <= FEW_FIELDS else ""
+    return listed + _elsewhere(name)

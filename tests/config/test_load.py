@@ -39,6 +39,11 @@ SINGLE_FAULTS: list[tuple[Change, str]] = [
         "batch_size: is not a known field; there is workload.batch_size (got 3)",
     ),
     (
+        put("performance.engine", "vllm"),
+        "performance.engine: is not a known field; known: model, gpus, hardware, constants; there "
+        "is workload.engine (got 'vllm')",
+    ),
+    (
         put("workload.gpu", "T4"),
         "workload.gpu: is not a known field; there is pool.gpu and baseline.gpu (got 'T4')",
     ),
