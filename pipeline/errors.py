@@ -55,7 +55,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _told(text: str) -> str:
+def as_message(text: str) -> str:
     """Return the lines of a message as a user gets to see them: printable, and not without end."""
     lines = text.split("\n")
     told = [printable(line) for line in lines[:MAX_FAULTS_TOLD]]
@@ -84,7 +84,7 @@ class PlacementError(Exception):
         return super().__str__()
 
     def __str__(self) -> str:
-        return _told(self.message())
+        return as_message(self.message())
 
 
 class InputError(PlacementError):

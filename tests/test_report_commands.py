@@ -106,6 +106,13 @@ def test_export_of_a_run_without_any_placement_exits_3_with_a_reason(tmp_path: P
     assert json.loads(result.stdout)["reason"] == told
 
 
+def test_export_tells_no_more_of_a_stored_message_than_of_others(tmp_path: Path) -> None:
+    write_run(tmp_path, [point("a", usd_per_million=None, message="no\n" * 5000)])
+    told = CliRunner().invoke(app, ["export", str(tmp_path)]).stderr.splitlines()
+    assert len(told) == 101
+    assert told[-1] == "… and 4901 more"
+
+
 @pytest.mark.parametrize("command", ["report", "export"])
 def test_a_file_that_the_command_has_not_written_is_not_overwritten(
     tmp_path: Path, command: str

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.cli.app import err
-from pipeline.errors import Fault, InputError, ResultsError, printable
+from pipeline.errors import Fault, InputError, ResultsError, as_message, one_line_each
 from pipeline.granularity import can_sum_to, canonical_name, granularity
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def read_config(
     from pipeline.config.doubts import doubts
 
     loaded = load_config(path, parse_assignments(assignments or []))
-    for text in map(printable, map(str, doubts(loaded))):
+    told = as_message(one_line_each(doubts(loaded)))
+    for text in filter(None, told.split("\n")):
         if log_json:
             log("note", text=text)
         else:

@@ -11,6 +11,7 @@ import typer
 from pipeline.cli.app import NO_PLACEMENT, command, err, examples, out
 from pipeline.cli.inputs import check_replaceable
 from pipeline.cli.options import AsJson, ResultsPath, Tolerance, named_path
+from pipeline.errors import as_message
 from pipeline.words import counted
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _refused(refusal: Refusal, unfinished: str, as_json: bool) -> int:
     import json
     from dataclasses import asdict
 
-    err().print(str(refusal), style="red")
+    err().print(as_message(str(refusal)), style="red")
     if as_json:
         typer.echo(json.dumps({**asdict(refusal), "unfinished": unfinished or None}, indent=2))
     return NO_PLACEMENT

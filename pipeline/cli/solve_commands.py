@@ -14,7 +14,7 @@ import typer
 from pipeline.cli.app import FAILED, NO_PLACEMENT, command, err, examples, out
 from pipeline.cli.inputs import checked_granularity, read_config
 from pipeline.cli.options import AsJson, Assignments, Budget, ConfigPath, GranularityName
-from pipeline.errors import Fault, InputError
+from pipeline.errors import Fault, InputError, as_message
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -144,7 +144,7 @@ def _answer(question: _Question, as_json: bool, explained: bool) -> int:
         first = answers[0] | {name: value for part in more for name, value in part.data.items()}
         typer.echo(json.dumps(placed if many else first, indent=2))
         if many and not placed:
-            err().print(f"{answers[0]['status']}: {answers[0]['message']}")
+            err().print(as_message(f"{answers[0]['status']}: {answers[0]['message']}"))
     for part in () if as_json else more:
         if part.view is not None:
             out().print(part.view)

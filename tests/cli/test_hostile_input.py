@@ -40,6 +40,24 @@ def with_pool_of(count: int, **changes: Any) -> dict[str, Any]:
     return {"pool": [{**FAST, "count": count - 1}, SLOW], **changes}
 
 
+def test_what_is_said_beside_answers_ends_after_a_hundred_lines_of_a_thousand_characters(
+    tmp_path: Path,
+) -> None:
+    names = [f"{index:03}".ljust(200, "x") for index in range(100)]
+    kinds = [{"gpu": n, "count": 1, "memory_gb": 5000, "usd_per_hour": 999} for n in names]
+    figures = {name: {"tflops": 1, "gb_per_s": 1, "efficiency": 0.5} for name in names}
+    changes = {"pool": kinds, "performance": {"model": "flops", "gpus": figures}, "baseline": None}
+    file = config(tmp_path, changes)
+    notes = told("solve", file, "--brief", code=0).splitlines()
+    assert len(notes) == 101
+    assert notes[-1] == "note: … and 100 more"
+    *_, why = told(
+        "frontier", file, "--json", "--set", "model.layer_weight_gb=9999", code=3
+    ).splitlines()
+    assert why.startswith("infeasible: memory: no allowed size fits any group")
+    assert len(why) < 1010
+
+
 def test_aliases_that_stand_for_billions_are_refused(tmp_path: Path) -> None:
     laughs = "\n".join(
         f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9 if i else ['x'] * 9)}]" for i in range(9)
