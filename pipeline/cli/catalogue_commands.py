@@ -166,8 +166,9 @@ def validate(
 def _what_rows_lack(start: str) -> str:
     """Say what a file of calibrate holds of GPUs and engines without a row."""
     if start != "priors":
+        known = "the constants that come with the package" if start == "shipped" else start
         return (
-            f"What the rows say nothing of, as GPUs and engines that they lack, is as in {start}."
+            f"What the rows say nothing of, as GPUs and engines that they lack, is as in {known}."
         )
     return (
         "Nothing of what the constants that come with the package know is in it: --from shipped "
