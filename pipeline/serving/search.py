@@ -165,7 +165,8 @@ class ServingSearch:
         """Solve for the cheapest placement of a cell that reaches a throughput.
 
         What is found or proven is kept. Returns the answer; None where there is none at this
-        cost, time ran out, or the cell had to be divided to learn more.
+        cost, the cell had to be divided to learn more, or time ran out: what a model has found by
+        then may not be the cheapest.
         """
         asked = tokens_per_s * (1 - SLACK)
         cell = self.cells.at(np.array([index]))
@@ -173,7 +174,9 @@ class ServingSearch:
         nothing = bound == math.inf and math.isfinite(at_most)
         least = float(np.nextafter(within(at_most), math.inf)) if nothing else bound
         self._proofs.add(np.array([index]), tokens_per_s, least)
-        if pick is None or _reaches(pick.tokens_per_s, asked) or not self._can_cut(cell):
+        if pick is None or self.clock.out_of_time:
+            return None
+        if _reaches(pick.tokens_per_s, asked) or not self._can_cut(cell):
             return pick
         cut = self._cut(self.cells, index, pick, asked)
         if len(cut) > len(self.cells):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyomo.core as pyo
 import pytest
 
 from pipeline.cli.serving_views import robustness_view
@@ -22,7 +23,7 @@ from pipeline.serving.search import ServingSearch
 from pipeline.serving.tables import FloatArray, IntArray
 from pipeline.serving.uncertainty import in_words, robustness
 from pipeline.settings import Clock, SolverSettings
-from pipeline.solver import Solution, SolveStatus
+from pipeline.solver import Solution, SolveStatus, solve
 from tests.serving.test_against_oracle import random_instance, search_of
 
 
@@ -149,6 +150,22 @@ def test_a_model_that_ran_out_of_time_without_a_bound_proves_nothing(
     nothing = Solution(SolveStatus.INFEASIBLE, None, math.inf, 0, 0, 0.0, 0.0)
     assert search.cheapest(0, rate, at_most=5.0) is None
     assert search.bounds(rate)[0] > 5.0
+
+
+def test_what_a_model_met_until_time_ran_out_is_not_called_the_cheapest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search = search_of(random_instance(0, "decode"), "exact")
+    rate = search.rates.lowest
+
+    def stopped(model: pyo.ConcreteModel, settings: SolverSettings) -> Solution:
+        met = solve(model, settings)
+        monkeypatch.setattr(Clock, "out_of_time", True)
+        return replace(met, status=SolveStatus.TIME_LIMIT, bound=0.0)
+
+    monkeypatch.setattr("pipeline.serving.search.solve", stopped)
+    assert search.cheapest(0, rate) is None
+    assert search.known.cheapest(rate) is not None  # it is kept all the same
 
 
 def test_the_lowest_cost_is_a_score_below_zero_and_optimal_only_where_it_is_proven(
