@@ -49,9 +49,10 @@ def faster_copies(problem: Problem, point: Point, tokens_per_s: float) -> Copies
     number = most_copies(problem.instance, placement)
     if point.budget_usd_per_hour is not None and placement.usd_per_hour:
         affordable = within(point.budget_usd_per_hour) / placement.usd_per_hour
-        number = min(number, math.floor(affordable))
+        number = math.floor(min(number, affordable))
     copies = Copies(number, placement)
-    return copies if copies.tokens_per_s > tokens_per_s * (1 + RELATIVE_TOLERANCE) else None
+    are_faster = copies.tokens_per_s > tokens_per_s * (1 + RELATIVE_TOLERANCE)
+    return copies if number > 1 and are_faster else None
 
 
 def most_copies(instance: Instance, placement: Placement) -> int:

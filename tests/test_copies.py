@@ -113,6 +113,24 @@ def test_copies_are_told_where_they_are_faster_within_the_budget_and_only_there(
     assert set(are_faster) == {True, False}
 
 
+def test_one_copy_is_no_copies_though_a_gap_left_an_answer_slower_than_it() -> None:
+    instance = pool_of(9, 0)
+    one = solved(instance, "ratio")
+    assert one is not None
+    for times, number in ((1.0, None), (2.0, 2)):
+        point = Point("p", "exact", "enumeration", times * one.usd_per_hour)
+        found = faster_copies(problem_of(instance), point, 0.9 * one.tokens_per_s)
+        assert (found and found.number) == number
+
+
+def test_a_budget_for_more_copies_than_a_float_counts_buys_the_whole_pool() -> None:
+    instance = pool_of(0, 100)
+    cheap = replace(instance, pool=tuple(replace(k, usd_per_hour=1e-6) for k in instance.pool))
+    found = faster_copies(problem_of(cheap), Point("p", "exact", "enumeration", 1e306), 1.0)
+    assert found is not None
+    assert found.number == most_copies(cheap, found.placement) > 1
+
+
 def test_free_copies_are_as_many_as_the_pool_holds() -> None:
     instance = pool_of(0, 100)
     free = replace(instance, pool=tuple(replace(k, usd_per_hour=0.0) for k in instance.pool))
