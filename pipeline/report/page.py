@@ -83,7 +83,7 @@ def render(
     )
     environment.filters |= {
         "per_million": per_million,
-        "signed": signed_percent,
+        "signed_percent": signed_percent,
         "band": band,
         "counted": counted,
     }

@@ -84,6 +84,8 @@ class Rates:
     @cached_property
     def highest(self) -> float:
         """A throughput above that of any placement, tokens/s: the shortest pass, shared evenly."""
+        if not self._tables.pass_s.size:  # no group, and so no pass
+            return 2 * self.lowest
         loads = np.arange(len(self._shortest_s))
         rates = self.tokens_per_s(loads, self._shortest_s, self._shortest_s / self._max_stages)
         return max(float(rates.max()) * (1 + 1e-9), 2 * self.lowest)

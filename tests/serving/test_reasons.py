@@ -207,3 +207,17 @@ def test_searches_for_a_reason_share_one_time_limit(monkeypatch: pytest.MonkeyPa
     assert len(left) > 2
     assert 1.0 >= left[0] > left[1] > left[2]
     assert why_nothing(search_of_little_time(0.0), None) == REASON_UNKNOWN
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("phase", ["prefill", "decode", "mixed"])
+@pytest.mark.parametrize("method", ["ratio", "weighted", "enumeration", "frontier"])
+@pytest.mark.parametrize("more", [[("limits.tp_degrees", [8])], HEADS_OF_THREE])
+def test_a_pool_that_forms_no_group_is_told_at_once_in_every_phase(
+    phase: str, method: str, more: Sequence[Change]
+) -> None:
+    """Asking for the lowest price of a prompt went on until the time limit."""
+    no_group = [("limits.tp_degrees", [2]), ("workload.phase", phase), ("baseline", None)]
+    values = asked([*IN_ANY_TIME, *no_group, ("solver.time_limit_s", 5), *more], method)
+    assert values["status"] == "infeasible"
+    assert values["message"].startswith("groups: no GPU type of the pool forms a TP group: ")
