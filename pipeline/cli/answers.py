@@ -15,6 +15,7 @@ from pipeline.cli.render import bar
 from pipeline.granularity import PRESETS
 from pipeline.grids import Grid, figures, names
 from pipeline.loads import counted_tokens, load_sentences, rate_sentence
+from pipeline.methods import RELATIVE_TOLERANCE
 from pipeline.points import Problem
 from pipeline.results.schema import BOUND_COLUMNS, PointRow, SegmentRow
 from pipeline.run import PointRows
@@ -174,7 +175,7 @@ def frontier_view(problem: Problem, rows: PointRows) -> RenderableType:
             str(values["num_gpus"]),
             values["status"],
             Text("◀ lowest $/token", style="green")
-            if values["cost_usd_per_token"] == lowest
+            if values["cost_usd_per_token"] <= lowest * (1 + RELATIVE_TOLERANCE)
             else "",
         )
     seconds = placed[0]["total_seconds"]

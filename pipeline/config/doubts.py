@@ -12,7 +12,13 @@ from pipeline.catalogue import MOST_MEMORY_GB, UnknownNameError, find_gpu, gpu_n
 from pipeline.config.document import Document
 from pipeline.config.load import LoadedConfig
 from pipeline.config.performance_checks import known_architectures
-from pipeline.config.schema import Config, GpuSection, PerformanceSection
+from pipeline.config.schema import (
+    Config,
+    GpuSection,
+    LimitsSection,
+    ModelSection,
+    PerformanceSection,
+)
 from pipeline.errors import Fault
 from pipeline.words import close_names
 
@@ -21,6 +27,8 @@ MOST_TIMES_USUAL = 50
 # Of a GPU in a host of several: providers differ by less, and a host of eight costs more.
 MOST_TIMES_USUAL_IN_HOST = 4
 NARROW_BITS = {"fp8": 8, "int8": 8, "int4": 4, "fp4": 4}
+# Engines load weights of 16 bits, also where a file holds 32. Nobody waits so long for a token.
+MOST_BYTES_PER_WEIGHT, MOST_TPOT_S, MOST_TTFT_S = 2, 5, 300
 # Close enough that two letters of a short name were swapped.
 CLOSE = 0.8
 
@@ -33,6 +41,8 @@ def doubts(loaded: LoadedConfig) -> list[Fault]:
         *memory_in_mib(document, config.pool),
         *unseen_architectures(document, config.performance),
         *wide_weights(document, config),
+        *bits_for_bytes(document, config.model),
+        *milliseconds(document, config.limits),
     ]
 
 
@@ -90,6 +100,26 @@ def wide_weights(document: Document, config: Config) -> Iterator[Fault]:
             f"engines store them so too: model.bytes_per_weight={bits / 8:g}"
         )
         yield document.fault(("workload", "compute_type"), reason, config.workload.compute_type)
+
+
+def bits_for_bytes(document: Document, model: ModelSection) -> Iterator[Fault]:
+    """A weight of 8 or 4 bits has 1 byte or half a one."""
+    size = model.bytes_per_weight
+    if size > MOST_BYTES_PER_WEIGHT:
+        reason = (
+            f"is {8 * size:g} bits a weight, more than engines load; for {size:g} bits give "
+            f"{size / 8:g}"
+        )
+        yield document.fault(("model", "bytes_per_weight"), reason, size)
+
+
+def milliseconds(document: Document, limits: LimitsSection) -> Iterator[Fault]:
+    """Limits on latency are in seconds."""
+    for name, most_s in (("max_tpot_s", MOST_TPOT_S), ("max_ttft_s", MOST_TTFT_S)):
+        limit_s = getattr(limits, name)
+        if limit_s is not None and limit_s >= most_s:
+            reason = f"is in seconds; are milliseconds meant, {limit_s / 1000:g} s?"
+            yield document.fault(("limits", name), reason, limit_s)
 
 
 def unseen_architectures(document: Document, performance: PerformanceSection) -> Iterator[Fault]:

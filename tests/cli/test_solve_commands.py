@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.cli.answers import answer_view
+from pipeline.cli.answers import answer_view, frontier_view
 from pipeline.config import load_config
 from pipeline.points import make_point
 from pipeline.results.schema import PointRow
@@ -189,6 +189,16 @@ def test_frontier_marks_the_lowest_price(config: Path) -> None:
     lines = run("frontier", config, columns=100).stdout.splitlines()
     (marked,) = [line for line in lines if "lowest $/token" in line]
     assert marked.split()[:2] == ["300", "0.50"]
+
+
+def test_frontier_marks_prices_alike_that_differ_in_the_last_digit_alone(config: Path) -> None:
+    problem = problem_of(load_config(config), {})
+    first = run_point(problem, make_point(problem, "exact", "frontier")).points[0].values
+    price = first["cost_usd_per_token"]
+    rows = [PointRow({**first, "cost_usd_per_token": p}) for p in (price, price * (1 + 1e-15))]
+    told = StringIO()
+    Console(file=told, width=200).print(frontier_view(problem, PointRows(tuple(rows), ())))
+    assert told.getvalue().count("lowest $/token") == 2
 
 
 def test_frontier_without_placement_exits_3(config: Path) -> None:

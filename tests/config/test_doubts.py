@@ -44,6 +44,28 @@ def test_a_gpu_that_has_no_price_is_held_to_the_dearest(tmp_path: Path) -> None:
     assert price.startswith(told_first)
 
 
+def test_bits_in_the_place_of_bytes_are_told() -> None:
+    (doubt,) = told(H100, ("model.bytes_per_weight", 8))
+    assert doubt == (
+        "--set: model.bytes_per_weight: is 64 bits a weight, more than engines load; for 8 bits "
+        "give 1 (got 8.0)"
+    )
+    assert not [d for b in (0.5, 1, 2) for d in told(H100, ("model.bytes_per_weight", b))]
+
+
+@pytest.mark.parametrize(
+    ("name", "slip", "meant"), [("max_tpot_s", 50, 0.05), ("max_ttft_s", 2000, 2)]
+)
+def test_milliseconds_in_the_place_of_seconds_are_told(
+    name: str, slip: float, meant: float
+) -> None:
+    (doubt,) = told(H100, (f"limits.{name}", slip))
+    assert doubt.startswith(
+        f"--set: limits.{name}: is in seconds; are milliseconds meant, {meant:g} s? (got {slip}"
+    )
+    assert told(H100, (f"limits.{name}", meant)) == []
+
+
 @pytest.mark.parametrize("usd_per_hour", [0, 0.0001, 2.5, 12.29])
 def test_prices_of_spot_and_on_demand_are_taken(usd_per_hour: float) -> None:
     assert told(H100, ("pool.H100.usd_per_hour", usd_per_hour)) == []
