@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.formulation.compact import within
 from pipeline.instance import GpuType, Instance
-from pipeline.methods import RELATIVE_TOLERANCE
+from pipeline.methods import RELATIVE_TOLERANCE, AnswerStatus
 from pipeline.placement import Placement
 from pipeline.points import Point, Problem
 from pipeline.run import solve_point
@@ -21,10 +21,14 @@ from pipeline.run import solve_point
 
 @dataclass(frozen=True)
 class Copies:
-    """Copies of one placement, each on GPUs of its own."""
+    """Copies of one placement, each on GPUs of its own.
+
+    is_proven: whether no placement has a lower $/token than each of them.
+    """
 
     number: int
     placement: Placement
+    is_proven: bool
 
     @property
     def tokens_per_s(self) -> float:
@@ -43,14 +47,15 @@ def faster_copies(problem: Problem, point: Point, tokens_per_s: float) -> Copies
     tokens_per_s: of the answer. Solves for the lowest $/token, in the time limit of a point.
     """
     cheapest = replace(point, method="ratio", budget_usd_per_hour=None)
-    placement = solve_point(problem, cheapest).answers[0].placement
+    answer = solve_point(problem, cheapest).answers[0]
+    placement = answer.placement
     if placement is None:
         return None
     number = most_copies(problem.instance, placement)
     if point.budget_usd_per_hour is not None and placement.usd_per_hour:
         affordable = within(point.budget_usd_per_hour) / placement.usd_per_hour
         number = math.floor(min(number, affordable))
-    copies = Copies(number, placement)
+    copies = Copies(number, placement, answer.status is AnswerStatus.OPTIMAL)
     are_faster = copies.tokens_per_s > tokens_per_s * (1 + RELATIVE_TOLERANCE)
     return copies if number > 1 and are_faster else None
 

@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline import copies
+from pipeline.cli.explanation import copies_view
 from pipeline.copies import faster_copies, most_copies
 from pipeline.instance import GpuType, Instance
+from pipeline.methods import AnswerStatus
 from pipeline.network import matrix_network, uniform_network
 from pipeline.placement import Placement, Stage
 from pipeline.points import Point, Problem, Scales
-from pipeline.run import solve_point
+from pipeline.run import Solved, solve_point
 from pipeline.settings import SolverSettings
 from tests.builders import small_instance
 
@@ -129,6 +132,25 @@ def test_a_budget_for_more_copies_than_a_float_counts_buys_the_whole_pool() -> N
     found = faster_copies(problem_of(cheap), Point("p", "exact", "enumeration", 1e306), 1.0)
     assert found is not None
     assert found.number == most_copies(cheap, found.placement) > 1
+
+
+def test_copies_of_what_was_met_until_time_ran_out_are_not_called_the_cheapest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def late(problem: Problem, point: Point) -> Solved:
+        solved = solve_point(problem, point)
+        (answer,) = solved.answers
+        return replace(solved, answers=(replace(answer, status=AnswerStatus.TIME_LIMIT),))
+
+    asked = problem_of(pool_of(9, 0)), Point("p", "exact", "enumeration", 4.0), 1.0
+    in_time = faster_copies(*asked)
+    monkeypatch.setattr(copies, "solve_point", late)
+    too_late = faster_copies(*asked)
+    assert in_time is not None
+    assert too_late is not None
+    assert "of the one with the lowest cost per token (" in str(copies_view(in_time, 1.0))
+    assert "of the cheapest per token that was met in time (" in str(copies_view(too_late, 1.0))
+    assert "without --budget" not in str(copies_view(too_late, 1.0))
 
 
 def test_free_copies_are_as_many_as_the_pool_holds() -> None:

@@ -41,14 +41,18 @@ def explanation_view(explanation: Explanation, held_by_budget: bool = False) -> 
 def copies_view(copies: Copies, tokens_per_s: float) -> Text:
     """Say how much faster copies side by side are than one placement of some throughput."""
     stages, each = copies.placement.stages, copies.placement
-    gpus = sum(stage.tp_degree for stage in stages)
+    on = f"{counted(len(stages), 'stage')} on {counted(sum(s.tp_degree for s in stages), 'GPU')}"
     percent = signed_percent(100 * (copies.tokens_per_s / tokens_per_s - 1))
+    which, where = (
+        "one with the lowest cost per token",
+        " placement solve without --budget draws it.",
+    )
+    if not copies.is_proven:
+        which, where = "cheapest per token that was met in time", ""
     return Text(
-        f"\nA placement is one copy of the model. {copies.number} copies of the one with the "
-        f"lowest cost per token ({counted(len(stages), 'stage')} on {counted(gpus, 'GPU')}, "
-        f"{each.tokens_per_s:,.0f} tokens/s each) are faster side by side: "
-        f"{copies.tokens_per_s:,.0f} tokens/s for ${copies.usd_per_hour:.2f}/h, {percent}. "
-        "placement solve without --budget draws it."
+        f"\nA placement is one copy of the model. {copies.number} copies of the {which} "
+        f"({on}, {each.tokens_per_s:,.0f} tokens/s each) are faster side by side: "
+        f"{copies.tokens_per_s:,.0f} tokens/s for ${copies.usd_per_hour:.2f}/h, {percent}.{where}"
     )
 
 
@@ -56,6 +60,7 @@ def copies_json(copies: Copies) -> dict[str, Any]:
     """Return copies as plain data, with the figures of all together."""
     return {
         "copies": copies.number,
+        "is_proven_cheapest_per_token": copies.is_proven,
         "num_stages_each": len(copies.placement.stages),
         "num_gpus_each": sum(stage.tp_degree for stage in copies.placement.stages),
         "throughput_tokens_per_s": copies.tokens_per_s,

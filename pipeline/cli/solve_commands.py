@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,11 +63,13 @@ def solve(
     the same groups under other plausible constants. At a budget also where several copies of the
     lowest $/token side by side are faster. Exits 3 where no placement exists, with the reason.
     """
+    from pipeline.config.fields import LARGEST
+
     if budget is not None and cost_weight is not None:
         raise typer.BadParameter("--budget and --cost-weight exclude each other")
     method = "ratio"
-    if budget is not None and not math.isfinite(budget):
-        reason = "must be a finite number; leave it out for no budget"
+    if budget is not None and not budget <= LARGEST:
+        reason = f"must be a number of at most {LARGEST:g}; leave it out for no budget"
         raise InputError([Fault("command line", "--budget", reason, budget)])
     if budget is not None:
         method = "enumeration"

@@ -34,6 +34,8 @@ BoolArray = NDArray[np.bool_]
 BYTES_PER_GB = 1024.0**3
 # Loads by TP groups, by the two sizes where they are even; bounds hold dozens of figures of each.
 MAX_FIGURES = 1_000_000
+# A layer's time; beyond, sums and ratios of times end in 0 or infinity.
+SHORTEST_S, LONGEST_S = 1e-15, 1e15
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,15 @@ def _check_size(instance: Instance, figures: int) -> None:
         raise InputError([Fault(instance.name, "limits.max_stages", reason, most)])
 
 
+def _check_times(instance: Instance, figures: GroupFigures) -> None:
+    """Raise InputError where constants give layers no time, or one that no number can hold."""
+    for layer_s in (figures.prefill_s, figures.decode_s, figures.mixed_s):
+        odd = layer_s[~((layer_s >= SHORTEST_S) & (layer_s <= LONGEST_S))]
+        if odd.size:
+            reason = f"must give every layer a time from {SHORTEST_S:g} to {LONGEST_S:g} s"
+            raise InputError([Fault(instance.name, "performance.constants", reason, float(odd[0]))])
+
+
 def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
     """Compute all tables of an instance under given constants."""
     serving = serving_of(instance)
@@ -121,10 +132,12 @@ def serving_tables(instance: Instance, table: ConstantTable) -> ServingTables:
     batches = sorted({load.micro_batch for load in loads})
     column_of = {batch: column for column, batch in enumerate(batches)}
     column = [column_of[load.micro_batch] for load in loads]
-    figures = _figures(instance, groups, batches, table)
+    with np.errstate(all="ignore"):  # times that are none are told
+        figures = _figures(instance, groups, batches, table)
     n = np.array([load.concurrency for load in loads], dtype=np.float64)
     m = np.array([load.micro_batches for load in loads], dtype=np.float64)
     prefill_s = figures.prefill_s[:, column]
+    _check_times(instance, figures)
     of_phase = {
         "prefill": prefill_s,
         "decode": figures.decode_s[:, column],

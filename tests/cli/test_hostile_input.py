@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 import yaml
 
 from pipeline.network import MAX_ZONES
+from pipeline.roofline.constant_files import shipped_table, write_constants
+from pipeline.roofline.constants import Effect
 from tests.cli.runner import run
 from tests.fuzz.contract import observed
 from tests.sweeps import SMALL, run_without_ray, small_config, write_config
@@ -360,3 +363,14 @@ def test_a_path_of_nothing_is_not_taken_for_the_working_folder(
     arguments: tuple[str, ...], field: str
 ) -> None:
     assert field in told(*arguments)
+
+
+def test_constants_under_which_a_layer_takes_no_time_that_ends_are_refused(tmp_path: Path) -> None:
+    levels = [("all", "all", 5.0), ("gpu", "L40S", 4.0), ("gpu", "A10", 4.0)]
+    effects = [Effect("bus_collapse", level, gpu, mean, 0.0, 0.0) for level, gpu, mean in levels]
+    write_constants(replace(shipped_table(), effects=tuple(effects)), tmp_path / "k.yaml")
+    constants = f"performance.constants={tmp_path / 'k.yaml'}"
+    found = run("solve", "llama-3.1-70b-cloud", "--set", constants)
+    assert found.exit_code == 2
+    told = "llama-3.1-70b-cloud: performance.constants: must give every layer a time from 1e-15 to "
+    assert found.stderr.startswith(told)

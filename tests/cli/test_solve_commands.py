@@ -123,7 +123,7 @@ def test_solve_says_whether_the_price_to_beat_is_met(
     assert "target" not in run("solve", config, "--brief").stdout
 
 
-@pytest.mark.parametrize("budget", ["inf", "nan", "-1", "much"])
+@pytest.mark.parametrize("budget", ["inf", "nan", "-1", "much", "1.7e308"])
 def test_a_budget_that_is_no_amount_is_refused(config: Path, budget: str) -> None:
     result = run("solve", config, f"--budget={budget}")
     assert result.exit_code == 2
