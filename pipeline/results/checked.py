@@ -73,6 +73,19 @@ class _Network(_Part):
     rows: list[Any] | None = None
 
 
+class _Workload(_Part):
+    phase: str | None = None
+    input_tokens: Annotated[int, Field(ge=1)] | None = None
+    output_tokens: Annotated[int, Field(ge=0)] | None = None
+
+
+def _of_whole_requests(workload: _Workload) -> _Workload:
+    """Check that requests which are served whole have tokens."""
+    if workload.phase == "mixed" and not (workload.input_tokens and workload.output_tokens):
+        raise ValueError("must state the tokens of whole requests")
+    return workload
+
+
 class _Performance(_Part):
     model: Text
 
@@ -100,6 +113,7 @@ class _Config(_PlanConfig):
     """What comparisons and the report read of the config; `stored_config` reads all of it."""
 
     model: dict[str, Any]
+    workload: Annotated[_Workload, AfterValidator(_of_whole_requests)]
     pool: list[_Kind]
     network: _Network
     performance: _Performance

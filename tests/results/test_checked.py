@@ -249,6 +249,25 @@ def test_a_run_file_is_checked_for_what_is_read_of_it(
 
 
 @pytest.mark.parametrize(
+    ("workload", "told"),
+    [
+        (None, "config.workload: must hold fields"),
+        (
+            {"phase": "mixed", "input_tokens": 5, "output_tokens": 0},
+            "config.workload: must state the tokens of whole requests",
+        ),
+    ],
+)
+def test_a_run_says_what_was_served(folder: Path, workload: dict[str, Any], told: str) -> None:
+    config = json.loads((folder / "run.json").read_text())["config"]
+    change_run(folder, config={**config, "workload": workload})
+    assert told in refusal(folder, compared)
+    del config["workload"]
+    change_run(folder, config=config)
+    assert "config.workload: is missing" in refusal(folder, compared)
+
+
+@pytest.mark.parametrize(
     ("what", "figure"),
     [
         ("placement", "num_stages"),
