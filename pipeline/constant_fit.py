@@ -62,14 +62,18 @@ class Block:
 class Design:
     """How the effects θ move the constants of each case.
 
-    before: what is believed of every effect before the fit, shape (size,).
+    before: what is believed of every effect before the fit.
     """
 
     priors: Mapping[str, Prior]
     base: Mapping[str, Numbers]
     blocks: tuple[Block, ...]
     before: Belief
-    size: int
+
+    @property
+    def size(self) -> int:
+        """Number of effects."""
+        return self.before.mean.size
 
 
 def design(start: ConstantTable, labels: Mapping[str, tuple[str, ...]]) -> Design:
@@ -79,7 +83,7 @@ def design(start: ConstantTable, labels: Mapping[str, tuple[str, ...]]) -> Desig
     their level; those that it has are about their mean, with their deviation, and independent,
     since tables hold no covariances.
     """
-    priors, known = start.priors, {(e.constant, e.level, e.member): e for e in start.effects}
+    priors, known = start.priors, {e.key: e for e in start.effects}
     means: list[float] = []
     deviations: list[float] = []
     blocks: list[Block] = []
@@ -95,7 +99,7 @@ def design(start: ConstantTable, labels: Mapping[str, tuple[str, ...]]) -> Desig
                 deviations.append(max(effect.deviation, LEAST_DEVIATION) if effect else spread)
     base = {name: prior_position(priors[name], labels["engine_class"]) for name in CONSTANT_NAMES}
     before = Belief(np.array(means), np.array(deviations))
-    return Design(priors, base, tuple(blocks), before, len(means))
+    return Design(priors, base, tuple(blocks), before)
 
 
 def positions(plan: Design, effects: Numbers) -> dict[str, Numbers]:
@@ -195,8 +199,8 @@ def fit_constants(
         for block in plan.blocks
         for offset, member in enumerate(block.members)
     ]
-    fitted = {(effect.constant, effect.level, effect.member) for effect in effects}
-    kept = [e for e in start.effects if (e.constant, e.level, e.member) not in fitted]
+    fitted = {effect.key for effect in effects}
+    kept = [effect for effect in start.effects if effect.key not in fitted]
     told = provenance if estimate.converged else f"{provenance}; {NOT_CONVERGED}"
     return ConstantTable(start.priors, (*effects, *kept), told, spread or start.spread)
 

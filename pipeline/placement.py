@@ -65,6 +65,11 @@ class Placement:
         return math.fsum(stage.usd_per_hour for stage in self.stages)
 
     @property
+    def num_gpus(self) -> int:
+        """GPUs of all groups together."""
+        return sum(stage.tp_degree for stage in self.stages)
+
+    @property
     def usd_per_token(self) -> float:
         """Cost of a token at full load."""
         return usd_per_token(self.usd_per_hour, self.tokens_per_s)

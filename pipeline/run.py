@@ -271,7 +271,7 @@ def _answer_columns(
         "cost_usd_per_token": placement.usd_per_token,
         "mip_gap": answer.gap,
         "num_stages": len(placement.stages),
-        "num_gpus": sum(stage.tp_degree for stage in placement.stages),
+        "num_gpus": placement.num_gpus,
     }
     columns |= serving.served_columns(problem.instance, placement)
     if baseline is not None and baseline.usd_per_token:

@@ -41,7 +41,7 @@ def explanation_view(explanation: Explanation, held_by_budget: bool = False) -> 
 def copies_view(copies: Copies, tokens_per_s: float) -> Text:
     """Say how much faster copies side by side are than one placement of some throughput."""
     stages, each = copies.placement.stages, copies.placement
-    on = f"{counted(len(stages), 'stage')} on {counted(sum(s.tp_degree for s in stages), 'GPU')}"
+    on = f"{counted(len(stages), 'stage')} on {counted(each.num_gpus, 'GPU')}"
     percent = signed_percent(100 * (copies.tokens_per_s / tokens_per_s - 1))
     which, where = (
         "one with the lowest cost per token",
@@ -62,7 +62,7 @@ def copies_json(copies: Copies) -> dict[str, Any]:
         "copies": copies.number,
         "is_proven_cheapest_per_token": copies.is_proven,
         "num_stages_each": len(copies.placement.stages),
-        "num_gpus_each": sum(stage.tp_degree for stage in copies.placement.stages),
+        "num_gpus_each": copies.placement.num_gpus,
         "throughput_tokens_per_s": copies.tokens_per_s,
         "cost_usd_per_hour": copies.usd_per_hour,
     }

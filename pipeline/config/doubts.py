@@ -6,7 +6,7 @@ Checks of the same kind as those in `checks`, of a config that is sound.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pipeline.catalogue import MOST_MEMORY_GB, UnknownNameError, find_gpu, gpu_names
 from pipeline.config.document import Document
@@ -51,24 +51,24 @@ def dear_gpus(document: Document, pool: list[GpuSection]) -> Iterator[Fault]:
 
     Where hosts hold several GPUs, what is beyond the dearest GPU too may be a host's.
     """
-    dearest = max(_usd_per_hour_by_name().values())
+    priced = {name: price.value for name in gpu_names() if (price := find_gpu(name).usd_per_hour)}
     for index, kind in enumerate(pool):
-        usual, whose = _usual_usd_per_hour(kind.gpu)
+        usual, whose = _usual_usd_per_hour(kind.gpu, priced)
         most = MOST_TIMES_USUAL * usual
         if (kind.gpus_per_node or 1) > 1:
-            most = max(MOST_TIMES_USUAL_IN_HOST * usual, dearest)
+            most = max(MOST_TIMES_USUAL_IN_HOST * usual, *priced.values())
         if kind.usd_per_hour > most:
             times = f"{kind.usd_per_hour / usual:,.0f} times the ${usual:g} of {whose}"
             reason = f"is {times}; is it for one GPU and one hour, in dollars?"
             yield document.fault(("pool", index, "usd_per_hour"), reason, kind.usd_per_hour)
 
 
-def _usual_usd_per_hour(gpu: str) -> tuple[float, str]:
+def _usual_usd_per_hour(gpu: str, priced: Mapping[str, float]) -> tuple[float, str]:
     """Return what the catalogue says that a GPU costs, $/h, else what its dearest does; and whose.
 
+    priced: prices of the catalogue by name, $/h.
     GPUs of no price of their own are those that it does not know, and some that nobody rents out.
     """
-    priced = _usd_per_hour_by_name()
     try:
         name = find_gpu(gpu).name
     except UnknownNameError:
@@ -77,10 +77,6 @@ def _usual_usd_per_hour(gpu: str) -> tuple[float, str]:
         return priced[name], f"{name} in the catalogue"
     dearest = max(priced, key=priced.__getitem__)
     return priced[dearest], f"{dearest}, the dearest of the catalogue"
-
-
-def _usd_per_hour_by_name() -> dict[str, float]:
-    return {name: price.value for name in gpu_names() if (price := find_gpu(name).usd_per_hour)}
 
 
 def memory_in_mib(document: Document, pool: list[GpuSection]) -> Iterator[Fault]:

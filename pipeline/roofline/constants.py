@@ -118,6 +118,11 @@ class Effect:
     deviation: float
     determined: float
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is an effect on: constant, level, member."""
+        return self.constant, self.level, self.member
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -142,7 +147,7 @@ class ConstantTable:
     @cached_property
     def means(self) -> Mapping[tuple[str, str, str], float]:
         """Fitted shift of each (constant, level, member)."""
-        return {(item.constant, item.level, item.member): item.mean for item in self.effects}
+        return {item.key: item.mean for item in self.effects}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -147,6 +147,19 @@ def test_characters_that_a_terminal_lacks_are_escaped(tmp_path: Path) -> None:
     assert done.stdout.isascii()
 
 
+def written_to(
+    output: int, arguments: list[str], unbuffered: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that writes its output to an open file."""
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no file here that is always full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["configs", "--json"]])
@@ -154,13 +167,7 @@ def test_an_output_that_cannot_be_written_is_told_on_one_line(
     arguments: list[str], unbuffered: str
 ) -> None:
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline", *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-        )
+        done = written_to(full.fileno(), arguments, unbuffered)
     reason = "standard output: cannot be written to (No space left on device)\n"
     assert (done.returncode, done.stderr) == (1, reason)
 
@@ -173,13 +180,7 @@ def test_a_reader_that_leaves_ends_a_command_in_silence_as_a_signal_would(
     """Not with 1, which says that something failed."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *arguments],
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-    )
+    done = written_to(writing, arguments, unbuffered)
     os.close(writing)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
