@@ -90,6 +90,9 @@ class LeastCosts:
         self._first_hops = hop_weights(tables, tables.prefill_hops, instance.host_sizes)
         self._unit = cost_unit([kind.usd_per_hour for kind in instance.pool])
         self._pool = sum(kind.count * kind.usd_per_hour for kind in instance.pool)
+        # Relaxations are stated in the price of the dearest group: the solver's tolerances are
+        # absolute, and at prices of 100,000 it may end without an answer.
+        self._dearest = float(tables.usd_per_hour.max(initial=0.0)) or 1.0
         self._has_first = bool(np.isfinite(rates.longest_first_s))
         limits = 1 + self._has_first + rates.fills
         self._prices = _Prices(
@@ -150,9 +153,9 @@ class LeastCosts:
         """
         of_group = offers.groups[usable, 0]
         rows = np.vstack([offers.times[:, usable, 0], of_group, self._inside[:, usable] * of_group])
-        unplaced = POOLS_PER_MODEL * max(self._pool, 1.0) / self._layers
-        prices = shadow_prices(
-            np.append(self._tables.usd_per_hour[usable] * of_group, unplaced),
+        unplaced = POOLS_PER_MODEL * max(self._pool / self._dearest, 1.0) / self._layers
+        prices = self._dearest * shadow_prices(
+            np.append(self._tables.usd_per_hour[usable] / self._dearest * of_group, unplaced),
             np.column_stack([rows, np.zeros(len(rows))]),
             np.concatenate([offers.spare[:, 0], offers.stages, self._members]),
             float(self._layers),

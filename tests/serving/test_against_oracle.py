@@ -117,6 +117,15 @@ def test_many_loads_agree_with_the_exhaustive_search(phase: str, seed: int) -> N
 
 
 @pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("times", [1e-5, 1e5])
+def test_prices_of_any_size_agree_with_the_exhaustive_search(phase: str, times: float) -> None:
+    """In a currency of small units a linear program ended without an answer, and so the command."""
+    base = with_many_loads(random_instance(6, phase))
+    pool = (replace(kind, usd_per_hour=times * kind.usd_per_hour) for kind in base.pool)
+    agrees(replace(base, pool=tuple(pool)), "exact")
+
+
+@pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("seed", [4, 5])
 def test_more_micro_batches_than_stages_agree_with_the_exhaustive_search(
     phase: str, seed: int
