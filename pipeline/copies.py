@@ -77,11 +77,18 @@ def most_copies(instance: Instance, placement: Placement) -> int:
 
 
 def _copies_on(kind: GpuType, number: int) -> int:
-    """Return how many times so many GPUs of a type fit, on as few hosts each time as once."""
+    """Return how many times so many GPUs of a type fit, on as few hosts each time as once.
+
+    A copy takes whole hosts and a part of one more. With p parts in a host, n copies need
+    n·whole + (n − those in the last, smaller host)/p hosts.
+    """
     host = kind.gpus_per_node
     if host is None:
         return kind.count // number
     full, rest = divmod(kind.count, host)
-    if number > host:
-        return full // -(-number // host)
-    return full * (host // number) + rest // number
+    whole, part = divmod(number, host)
+    if not part:
+        return full // whole
+    in_host = host // part
+    copies = (full * in_host + rest // part) // (whole * in_host + 1)
+    return min(copies, full // whole) if whole else copies

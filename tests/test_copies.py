@@ -67,7 +67,11 @@ def test_what_all_copies_but_one_leave_of_the_pool_holds_one_more_as_good(
     [
         (16, 8, (2, 1), 4),  # two in each host of eight
         (20, 8, (2, 1), 5),  # and one in the last, of four
-        (40, 8, (8, 4), 2),  # two hosts each: a third copy would lie on three
+        (24, 8, (8, 4), 2),  # a host each, and half of the third
+        (40, 8, (8, 4), 3),
+        (12, 8, (8, 4), 1),  # on a host of eight and one of four
+        (16, 4, (4, 2, 1), 2),  # a third would lie on three hosts
+        (40, 8, (8, 8), 2),
         (16, 8, (4, 2), 2),  # a third would lie on both hosts
         (16, None, (4, 2), 2),
         (18, None, (4, 2), 3),
