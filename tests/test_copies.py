@@ -153,7 +153,7 @@ def test_copies_of_what_was_met_until_time_ran_out_are_not_called_the_cheapest(
     assert in_time is not None
     assert too_late is not None
     assert "of the one with the lowest cost per token (" in str(copies_view(in_time, 1.0))
-    assert "of the cheapest per token that was met in time (" in str(copies_view(too_late, 1.0))
+    assert "of the cheapest per token that was found (" in str(copies_view(too_late, 1.0))
     assert "without --budget" not in str(copies_view(too_late, 1.0))
 
 

@@ -48,7 +48,7 @@ def copies_view(copies: Copies, tokens_per_s: float) -> Text:
         " placement solve without --budget draws it.",
     )
     if not copies.is_proven:
-        which, where = "cheapest per token that was met in time", ""
+        which, where = "cheapest per token that was found", ""
     return Text(
         f"\nA placement is one copy of the model. {copies.number} copies of the {which} "
         f"({on}, {each.tokens_per_s:,.0f} tokens/s each) are faster side by side: "
