@@ -236,7 +236,8 @@ def _host_faults(
         inside = kind.link_gb_per_s or link
         if network.gb_per_s is not None and network.gb_per_s > inside:
             reason = (
-                f"must be at most the link inside hosts of {kind.gpu}, {inside:g} GB/s; state that "
+                f"must be at most the link inside hosts of {kind.gpu}, {inside:g} GB/s; for "
+                f"{network.gb_per_s:g} Gbit/s give {network.gb_per_s / 8:g}, else state that link "
                 "for all hosts, and no hop is thought faster than it is"
             )
             yield document.fault(("network", "gb_per_s"), reason, network.gb_per_s)

@@ -100,7 +100,13 @@ def test_concurrency_must_be_cut_into_equal_micro_batches() -> None:
 
 def test_the_network_may_not_be_faster_than_the_link_inside_hosts() -> None:
     told = faults(("pool.0.gpus_per_node", 2), ("network.gb_per_s", 100))
-    assert "must be at most the link inside hosts of RTX-4090, 32 GB/s; state that for all" in told
+    assert "must be at most the link inside hosts of RTX-4090, 32 GB/s" in told
+    assert "else state that link for all hosts" in told
+
+
+def test_a_network_in_bits_is_told_what_it_is_in_bytes() -> None:
+    told = faults(("pool.0.gpus_per_node", 2), ("network.gb_per_s", 100))
+    assert "; for 100 Gbit/s give 12.5, else " in told
 
 
 def test_limits_on_latency_need_the_roofline_model() -> None:
