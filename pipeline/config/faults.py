@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.config.document import Document, FieldPath
-from pipeline.config.schema import Config
+from pipeline.config.schema import NAMING, Config
 from pipeline.errors import Fault
 from pipeline.fault_words import UNKNOWN_FIELD, reason
 from pipeline.words import close_names
@@ -65,7 +65,8 @@ def _known_fields(path: FieldPath) -> list[str]:
         if section is not None and part in section.model_fields:
             annotation = section.model_fields[str(part)].annotation
             section = next(iter(_sections_in(annotation)), None)
-    return list(section.model_fields) if section else []
+    naming = NAMING.get(".".join(map(str, path)), ())
+    return [*section.model_fields, *naming] if section else []
 
 
 def _sections_in(annotation: Any) -> Iterable[type[BaseModel]]:

@@ -9,14 +9,12 @@ from pipeline.config.checks import ONE_NETWORK
 from pipeline.config.csv_directory import read_matrix
 from pipeline.config.document import Document
 from pipeline.config.hugging_face import beyond_usual, read_hf_config
-from pipeline.config.schema import ModelSection
+from pipeline.config.schema import NAMING, ModelSection
 from pipeline.config.yaml_file import read_yaml
 from pipeline.errors import InputError
 
 # A model whose fields are all these is stated as a whole.
 SHAPE = {name for name, field in ModelSection.model_fields.items() if field.is_required()}
-# Fields of `model` that say where the others are.
-NAMING = {"hf_config", "catalogue"}
 
 
 def resolve_names(document: Document, base: Path) -> None:
@@ -78,7 +76,7 @@ def _resolve_hf_config(document: Document, base: Path) -> None:
     if named is None:
         return
     model = document.data.get("model", {})
-    if not isinstance(model, dict) or model.keys() >= SHAPE or model.keys() & NAMING:
+    if not isinstance(model, dict) or model.keys() >= SHAPE or model.keys() & NAMING["model"]:
         reason = "cannot stand beside model; leave one of them out"
         document.faults.append(document.fault(("hf_config",), reason, named))
     elif model and isinstance(named, str):
@@ -102,7 +100,7 @@ def _resolve_model_hf_config(document: Document, base: Path) -> None:
     if not isinstance(model, dict) or "hf_config" not in model:
         return
     named, read = model["hf_config"], {}
-    stated = {key: value for key, value in model.items() if key not in NAMING}
+    stated = {key: value for key, value in model.items() if key not in NAMING["model"]}
     stated_at = [(("model", key), document.where(("model", key))) for key in stated]
     path = ("model", "hf_config")
     if "catalogue" in model:

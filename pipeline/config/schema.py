@@ -40,6 +40,8 @@ MAX_GPU_TYPES = 100
 MAX_OVERRIDES = 10_000
 MAX_GRANULARITIES = 100
 SECONDS_PER_YEAR = 31_536_000
+# Fields beside those below, by section: they name what stands in their place once it is read.
+NAMING = {"": ("hf_config",), "model": ("hf_config", "catalogue")}
 
 
 class Section(BaseModel):

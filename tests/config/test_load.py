@@ -733,3 +733,19 @@ def test_a_model_that_is_only_named_is_told_where_names_of_the_catalogue_go(tmp_
         "a name of the catalogue goes under model.catalogue"
     )
     assert "catalogue" not in " ".join(others)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "told"),
+    [
+        ("model", {"catalog": "Qwen3-8B"}, "model.catalog: {}, did you mean catalogue? "),
+        ("model", {"hf-config": "a.json"}, "model.hf-config: {}, did you mean hf_config? "),
+        ("hfconfig", "a.json", "hfconfig: {}, did you mean hf_config? "),
+        ("catalogue", "Qwen3-8B", "catalogue: {}; there is model.catalogue "),
+    ],
+)
+def test_a_misspelt_or_misplaced_name_of_a_file_or_a_model_is_told_what_was_meant(
+    tmp_path: Path, at: str, value: Any, told: str
+) -> None:
+    start = "c.yaml: " + told.format("is not a known field")
+    assert [fault for fault in faults_after(tmp_path, put(at, value)) if fault.startswith(start)]
