@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from pipeline.errors import ResultsError
+from pipeline.errors import ResultsError, shown
 from pipeline.results.checked import check_run
 from pipeline.results.frames import Results
 from pipeline.results.schema import LOAD_COLUMNS
@@ -14,6 +15,7 @@ from pipeline.results.store import RUN_FILE
 FIGURES = ("throughput_tokens_per_s", "cost_usd_per_hour", "cost_usd_per_token")
 BASELINE = tuple(f"baseline_{name}" for name in FIGURES)
 SIZES = ("num_stages", "num_gpus", "options", "segments", "connections", "binaries")
+TOKENS = ("input_tokens", "output_tokens")
 LOAD = tuple(name for name in LOAD_COLUMNS if name != "tpot_s")
 DESCRIBED: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
     ("a placement", FIGURES, SIZES),
@@ -49,3 +51,29 @@ def check_comparable(results: Results) -> None:
         raise ResultsError(
             f"{results.directory}: point {odd.point_id.iloc[0]}: has a stage without layers or GPUs"
         )
+    points = results.points
+    idle = points[(points.concurrency < 1) | (points.micro_batches < 1)]
+    if len(idle):
+        raise ResultsError(
+            f"{results.directory}: point {idle.point_id.iloc[0]}: has a load without requests"
+        )
+    _check_swept_workloads(results)
+
+
+def _check_swept_workloads(results: Results) -> None:
+    """Raise ResultsError for swept values by which whole requests have no tokens.
+
+    `check_run` looks at the workload that the config states, before anything is swept.
+    """
+    names = [name for name in results.run["swept_fields"] if name.startswith("workload.")]
+    stated = results.run["config"]["workload"]
+    for swept in results.points[names].drop_duplicates().to_dict("records") if names else ():
+        workload = {**stated, **{str(name).partition(".")[2]: swept[name] for name in swept}}
+        told = [workload.get(name) for name in TOKENS]
+        if workload.get("phase") == "mixed" and not all(map(_is_number_of_tokens, told)):
+            reason = f"must state the tokens of whole requests (got {shown(told)})"
+            raise ResultsError(f"{results.directory}: points: {', '.join(names)}: {reason}")
+
+
+def _is_number_of_tokens(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 1

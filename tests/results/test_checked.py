@@ -18,6 +18,7 @@ from pipeline.errors import ResultsError
 from pipeline.results import checked, load
 from pipeline.results.lock import holder, locked
 from pipeline.results.parts import part_files
+from pipeline.results.schema import LOAD_COLUMNS
 from pipeline.results.status import read_status
 from pipeline.sweep import run_record
 from tests.sweeps import run_without_ray, small_config, store_for
@@ -286,6 +287,33 @@ def test_an_answer_without_its_figures_cannot_be_compared(
 def test_a_load_without_its_figures_cannot_be_compared(folder: Path) -> None:
     change_part(folder, "points", replaced("concurrency", lambda column: [3] * len(column)))
     assert "has a load but no micro_batches" in refusal(folder, compared)
+
+
+@pytest.mark.parametrize("name", ["concurrency", "micro_batches"])
+def test_a_load_of_nothing_cannot_be_compared(folder: Path, name: str) -> None:
+    for column in LOAD_COLUMNS:
+        change_part(folder, "points", filled(column, 0 if column == name else 1))
+    assert "has a load without requests" in refusal(folder, compared)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "workload"),
+    [
+        ("workload.output_tokens", 0, {"phase": "mixed", "input_tokens": 9, "output_tokens": 9}),
+        ("workload.output_tokens", -9, {"phase": "mixed", "input_tokens": 9, "output_tokens": 9}),
+        ("workload.input_tokens", "x", {"phase": "mixed", "input_tokens": 9, "output_tokens": 9}),
+        ("workload.phase", "mixed", {"phase": "prefill"}),
+    ],
+)
+def test_swept_values_leave_whole_requests_their_tokens(
+    folder: Path, name: str, cell: Any, workload: dict[str, Any]
+) -> None:
+    config = json.loads((folder / "run.json").read_text())["config"]
+    change_run(folder, config={**config, "workload": workload}, swept_fields=[name])
+    change_part(
+        folder, "points", lambda table: table.append_column(name, pa.array([cell] * len(table)))
+    )
+    assert f"points: {name}: must state the tokens of whole requests" in refusal(folder, compared)
 
 
 def test_a_stage_without_gpus_cannot_be_compared(folder: Path) -> None:
