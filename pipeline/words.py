@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 # Nobody mistypes a longer name, and comparing two of them takes the product of their lengths.
 MAX_COMPARED_CHARACTERS = 40
+# A pool of a hundred may ask for each of its own; whoever brings more names than these knows them.
+MAX_COMPARED_NAMES = 200
 
 
 def per_million(usd_per_token: float) -> str:
@@ -84,8 +86,9 @@ def short_name(name: str, among: Sequence[str]) -> str:
 
 def other_spelling(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that differs by case or outer spaces alone; None for a known one."""
-    names = sorted(known)
-    return None if name in names else {folded(other): other for other in names}.get(folded(name))
+    names, wanted = set(known), folded(name)
+    alike = (other for other in names if folded(other) == wanted)
+    return None if name in names else max(alike, default=None)
 
 
 def folded(name: str) -> str:
@@ -94,8 +97,11 @@ def folded(name: str) -> str:
 
 
 def close_names(name: str, known: Iterable[str], n: int, cutoff: float = 0.6) -> list[str]:
-    """Return up to n of the known names that may have been meant, the nearest first."""
-    if len(name) > MAX_COMPARED_CHARACTERS:
-        return []
+    """Return up to n of the known names that may have been meant, the nearest first.
+
+    None where there are more names than can be compared in little time.
+    """
     short = [other for other in known if len(other) <= MAX_COMPARED_CHARACTERS]
+    if len(name) > MAX_COMPARED_CHARACTERS or len(short) > MAX_COMPARED_NAMES:
+        return []
     return difflib.get_close_matches(name, short, n=n, cutoff=cutoff)

@@ -102,3 +102,10 @@ def test_a_field_goes_by_the_end_of_its_name_unless_another_ends_alike() -> None
 def test_names_too_long_to_be_mistyped_are_compared_with_nothing() -> None:
     assert close_names("A10", ["A100", "T4", "A" * 41], n=1) == ["A100"]
     assert close_names("A" * 41, ["A" * 40], n=1) == []
+
+
+def test_among_too_many_names_none_is_looked_for() -> None:
+    # Comparing two takes up to 0.1 ms, and files bring thousands of either.
+    many = [f"A{number}" for number in range(100, 301)]
+    assert len(close_names("A10", many[:200], n=1)) == 1
+    assert close_names("A10", many, n=1) == []

@@ -39,7 +39,7 @@ def doubts(loaded: LoadedConfig) -> list[Fault]:
     return [
         *dear_gpus(document, config.pool),
         *memory_in_mib(document, config.pool),
-        *unseen_architectures(document, config.performance),
+        *unseen_architectures(document, config.performance, config.pool),
         *wide_weights(document, config),
         *bits_for_bytes(document, config.model),
         *milliseconds(document, config.limits),
@@ -118,15 +118,20 @@ def milliseconds(document: Document, limits: LimitsSection) -> Iterator[Fault]:
             yield document.fault(("limits", name), reason, limit_s)
 
 
-def unseen_architectures(document: Document, performance: PerformanceSection) -> Iterator[Fault]:
+def unseen_architectures(
+    document: Document, performance: PerformanceSection, pool: list[GpuSection]
+) -> Iterator[Fault]:
     """An architecture that no fit has seen is not a known one misspelt.
 
-    A number apart, as `cdna4` and `cdna3`, it is another generation.
+    A number apart, as `cdna4` and `cdna3`, it is another generation. What the pool lacks is not
+    looked at: a file may describe thousands.
     """
     if not performance.hardware:
         return
-    known = known_architectures(performance)
+    known, pooled = known_architectures(performance), {kind.gpu for kind in pool}
     for name, section in performance.hardware.items():
+        if name not in pooled:
+            continue
         given = section.architecture
         others = [other for other in known if _without_numbers(other) != _without_numbers(given)]
         if given not in known and (near := close_names(given, others, n=1, cutoff=CLOSE)):

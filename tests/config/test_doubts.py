@@ -1,6 +1,7 @@
 """What a config says that was hardly meant is told, and refused never."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,12 @@ def test_an_architecture_close_to_a_known_one_is_told(
         "performance.hardware.Mine.architecture: is one that no fit has seen; did you mean "
         f"{meant}? (got {written!r})"
     )
+
+
+def test_gpus_that_the_pool_lacks_are_not_looked_at(tmp_path: Path) -> None:
+    # A file may describe thousands of them, and constants name thousands of architectures.
+    more = {"Mine": CARD, "Other": {**deepcopy(CARD), "architecture": "hoper"}}
+    assert doubts(config_with(tmp_path, more)) == []
 
 
 @pytest.mark.parametrize("written", ["rubin", "cdna4", "blackwell-ultra", "gaudi3", "ada"])
