@@ -148,6 +148,11 @@ class Instance:
         return sum(kind.count for kind in self.pool)
 
     @property
+    def pool_usd_per_hour(self) -> float:
+        """Price of all GPUs, $/h: no placement costs more."""
+        return sum(kind.count * kind.usd_per_hour for kind in self.pool)
+
+    @property
     def num_layers(self) -> int:
         """Number of decoder layers L."""
         return self.model.num_hidden_layers

@@ -115,7 +115,7 @@ def large_pool(scale: int = 1, seed: int = 7) -> Instance:
 
 
 def large_roofline_pool() -> Instance:
-    """Return the large pool in hosts of eight, as the roofline model sees it: any load."""
+    """Return the large pool in hosts of eight on slower links, as the roofline model sees it."""
     large = large_pool()
     pool = tuple(
         replace(kind, name=CATALOGUE_NAMES.get(kind.name, kind.name), gpus_per_node=8)
@@ -124,6 +124,7 @@ def large_roofline_pool() -> Instance:
     return replace(
         large,
         pool=pool,
+        network=uniform_network(sum(kind.count for kind in pool), 10.0),
         performance=Performance("roofline"),
         serving=Serving("mixed", input_tokens=2048, output_tokens=512),
     )

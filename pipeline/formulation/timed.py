@@ -76,6 +76,7 @@ class TimedProblem:
     """What the timed model needs: the compact problem, hosts by type and limits on passes.
 
     gpus_per_node: GPUs of one host by type, where hosts of this type are told apart.
+    most_groups: how many groups are asked for at most, by class.
     whole_layers: whether the layers of a run must be whole; without, the model is a relaxation
     unless there is one limit alone. too_slow: groups that are known to be too slow at any sizes.
     min_stages: fewest stages.
@@ -84,6 +85,7 @@ class TimedProblem:
     compact: CompactProblem
     gpus_per_node: Mapping[int, int]
     passes: tuple[PassLimit, ...]
+    most_groups: Sequence[int]
     whole_layers: bool = True
     too_slow: tuple[SlowGroups, ...] = ()
     min_stages: int = 1
@@ -123,7 +125,7 @@ def build(
         for index, (run, n) in enumerate(zip(runs, used, strict=True))
     ]
     for variable, run in zip(used, runs, strict=True):
-        most = most_groups(compact, run)
+        most = min(most_groups(compact, run), problem.most_groups[run.group_class])
         if math.isfinite(max_usd_per_hour) and run.usd_per_hour > 0:
             most = min(most, int(within(max_usd_per_hour) / run.usd_per_hour))
         variable.setub(most)

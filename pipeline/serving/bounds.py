@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.bounds import cost_unit, rounded_up
+from pipeline.formulation.compact import within
 from pipeline.granularity import Granularity
 from pipeline.instance import Instance
 from pipeline.serving.cells import Cells
@@ -24,6 +25,8 @@ from pipeline.solver import shadow_prices
 
 # Times are cut at whole layers with this much tolerance, relative.
 TOLERANCE = 1e-12
+# Groups are counted with this much tolerance, relative and absolute.
+ROUNDING = 1e-9
 # A layer that no group takes costs this many whole pools: relaxations always have an answer, and
 # one that leaves layers over has a bound above the price of all GPUs.
 POOLS_PER_MODEL = 1000.0
@@ -89,7 +92,7 @@ class LeastCosts:
         self._hops = hop_weights(tables, tables.hops, instance.host_sizes)
         self._first_hops = hop_weights(tables, tables.prefill_hops, instance.host_sizes)
         self._unit = cost_unit([kind.usd_per_hour for kind in instance.pool])
-        self._pool = sum(kind.count * kind.usd_per_hour for kind in instance.pool)
+        self._pool = instance.pool_usd_per_hour
         # Relaxations are stated in the price of the dearest group: the solver's tolerances are
         # absolute, and at prices of 100,000 it may end without an answer.
         self._dearest = float(tables.usd_per_hour.max(initial=0.0)) or 1.0
@@ -146,6 +149,25 @@ class LeastCosts:
             self._prices = self._prices.and_also(added)
         return max(before, after)
 
+    def most_groups(self, tokens_per_s: float, cell: Cells, usd_per_hour: float) -> IntArray:
+        """Bound the groups of each class in the placements of one cell within a cost.
+
+        Under any prices a group makes a placement dearer than the bound, by what its h_c layers
+        cost more than the cheapest ones do, or by its own price where that is less (it may hold
+        few layers). Room for n of these is room for n groups: fixing by reduced costs.
+        """
+        offers = self._offers(np.array([tokens_per_s]), cell)
+        score, bounds = self._bought(offers, self._prices)
+        dearer = (score - score.min(axis=0, initial=np.inf))[..., 0] / offers.groups
+        dearer = np.minimum(dearer, self._prices.groups.T)
+        room = within(usd_per_hour) - np.nan_to_num(bounds[:, 0], nan=-np.inf)
+        if room.min() < 0:
+            return np.zeros(len(self._members), dtype=np.int64)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            most = np.where(dearer > 0, room / dearer * (1 + ROUNDING) + ROUNDING, np.inf)
+        groups: IntArray = np.minimum(most.min(axis=1), self._members).astype(np.int64)
+        return groups
+
     def _dual_prices(self, offers: _Offers, usable: IntArray) -> _Prices:
         """Solve the relaxation of the only cell of some offers for its duals.
 
@@ -168,18 +190,28 @@ class LeastCosts:
 
     def _least(self, offers: _Offers, prices: _Prices) -> FloatArray:
         """Return the highest bound that any of the prices gives, by cell."""
-        score = np.tensordot(prices.times, offers.times, axes=1)
-        score += prices.groups[:, :, None] * offers.groups
-        bought = self._layers * score.min(axis=1, initial=np.inf)
-        with np.errstate(invalid="ignore"):
-            given = prices.times @ offers.spare + prices.blocks[:, None]
-            given += np.outer(prices.stage, offers.stages)
-            cost = np.max(bought - given - 1e-12 * (bought + given), axis=0)
+        cost = self._bought(offers, prices)[1].max(axis=0)
         late = np.isinf(offers.spare).any(axis=0) | (
             offers.groups.min(axis=0, initial=NO_SIZE) == NO_SIZE
         )
         cost[late | (cost > self._pool * (1 + 1e-9) + 1e-9)] = np.inf
         return rounded_up(np.maximum(cost, 0.0), self._unit)
+
+    def _bought(self, offers: _Offers, prices: _Prices) -> tuple[FloatArray, FloatArray]:
+        """Return what a layer costs, shape (classes, rows, cells), and the bounds, (rows, cells).
+
+        One product of stacked matrices: each class has the same prices of time, and its own price
+        of a group as the last column.
+        """
+        classes, (rows, limits) = len(self._members), prices.times.shape
+        priced = np.empty((classes, rows, limits + 1))
+        priced[..., :limits], priced[..., limits] = prices.times, prices.groups.T
+        score = priced @ np.concatenate([offers.times, offers.groups[None]]).transpose(1, 0, 2)
+        bought = self._layers * score.min(axis=0, initial=np.inf)
+        with np.errstate(invalid="ignore"):
+            given = prices.times @ offers.spare + prices.blocks[:, None]
+            given += np.outer(prices.stage, offers.stages)
+            return score, bought - given - 1e-12 * (bought + given)
 
     def _offers(self, tokens_per_s: float | FloatArray, cells: Cells) -> _Offers:
         tables, rates, load = self._tables, self._rates, cells.decision

@@ -44,36 +44,19 @@ class Cells:
 
     def cut_at_time(self, index: int, middle_s: float) -> Cells:
         """Cut a cell at a slowest stage: it keeps what is below, a new last cell gets the rest."""
-        cells = self._with_copy(index)
+        cells = self.at(np.append(np.arange(len(self)), index))
         cells.high_s[index] = cells.low_s[-1] = middle_s
+        cells.parents[-1] = index
         return cells
 
-    def cut_at_stages(self, index: int, stages: int) -> Cells:
-        """Cut a cell behind a number of stages: it keeps up to so many, a new last cell more."""
-        cells = self._with_copy(index)
-        cells.most_stages[index] = stages
-        cells.fewest_stages[-1] = stages + 1
-        return cells
-
-    def is_within(self, index: int) -> BoolArray:
-        """Tell which cells have no stages that one of them has not."""
+    def same_stages(self, index: int) -> BoolArray:
+        """Tell which cells have the range of stages that one of them has."""
         least, most = self.fewest_stages[index], self.most_stages[index]
-        return np.asarray((self.fewest_stages >= least) & (self.most_stages <= most))
-
-    def meets(self, index: int) -> BoolArray:
-        """Tell which cells have stages that one of them has too."""
-        least, most = self.fewest_stages[index], self.most_stages[index]
-        return np.asarray((self.fewest_stages <= most) & (self.most_stages >= least))
+        return np.asarray((self.fewest_stages == least) & (self.most_stages == most))
 
     def even_sizes(self, num_layers: int) -> tuple[IntArray, IntArray]:
         """Return the smallest and largest size by cell where its stages share the layers evenly."""
         return num_layers // self.most_stages, -(-num_layers // self.fewest_stages)
-
-    def _with_copy(self, index: int) -> Cells:
-        """Return cells of their own with a copy of one behind the last."""
-        cells = self.at(np.append(np.arange(len(self)), index))
-        cells.parents[-1] = index
-        return cells
 
 
 def one_cell_each(loads: int, max_stages: int) -> Cells:

@@ -16,7 +16,7 @@ from pipeline.serving.decisions import Decision
 from pipeline.serving.tables import FloatArray, Hops, ServingTables
 
 # Neighbouring sizes of micro-batches, and numbers in flight, of one envelope.
-WIDTH = 4
+WIDTH = 8
 # An envelope is made better by this much, relative, so that rounding leaves it no worse.
 MARGIN = 1e-12
 

@@ -29,7 +29,7 @@ NEAR = 1.003
 # A cell whose bound takes it on by less than this, relative, has its bound raised.
 STEP = 0.001
 # Models ask for costs up to this much above what is enough: the bound then leaps, if it does.
-JUMP = 0.1
+JUMP = 0.15
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ cost would be good enough; what lies between cannot be the answer.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -22,7 +23,7 @@ from pipeline.methods import (
     fastest_if_free,
 )
 from pipeline.placement import SECONDS_PER_HOUR
-from pipeline.serving.lowest import NEAR, Loss, best_met, lowest, meet_alike
+from pipeline.serving.lowest import JUMP, NEAR, Loss, best_met, lowest, meet_alike
 from pipeline.serving.picks import Pick
 from pipeline.serving.placement import served
 from pipeline.serving.search import RATE_TOLERANCE, SLACK, ServingSearch
@@ -214,17 +215,27 @@ def _above(usd_per_hour: float) -> float:
 
 
 def _lower_cost(search: ServingSearch, rate: float) -> float:
-    """Search for the least cost of a throughput over all cells; return what is proven, $/h."""
+    """Search for the least cost of a throughput over all cells; return what is proven, $/h.
+
+    A cell is first asked for what costs little more than its bound, then for more and more: the
+    less a placement may cost, the fewer groups come into question.
+    """
     solved: set[int] = set()
+    asked: Counter[int] = Counter()
+    prices = search.tables.usd_per_hour
+    one_group = float(prices[prices > 0].min(initial=math.inf))
     while True:
         known = search.known.cheapest(rate * (1 - SAME))
         cost = math.inf if known is None else known.usd_per_hour
         cells, bounds = search.own_cells, search.bounds(rate)
         left = np.where(np.isin(cells, list(solved)), math.inf, bounds)
-        if cost <= within(float(left.min())) or search.clock.out_of_time:
+        least = float(left.min())
+        if cost <= within(least) or search.clock.out_of_time:
             return float(bounds.min())
         index = int(cells[np.argmin(left)])
-        if search.raise_bound(index, rate, cost, _just_below(cost)) is not None:
+        near = max(least * (1 + JUMP * (1 + asked[index]) ** 2), one_group)
+        asked[index] += 1
+        if search.raise_bound(index, rate, cost, min(near, _just_below(cost))) is not None:
             solved.add(index)  # what a gap leaves between its bound and its cost stays open
 
 

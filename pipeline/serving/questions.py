@@ -18,7 +18,7 @@ from pipeline.runs import Run, gapless
 from pipeline.serving.bounds import largest_within
 from pipeline.serving.cells import Cells
 from pipeline.serving.rates import Rates, Reach
-from pipeline.serving.tables import ServingTables
+from pipeline.serving.tables import IntArray, ServingTables
 
 
 class Questions:
@@ -30,12 +30,16 @@ class Questions:
         self._instance, self._sizes_allowed = instance, granularity.sizes
         self._tables, self._rates = tables, rates
 
-    def problem(self, cell: Cells, reach: Reach) -> TimedProblem | None:
-        """Return what the model needs; None where no option or no time is left."""
+    def problem(self, cell: Cells, reach: Reach, most_groups: IntArray) -> TimedProblem | None:
+        """Return what the model needs; None where no option or no time is left.
+
+        most_groups: of each class, no more than these are asked for.
+        """
         limits, tables = self._instance.limits, self._tables
         decision, max_stages = int(cell.decision[0]), int(cell.most_stages[0])
         pass_s = float(reach.pass_s[0])
-        runs = tuple(self._runs(cell, float(reach.slowest_s[0])))
+        every = self._runs(cell, float(reach.slowest_s[0]))
+        runs = tuple(run for run in every if most_groups[run.group_class])
         if not runs or pass_s <= 0 or not max_stages:
             return None
         # Sizes that are even follow from the stages of the cell.
@@ -52,7 +56,8 @@ class Questions:
                 return None
             passes.append(self._pass_limit(decision, runs, first_s, prefill=True))
         fewest = int(cell.fewest_stages[0])
-        return TimedProblem(compact, self._instance.host_sizes, tuple(passes), min_stages=fewest)
+        hosts, most = self._instance.host_sizes, most_groups.tolist()
+        return TimedProblem(compact, hosts, tuple(passes), most, min_stages=fewest)
 
     def _pass_limit(
         self,

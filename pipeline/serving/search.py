@@ -119,9 +119,14 @@ class ServingSearch:
 
         No model is built where prices show that the cost is `enough`, $/h. Where another load is
         no worse, its cells are asked instead, and what is proven of it holds for all loads that
-        it is no worse than. Returns the model's answer where it is the cheapest of the cell; None
-        where none was built, or it has none of at most a cost.
+        it is no worse than. Returns a placement of at most a cost that none of the cell is cheaper
+        than: the model's answer, or one that was known; None where there is none, or not yet.
         """
+        known = self.known.cheapest(tokens_per_s * (1 - RATE_TOLERANCE / 2))
+        if known is not None and known.usd_per_hour <= within(at_most):
+            own = self.bounds(tokens_per_s, np.array([index]))
+            if self._is_least(known, own):
+                return known
         best = self._dominance.best_of(int(self.cells.decision[index]), tokens_per_s)
         if best == self.cells.decision[index]:
             return self._raise_own(index, tokens_per_s, enough, at_most)
@@ -132,20 +137,23 @@ class ServingSearch:
             bounds = self._bounds_of(best, index, tokens_per_s)
         least = float(bounds.min())
         self._proofs.add(self._served_by(best, tokens_per_s, index), tokens_per_s, least)
-        settled = found is not None and least >= found.usd_per_hour * (1 - self.gap) * (1 - 1e-9)
-        return found if settled else None
+        return found if found is not None and self._is_least(found, bounds) else None
+
+    def _is_least(self, pick: Pick, bounds: FloatArray) -> bool:
+        """Tell whether no bound leaves a cost below that of a pick, but for the gap asked for."""
+        return bool(bounds.min() >= pick.usd_per_hour * (1 - self.gap) * (1 - 1e-9))
 
     def _served_by(self, decision: int, tokens_per_s: float, index: int) -> IntArray:
         """Return the parts of a cell, under all other loads that a load is no worse than."""
         worse = self._dominance.no_better_than(decision, tokens_per_s)
         is_served = np.isin(self.cells.decision, worse[worse != decision])
-        is_served &= self.cells.is_within(index)
+        is_served &= self.cells.same_stages(index)
         is_served[index] = True
         return np.flatnonzero(is_served)
 
     def _cells_of(self, decision: int, index: int) -> IntArray:
         """Return the cells of a load that hold what a cell holds under its own."""
-        return np.flatnonzero((self.cells.decision == decision) & self.cells.meets(index))
+        return np.flatnonzero((self.cells.decision == decision) & self.cells.same_stages(index))
 
     def _bounds_of(self, decision: int, index: int, tokens_per_s: float) -> FloatArray:
         return self.bounds(tokens_per_s, self._cells_of(decision, index))
@@ -171,8 +179,9 @@ class ServingSearch:
         asked = tokens_per_s * (1 - SLACK)
         cell = self.cells.at(np.array([index]))
         bound, pick = self._solved(cell, asked, Goal.COST, at_most)
-        nothing = bound == math.inf and math.isfinite(at_most)
-        least = float(np.nextafter(within(at_most), math.inf)) if nothing else bound
+        is_cut_off = within(at_most) < self.instance.pool_usd_per_hour
+        nothing_within = bound == math.inf and is_cut_off
+        least = float(np.nextafter(within(at_most), math.inf)) if nothing_within else bound
         self._proofs.add(np.array([index]), tokens_per_s, least)
         if pick is None or self.clock.out_of_time:
             return None
@@ -234,8 +243,7 @@ class ServingSearch:
     def _cut(self, cells: Cells, index: int, pick: Pick, tokens_per_s: float) -> Cells:
         """Cut a cell so that an answer which is too slow is in neither part.
 
-        Of s stages with (1 + (m−1)/s)·P' > F: behind s stages, where that row holds it off. Else
-        an answer (P', M') is cut off at any c with (F − P')/(m−1) < c < M': its stage is too long
+        An answer (P', M') is cut off at any c with (F − P')/(m−1) < c < M': its stage is too long
         below c, and its pass from c on. No cut is made where the answer holds by itself, which it
         may under an envelope. Nor is any where layers that were dealt anew lie outside the cell, so
         that the groups are also kept for models to leave out.
@@ -247,10 +255,6 @@ class ServingSearch:
         others = float(self._all.micro_batches[pick.decision]) - 1
         pass_s, _ = self._timed.pass_seconds(pick.groups, pick.decision)
         slowest_s = self._timed.slowest_s(pick.groups, pick.decision)
-        stages, layer_s = len(pick.groups), self._all.pass_s[:, pick.decision]
-        held_s = sum(size * float(layer_s[c]) for c, size in pick.groups)
-        if stages < cells.most_stages[index] and pass_s + others / stages * held_s > fill_s:
-            return cells.cut_at_stages(index, stages)
         if pass_s + others * slowest_s <= fill_s:
             return cells
         return cells.cut_at_time(index, ((fill_s - pass_s) / others + slowest_s) / 2)
@@ -275,7 +279,8 @@ class ServingSearch:
         """
         decision = int(cell.decision[0])
         reach = self._all_rates.reach(tokens_per_s, cell)
-        problem = self._questions.problem(cell, reach)
+        most = self._least.most_groups(tokens_per_s, cell, at_most)
+        problem = self._questions.problem(cell, reach, most)
         if problem is None:
             return math.inf, None
         if self.rates.fills:

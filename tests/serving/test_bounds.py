@@ -1,5 +1,6 @@
 """Bounds and comparisons of loads, against every placement on GPUs of small instances."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -38,6 +39,19 @@ def placed(search: ServingSearch) -> Iterator[tuple[int, float, float, dict[int,
             yield load, rate, cost, rates
 
 
+def chosen_groups(search: ServingSearch) -> Iterator[tuple[int, float, float, Counter[int]]]:
+    """Yield load, tokens/s, $/h and groups by class of all placements."""
+    oracle, classes = Oracle(search.instance), list(search.tables.groups)
+    of_kind = {(c.gpu, c.degree): index for index, c in enumerate(classes)}
+    loads = {(d.concurrency, d.micro_batches): i for i, d in enumerate(search.tables.decisions)}
+    for stages in oracle.chains(search.granularity.sizes):
+        cost = sum(g.degree * search.instance.pool[g.kind].usd_per_hour for g, _ in stages)
+        groups = Counter(of_kind[g.kind, g.degree] for g, _ in stages)
+        for load in oracle.loads:
+            if (found := oracle.figures_of(stages, load)) is not None:
+                yield loads[load], found[0], cost, groups
+
+
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("seed", [0, 4, 6])
 def test_prices_of_one_cell_bound_every_other(phase: str, seed: int) -> None:
@@ -56,6 +70,57 @@ def test_prices_of_one_cell_bound_every_other(phase: str, seed: int) -> None:
     stages = search.instance.limits.max_stages
     for load, rate, cost, _ in every:
         assert least.at(rate * (1 - 1e-9), one_cell(load, stages))[0] <= cost + 1e-9
+
+
+def with_slow_gpus(instance: Instance) -> Instance:
+    """Add GPUs that cost next to nothing, hold many layers and are slow: few layers may do."""
+    slow = GpuType("T4", 2, memory_gb=40.0, usd_per_hour=0.001)
+    count = sum(kind.count for kind in instance.pool) + slow.count
+    bandwidth = float(instance.network.bandwidth.max())
+    return replace(instance, pool=(*instance.pool, slow), network=uniform_network(count, bandwidth))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_no_placement_within_a_cost_has_more_groups_than_its_prices_leave(phase: str) -> None:
+    left_out = 0
+    bases = [random_instance(seed, phase) for seed in (0, 1, 4, 6)]
+    for instance in [*bases, *map(with_slow_gpus, bases)]:
+        search = search_of(instance, "exact")
+        every, stages = list(chosen_groups(search)), search.instance.limits.max_stages
+        for asked in np.quantile([rate for _, rate, _, _ in every], [0.1, 0.4, 0.7, 0.95]):
+            for load in {load for load, _, _, _ in every}:
+                cell = one_cell(load, stages)
+                search._least.sharpen(float(asked), cell)
+                reaching = [(c, groups) for d, r, c, groups in every if d == load and r >= asked]
+                for cost in np.quantile([0.0, *(c for c, _ in reaching)], [0.02, 0.1, 0.3]):
+                    most = search._least.most_groups(float(asked) * (1 - 1e-9), cell, float(cost))
+                    met = {g for c, groups in reaching if c <= cost for g in groups.items()}
+                    assert all(most[group_class] >= number for group_class, number in met)
+                    left_out += bool(met and (most < search._least._members).any())
+    assert left_out
+
+
+@pytest.mark.parametrize("phase", ["decode", "mixed"])
+def test_what_is_not_there_for_the_price_of_the_pool_is_not_there_at_any(phase: str) -> None:
+    """It was asked for at ever higher prices, until one was too large to be a number."""
+    search = search_of(random_instance(0, phase), "exact")
+    fastest = max(rate for _, rate, _, _ in placed(search)) * 1.001
+    assert np.isfinite(search.bounds(fastest)).any()
+    for cell in search.own_cells.tolist():
+        search.cheapest(cell, fastest, at_most=search.instance.pool_usd_per_hour)
+    assert np.isinf(search.bounds(fastest)).all()
+
+
+def test_what_is_known_to_be_the_cheapest_is_not_asked_for_again() -> None:
+    search = search_of(with_many_loads(random_instance(1, "prefill")), "exact")
+    rate = float(np.median([rate for _, rate, _, _ in placed(search)]))
+    index, found = int(search.own_cells[np.argmin(search.bounds(rate))]), None
+    while found is None:
+        found = search.raise_bound(index, rate, enough=np.inf)
+    asked = search.effort.num_solves
+    again = search.raise_bound(index, rate, enough=np.inf)
+    assert again is not None
+    assert (again.usd_per_hour, search.effort.num_solves) == (found.usd_per_hour, asked)
 
 
 def test_what_prices_prove_of_a_throughput_holds_of_every_higher_one() -> None:

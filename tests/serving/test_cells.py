@@ -8,13 +8,12 @@ from pipeline.serving.cells import Proofs, one_cell, one_cell_each, one_cell_for
 
 
 def test_a_cut_leaves_two_parts_that_meet() -> None:
-    cells = one_cell_each(3, max_stages=8).cut_at_time(1, 0.5).cut_at_stages(3, 2)
+    cells = one_cell_each(3, max_stages=8).cut_at_time(1, 0.5).cut_at_time(3, 0.7)
     assert cells.decision.tolist() == [0, 1, 2, 1, 1]
     assert cells.parents.tolist() == [0, 1, 2, 1, 3]
-    assert cells.low_s.tolist() == [0.0, 0.0, 0.0, 0.5, 0.5]
-    assert cells.high_s.tolist() == [np.inf, 0.5, np.inf, np.inf, np.inf]
-    assert cells.fewest_stages.tolist() == [1, 1, 1, 1, 3]
-    assert cells.most_stages.tolist() == [8, 8, 8, 2, 8]
+    assert cells.low_s.tolist() == [0.0, 0.0, 0.0, 0.5, 0.7]
+    assert cells.high_s.tolist() == [np.inf, 0.5, np.inf, 0.7, np.inf]
+    assert cells.same_stages(3).all()
 
 
 def test_cutting_leaves_the_cells_before_it_as_they_were() -> None:
@@ -23,12 +22,12 @@ def test_cutting_leaves_the_cells_before_it_as_they_were() -> None:
     assert (cells.decision.tolist(), cells.high_s.tolist()) == ([2], [np.inf])
 
 
-def test_cells_by_ranges_of_stages_meet_those_of_the_same_range() -> None:
+def test_cells_by_ranges_of_stages_know_those_of_the_same_range() -> None:
     cells = one_cell_for_each(2, [(1, 1), (2, 3)])
     assert cells.decision.tolist() == [0, 0, 1, 1]
     assert cells.fewest_stages.tolist() == [1, 2, 1, 2]
     assert cells.most_stages.tolist() == [1, 3, 1, 3]
-    assert cells.meets(1).tolist() == cells.is_within(1).tolist() == [False, True, False, True]
+    assert cells.same_stages(1).tolist() == [False, True, False, True]
 
 
 @pytest.mark.parametrize("layers", [1, 12, 40, 61, 10_000])
@@ -41,15 +40,6 @@ def test_ranges_of_stages_of_even_sizes_are_few_and_fix_the_smaller_size(layers:
         ]
         assert all(layers // low == layers // high for low, high in ranges)
         assert len(ranges) <= 2 * layers**0.5
-
-
-def test_a_part_of_a_cell_is_within_it_and_not_the_other_way_round() -> None:
-    cells = one_cell_each(1, max_stages=8).cut_at_stages(0, 2)
-    whole = one_cell_each(2, max_stages=8).cut_at_stages(0, 2)
-    assert cells.meets(0).tolist() == [True, False]
-    assert whole.meets(1).tolist() == [True, True, True]
-    assert whole.is_within(1).tolist() == [True, True, True]
-    assert whole.is_within(0).tolist() == [True, False, False]
 
 
 def test_a_proof_speaks_for_higher_throughputs_and_for_parts() -> None:

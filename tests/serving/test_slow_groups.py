@@ -26,7 +26,8 @@ def problem() -> TimedProblem:
     groups = group_classes(replace(base, pool=pool, limits=limits), by_network=False)
     runs = tuple(Run(c, 1, 4, price) for c, price in enumerate(PRICES))
     endless = PassLimit(1e3, [1.0] * 3, 0.0, [0.0] * 3)
-    return TimedProblem(CompactProblem(groups, runs, 6, 4), {}, (endless,), whole_layers=False)
+    compact = CompactProblem(groups, runs, 6, 4)
+    return TimedProblem(compact, {}, (endless,), most_groups=[2] * 3, whole_layers=False)
 
 
 def cheapest(excluded: tuple[SlowGroups, ...]) -> float | None:
