@@ -1,14 +1,15 @@
 """Whether copies of the model side by side are faster than one placement within a budget.
 
 A placement is one copy of the model, and what is proven of a budget speaks of single ones. Copies
-of the placement of the lowest $/token are a witness where they are faster: none faster among all
-sets of copies is looked for.
+of the placement of the lowest $/token, or of the fastest within a part of the budget, are a witness
+where they are faster: none faster among all sets of copies is looked for.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.formulation.compact import within
@@ -17,17 +18,24 @@ from pipeline.methods import RELATIVE_TOLERANCE, AnswerStatus
 from pipeline.placement import Placement
 from pipeline.points import Point, Problem
 from pipeline.run import solve_point
+from pipeline.settings import Clock
+
+# Copies are looked for of what is fastest within a half of the budget, a third and so on. Cheap
+# placements, of which more fit, are soon those of the lowest $/token.
+MOST_PARTS = 4
 
 
 @dataclass(frozen=True)
 class Copies:
     """Copies of one placement, each on GPUs of its own.
 
-    is_proven: whether no placement has a lower $/token than each of them.
+    is_cheapest: whether each is the placement of the lowest $/token, and not the fastest within
+    its cost. is_proven: whether it is known to be that.
     """
 
     number: int
     placement: Placement
+    is_cheapest: bool
     is_proven: bool
 
     @property
@@ -44,20 +52,38 @@ class Copies:
 def faster_copies(problem: Problem, point: Point, tokens_per_s: float) -> Copies | None:
     """Return copies within the budget of a point that are faster than its answer, if found.
 
-    tokens_per_s: of the answer. Solves for the lowest $/token, in the time limit of a point.
+    tokens_per_s: of the answer. Solves for the placements that copies are made of, all in the
+    time limit of one point.
     """
-    cheapest = replace(point, method="ratio", budget_usd_per_hour=None)
-    answer = solve_point(problem, cheapest).answers[0]
-    placement = answer.placement
-    if placement is None:
-        return None
-    number = most_copies(problem.instance, placement)
-    if point.budget_usd_per_hour is not None and placement.usd_per_hour:
-        affordable = within(point.budget_usd_per_hour) / placement.usd_per_hour
-        number = math.floor(min(number, affordable))
-    copies = Copies(number, placement, answer.status is AnswerStatus.OPTIMAL)
-    are_faster = copies.tokens_per_s > tokens_per_s * (1 + RELATIVE_TOLERANCE)
-    return copies if number > 1 and are_faster else None
+    clock, best, to_beat = Clock(problem.settings), None, tokens_per_s
+    for asked in _parts(point):
+        if clock.out_of_time:
+            break
+        answer = solve_point(replace(problem, settings=clock.settings_now), asked).answers[0]
+        if answer.placement is None:
+            break
+        number = _affordable(problem.instance, answer.placement, point.budget_usd_per_hour)
+        is_proven = answer.status is AnswerStatus.OPTIMAL
+        copies = Copies(number, answer.placement, asked.method == "ratio", is_proven)
+        if number > 1 and copies.tokens_per_s > to_beat * (1 + RELATIVE_TOLERANCE):
+            best, to_beat = copies, copies.tokens_per_s
+    return best
+
+
+def _parts(point: Point) -> Iterator[Point]:
+    """Yield what copies are made of: the lowest $/token, then the fastest of ever smaller parts."""
+    yield replace(point, method="ratio", budget_usd_per_hour=None)
+    if point.budget_usd_per_hour is not None:
+        for parts in range(2, MOST_PARTS + 1):
+            yield replace(point, budget_usd_per_hour=point.budget_usd_per_hour / parts)
+
+
+def _affordable(instance: Instance, placement: Placement, budget: float | None) -> int:
+    """Return how many copies the pool holds and a budget pays for, $/h."""
+    number = most_copies(instance, placement)
+    if budget is None or not placement.usd_per_hour:
+        return number
+    return math.floor(min(number, within(budget) / placement.usd_per_hour))
 
 
 def most_copies(instance: Instance, placement: Placement) -> int:

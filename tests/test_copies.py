@@ -99,25 +99,34 @@ def test_gpus_of_a_type_with_other_links_hold_no_copy_for_sure() -> None:
 
 
 def test_copies_are_told_where_they_are_faster_within_the_budget_and_only_there() -> None:
-    instance, are_faster = pool_of(9, 0), []
+    instance, told = pool_of(9, 0), []
     one = solved(instance, "ratio")
     assert one is not None
     for budget in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0):
         asked = budget * one.usd_per_hour
         fastest = solved(instance, "enumeration", asked)
-        assert fastest is not None
-        number = min(int(budget), most_copies(instance, one))
-        point = Point("p", "exact", "enumeration", asked)
-        found = faster_copies(problem_of(instance), point, fastest.tokens_per_s)
-        are_faster.append(number * one.tokens_per_s > fastest.tokens_per_s * (1 + 1e-6))
-        if are_faster[-1]:
-            assert found is not None
-            assert found.number == number
-            assert found.tokens_per_s == pytest.approx(number * one.tokens_per_s)
-            assert found.usd_per_hour <= asked * (1 + 1e-9)
-        else:
+        parts = [solved(instance, "enumeration", asked / number) for number in (2, 3, 4)]
+        rates = [0.0]
+        for each in (one, *parts):
+            number = each and min(
+                int(asked / each.usd_per_hour + 1e-6), most_copies(instance, each)
+            )
+            rates.append(number * each.tokens_per_s if each and number and number > 1 else 0.0)
+        found = faster_copies(
+            problem_of(instance),
+            Point("p", "exact", "enumeration", asked),
+            fastest.tokens_per_s if fastest else 0.0,
+        )
+        if fastest and max(rates) <= fastest.tokens_per_s * (1 + 1e-6):
             assert found is None
-    assert set(are_faster) == {True, False}
+            continue
+        assert found is not None
+        assert found.tokens_per_s == pytest.approx(max(rates))
+        assert found.usd_per_hour <= asked * (1 + 1e-9)
+        assert found.is_cheapest == (found.placement == one)
+        told.append(found.is_cheapest)
+    assert 0 < len(told) < 7
+    assert set(told) == {True, False}
 
 
 def test_one_copy_is_no_copies_though_a_gap_left_an_answer_slower_than_it() -> None:
@@ -155,6 +164,10 @@ def test_copies_of_what_was_met_until_time_ran_out_are_not_called_the_cheapest(
     assert "of the one with the lowest cost per token (" in str(copies_view(in_time, 1.0))
     assert "of the cheapest per token that was found (" in str(copies_view(too_late, 1.0))
     assert "without --budget" not in str(copies_view(too_late, 1.0))
+    parts = [replace(found, is_cheapest=False) for found in (in_time, too_late)]
+    dollars = f"within ${in_time.placement.usd_per_hour:g}/h ("
+    assert f"of the fastest {dollars}" in str(copies_view(parts[0], 1.0))
+    assert f"of the fastest found {dollars}" in str(copies_view(parts[1], 1.0))
 
 
 def test_free_copies_are_as_many_as_the_pool_holds() -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from pipeline.copies import Copies
 from pipeline.explain import Explanation
 from pipeline.placement import Placement
-from pipeline.words import counted, per_million, signed_percent
+from pipeline.words import counted, enough_per_hour, per_million, signed_percent
 
 
 def explanation_view(explanation: Explanation, held_by_budget: bool = False) -> Group:
@@ -43,12 +43,15 @@ def copies_view(copies: Copies, tokens_per_s: float) -> Text:
     stages, each = copies.placement.stages, copies.placement
     on = f"{counted(len(stages), 'stage')} on {counted(each.num_gpus, 'GPU')}"
     percent = signed_percent(100 * (copies.tokens_per_s / tokens_per_s - 1))
-    which, where = (
-        "one with the lowest cost per token",
-        " placement solve without --budget draws it.",
-    )
-    if not copies.is_proven:
-        which, where = "cheapest per token that was found", ""
+    where = ""
+    if not copies.is_cheapest:
+        which = "fastest" if copies.is_proven else "fastest found"
+        which += f" within {enough_per_hour(each.usd_per_hour)}"
+    elif copies.is_proven:
+        which = "one with the lowest cost per token"
+        where = " placement solve without --budget draws it."
+    else:
+        which = "cheapest per token that was found"
     return Text(
         f"\nA placement is one copy of the model. {copies.number} copies of the {which} "
         f"({on}, {each.tokens_per_s:,.0f} tokens/s each) are faster side by side: "
@@ -60,7 +63,8 @@ def copies_json(copies: Copies) -> dict[str, Any]:
     """Return copies as plain data, with the figures of all together."""
     return {
         "copies": copies.number,
-        "is_proven_cheapest_per_token": copies.is_proven,
+        "is_proven_cheapest_per_token": copies.is_cheapest and copies.is_proven,
+        "is_fastest_within_its_cost": not copies.is_cheapest,
         "num_stages_each": len(copies.placement.stages),
         "num_gpus_each": copies.placement.num_gpus,
         "throughput_tokens_per_s": copies.tokens_per_s,
