@@ -158,6 +158,7 @@ def _plan(loaded: LoadedConfig, cpus: int | None, as_json: bool) -> int:
 def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_json: bool) -> int:
     """Run, finish and report a sweep; return the exit code."""
     from pipeline.cli.comparison import comparison_json, comparison_view
+    from pipeline.driver import signals_noted
     from pipeline.results import load
     from pipeline.results.lock import locked
     from pipeline.sweep import run_record
@@ -168,7 +169,8 @@ def _sweep(loaded: LoadedConfig, directory: Folder, how: _How, fresh: bool, as_j
     with locked(directory):
         store.prepare(run_record(loaded), fresh)
         tally, stopped = _run(loaded, store, how)
-        store.finish(stopped=stopped is not None, failed=tally.failed)
+        with signals_noted():
+            store.finish(stopped=stopped is not None, failed=tally.failed)
     if stopped:
         done = counted(tally.done, "point")
         text = f"Stopped by {stopped} after {done}; run it again to resume."
@@ -198,7 +200,7 @@ def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | No
     """Run the missing points; return what came of them, and the signal that stopped them."""
     from pipeline.cli.progress import log, tally_values, watching
     from pipeline.config.counts import num_points
-    from pipeline.driver import Stopped, Tally, run_sweep, start_ray, stop_ray
+    from pipeline.driver import Stopped, Tally, run_sweep, signals_noted, start_ray, stop_ray
     from pipeline.sweep import missing_tasks
 
     done = store.done()
@@ -221,7 +223,8 @@ def _run(loaded: LoadedConfig, store: Store, how: _How) -> tuple[Tally, str | No
         except KeyboardInterrupt:  # while Ray was starting
             return tally, "SIGINT"
         finally:
-            stop_ray()
+            with signals_noted():  # too late to stop: what was run is still to be put on record
+                stop_ray()
             if how.log_json:
                 log("progress", **tally_values(tally))
     return tally, None

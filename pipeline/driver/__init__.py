@@ -5,7 +5,7 @@ node died) and becomes a row with status `error` where not; the sweep goes on.
 """
 
 from pipeline.driver.cluster import start_ray, stop_ray
-from pipeline.driver.sweeping import FlushRule, Stopped, run_sweep
+from pipeline.driver.sweeping import FlushRule, Stopped, run_sweep, signals_noted
 from pipeline.driver.tally import Tally
 from pipeline.driver.tasks import TaskRules
 
@@ -15,6 +15,7 @@ __all__ = [
     "Tally",
     "TaskRules",
     "run_sweep",
+    "signals_noted",
     "start_ray",
     "stop_ray",
 ]

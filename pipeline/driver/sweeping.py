@@ -47,7 +47,7 @@ def run_sweep(
     """
     started = time.monotonic()
     pending = _Pending(store, flush)
-    with _stop_on_signal() as asked:
+    with signals_noted() as asked:
         try:
             for rows in Tasks(solve, rules, store.note_ballpark).completed(tasks, asked):
                 tally.seconds = time.monotonic() - started
@@ -91,7 +91,7 @@ class _Pending:
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[list[str]]:
+def signals_noted() -> Iterator[list[str]]:
     """Yield a list to which SIGINT and SIGTERM add their names, instead of breaking in.
 
     So rows are never half handed over; whoever reads the list stops at the next good place.

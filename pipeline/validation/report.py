@@ -191,13 +191,13 @@ def report(
     pairs = list(zip(splits, parts, strict=True))
     halves = [part for split, part in pairs if split.kind == HALF]
     whole = [part for split, part in pairs if split.kind == WHOLE]
-    unsettled = _unsettled(pairs)
+    not_converged = _not_converged(pairs)
     fitted_kv = None
     if kv:
         tell(number_of_fits(splits), number_of_fits(splits) + 1, FOR_KV)
         table = fit_constants(measurements, "all rows")
         fitted_kv = kv_scores(kv, table)
-        unsettled += [] if table.converged else [FOR_KV]
+        not_converged += [] if table.converged else [FOR_KV]
     return Report(
         rows=len(measurements),
         no_fit=split_scores(measurements, predicted_tokens_per_s(prior_table(), measurements)),
@@ -214,11 +214,11 @@ def report(
         },
         kv=fitted_kv,
         kv_no_fit=kv_scores(kv, prior_table()) if kv else None,
-        not_converged=tuple(unsettled),
+        not_converged=tuple(not_converged),
     )
 
 
-def _unsettled(pairs: Iterable[tuple[Split, Predicted]]) -> list[str]:
+def _not_converged(pairs: Iterable[tuple[Split, Predicted]]) -> list[str]:
     """Name the fits that ended before they converged, each once, after its first split."""
     names: dict[int, str] = {}
     for split, part in pairs:

@@ -180,11 +180,11 @@ def report_tables(report: Report) -> Group:
     ]
     few = [] if report.halves else ["Too few rows to fit on some and score the others."]
     return apart(
-        target_table(report), headline_table(report), *groups, *outs, *few, *_unsettled(report)
+        target_table(report), headline_table(report), *groups, *outs, *few, *_not_converged(report)
     )
 
 
-def _unsettled(report: Report) -> list[str]:
+def _not_converged(report: Report) -> list[str]:
     """Say which fits ended before they converged, where one did."""
     named = report.not_converged
     if not named:

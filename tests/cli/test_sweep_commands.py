@@ -260,6 +260,17 @@ def test_ctrl_c_leaves_what_is_done_and_a_second_run_completes_it(tmp_path: Path
         assert rate == pytest.approx(expected) if budget >= 0.25 else rate != rate
 
 
+@pytest.mark.usefixtures("shared_ray")
+def test_a_signal_behind_the_last_point_leaves_a_finished_run(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended the sweep before its run.json said so, and status took it for killed."""
+    monkeypatch.setattr(driver, "stop_ray", lambda: os.kill(os.getpid(), signal.SIGINT))
+    result = run("sweep", config, "--out", tmp_path / "run")
+    assert result.exit_code == 0
+    assert read_run(tmp_path / "run")["status"] == "finished"
+
+
 def test_a_folder_in_which_another_sweep_runs_is_refused(config: Path, tmp_path: Path) -> None:
     with locked(tmp_path / "run"):
         result = run("sweep", config, "--out", tmp_path / "run", "--fresh")
