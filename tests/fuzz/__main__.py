@@ -71,10 +71,10 @@ def main() -> int:
     if given.keep:
         _keep(tallies, given.keep)
     print(_table(tallies))
-    print(
-        f"{sum(t.inputs for t in tallies.values()):,} inputs in "
-        f"{time.perf_counter() - started:.0f} s on {given.workers} workers"
-    )
+    seconds, count = time.perf_counter() - started, sum(t.inputs for t in tallies.values())
+    left = sum(batch.count for batch in work) - count
+    cut = f"; {left:,} were left when --seconds were over" if left else ""
+    print(f"{count:,} inputs in {seconds:.0f} s on {given.workers} workers{cut}")
     return 1 if any(tally.failed for tally in tallies.values()) else 0
 
 
