@@ -34,6 +34,8 @@ from pipeline.settings import BOUND_ALLOWANCE_S
 CLOSE = 1.2
 # Throughputs closer than this are the same: a model is asked for one with a little slack.
 SAME = 2 * SLACK
+# A leap is four times the one before, up to this many: by then it is beyond the price of any pool.
+MOST_LEAPS = 30
 
 
 def ratio(search: ServingSearch) -> Answer:
@@ -233,7 +235,7 @@ def _lower_cost(search: ServingSearch, rate: float) -> float:
         if cost <= within(least) or search.clock.out_of_time:
             return float(bounds.min())
         index = int(cells[np.argmin(left)])
-        near = max(least * (1 + JUMP * (1 + asked[index]) ** 2), one_group)
+        near = max(least * (1 + JUMP * 4.0 ** min(asked[index], MOST_LEAPS)), one_group)
         asked[index] += 1
         if search.raise_bound(index, rate, cost, min(near, _just_below(cost))) is not None:
             solved.add(index)  # what a gap leaves between its bound and its cost stays open
