@@ -40,6 +40,8 @@ from pipeline.runs import Run
 # Objectives are kept in whole numbers where prices allow it: the solver then rounds its bound up
 # and proves optimality in far fewer steps. Beyond this the coefficients lose precision instead.
 MAX_SCALE = 1_000_000
+# Whole numbers of more digits have no halves between them.
+MAX_WHOLE = 2.0**52
 
 Cost = TypeVar("Cost", float, NDArray[np.float64])
 
@@ -165,9 +167,15 @@ def add_budget(
     max_usd_per_hour: float,
     scale: int,
 ) -> None:
-    """Stay within a cost: Σ c·n ≤ B, both sides in units of the scaled objective."""
-    limit = within(max_usd_per_hour) * scale
-    model.budget = pyo.Constraint(expr=weighted_sum(scaled_prices(problem, scale), used) <= limit)
+    """Stay within a cost: Σ c·n ≤ B, both sides in units of the scaled objective.
+
+    Whole prices have whole sums: B is then moved between two of them, far from either, so that no
+    tolerance of the solver lets one pass that is a little above it.
+    """
+    prices, limit = scaled_prices(problem, scale), within(max_usd_per_hour) * scale
+    if all(price.is_integer() for price in prices) and limit < MAX_WHOLE:
+        limit = math.floor(limit) + 0.5
+    model.budget = pyo.Constraint(expr=weighted_sum(prices, used) <= limit)
 
 
 def within(usd_per_hour: Cost) -> Cost:

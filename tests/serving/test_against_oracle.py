@@ -220,6 +220,29 @@ def test_what_is_free_is_placed_as_well(phase: str, seed: int, free: int | None)
     robustness(search, draws=2)  # divides by no price of zero
 
 
+def test_a_point_is_found_where_the_solver_calls_a_model_of_it_infeasible() -> None:
+    """A cheaper placement misses the throughput asked for by 1e-8, which HiGHS lost its way at."""
+    pool = (
+        GpuType("L40S", 5, 8.0, 0.35, link_gb_per_s=200.0),
+        GpuType("L4", 1, 80.0, 1.3, gpus_per_node=4, link_gb_per_s=20.0),
+        GpuType("H100", 2, 22.0, 2.49, gpus_per_node=8, link_gb_per_s=200.0),
+        GpuType("T4", 8, 14.0, 1.3, gpus_per_node=4, link_gb_per_s=20.0),
+        GpuType("A100-80G", 5, 8.0, 0.7, gpus_per_node=4, link_gb_per_s=20.0),
+    )
+    loads = (2, 12, 13, 18, 19, 23, 24, 59, 62, 68)
+    instance = replace(
+        random_instance(0, "mixed"),
+        model=replace(SHAPE, num_hidden_layers=11),
+        pool=tuple(replace(kind, usd_per_hour=1e-4 * kind.usd_per_hour) for kind in pool),
+        network=uniform_network(21, 0.5),
+        limits=Limits(max_stages=2, min_layers_per_stage=2, tp_degrees=(1, 2), uniform_tp=True),
+        serving=Serving("mixed", input_tokens=700, output_tokens=400, concurrency=loads),
+    )
+    answers = list(methods.frontier(search_of(instance, "exact")))
+    figures = [1e4 * a.placement.usd_per_hour for a in answers if a.placement is not None]
+    assert figures == pytest.approx([4.98, 3.19, 2.84, 2.8, 2.1, 2.0, 1.65, 1.3])
+
+
 def with_many_loads(instance: Instance) -> Instance:
     """Return an instance with a list of many requests at once, in any number of micro-batches."""
     serving = replace(serving_of(instance), concurrency=MANY_LOADS, micro_batches=())
