@@ -41,7 +41,7 @@ from pipeline.solver import solve
 
 # Throughputs that differ by less are the same answer. A hundred times the solver's tolerances:
 # where a placement was too slow by 1e-8, ten times them, HiGHS 1.16.0 called about one of 5,000
-# models infeasible, or a point optimal, wrongly (tests/serving holds one); at 1e-7 none of 20,000.
+# models infeasible, or a point optimal, wrongly (tests/serving holds one); at 1e-7 one of 25,000.
 RATE_TOLERANCE = 1e-7
 # A throughput is asked for with this much less, so that a placement reaches its own.
 SLACK = 1e-10
