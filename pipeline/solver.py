@@ -108,9 +108,9 @@ _SAME = 1e-9
 def solve(model: pyo.ConcreteModel, settings: SolverSettings) -> Solution:
     """Minimise a linear model with HiGHS; the incumbent's values are stored in its variables.
 
-    Where it branched, the better of two answers is taken, one of them with presolve: HiGHS 1.16.0
-    calls a model infeasible, or a point optimal, wrongly about once in 25,000 models of the kind of
-    tests/serving, and goes another way there.
+    Where it branched, and no gap is allowed, the better of two answers is taken, one of them with
+    presolve: HiGHS 1.16.0 calls a model infeasible, or a point optimal, wrongly about once in
+    25,000 models of the kind of tests/serving, and goes another way there.
 
     Raises SolverError for an unknown option, a refused model, or a status that is no answer.
     """
@@ -125,7 +125,8 @@ def solve(model: pyo.ConcreteModel, settings: SolverSettings) -> Solution:
     handed_over = time.perf_counter()
     _check(highs.run(), "run")
     first = _answer(highs, form, settings, handed_over - started)
-    if first.status is SolveStatus.TIME_LIMIT or highs.getInfo().mip_node_count < 1:
+    is_proof = first.status in (SolveStatus.OPTIMAL, SolveStatus.INFEASIBLE)
+    if not is_proof or settings.mip_gap or highs.getInfo().mip_node_count < 1:
         return first
     left_s = settings.time_limit_s - (time.perf_counter() - handed_over)
     options = {**settings.highs_options, "presolve": "on"}
