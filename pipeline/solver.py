@@ -99,8 +99,6 @@ _OPTIONS: Mapping[str, bool | int | float | str] = {
     "mip_heuristic_run_root_reduced_cost": False,
     "mip_detect_symmetry": False,
 }
-
-
 # Objectives that differ by less, relative, are the same.
 _SAME = 1e-9
 
@@ -140,12 +138,12 @@ def _better(
     first: Solution, again: highspy.Highs, form: LinearStandardFormInfo, settings: SolverSettings
 ) -> Solution:
     """Return the first answer, or that of a second run where it found a lower objective."""
-    reached, info = again.getModelStatus(), again.getInfo()
     seconds = first.solve_seconds + again.getRunTime()
-    has_point = info.primal_solution_status == highspy.kSolutionStatusFeasible
-    known = math.inf if first.objective is None else first.objective
-    is_lower = has_point and info.objective_function_value < known - _SAME * max(abs(known), 1.0)
-    if reached != highspy.HighsModelStatus.kOptimal or not is_lower:
+    known = first.objective
+    is_optimal = again.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    found = again.getInfo().objective_function_value if is_optimal else math.inf
+    lower = math.inf if known is None else known - _SAME * max(abs(known), 1.0)
+    if not found < lower:
         return replace(first, solve_seconds=seconds)
     return replace(_answer(again, form, settings, first.build_seconds), solve_seconds=seconds)
 

@@ -3,11 +3,14 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyomo.core as pyo
 import pytest
 
+from pipeline import solver
 from pipeline.errors import SolverError
 from pipeline.formulation.pairwise import Weights, build
 from pipeline.published import PublishedSearch
@@ -62,6 +65,32 @@ def test_infeasible_is_a_status_whether_the_solver_or_the_compiler_sees_it() -> 
     solution = solve(trivial, SolverSettings())
     assert solution.status is SolveStatus.INFEASIBLE
     assert solution.bound == math.inf
+
+
+@pytest.mark.parametrize("objective", [None, -100.0])
+def test_a_second_run_finds_what_the_first_called_infeasible_or_not_the_best(
+    objective: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against an infeasible first run the second was compared with infinity less infinity."""
+    answered, right = solver._answer, []
+
+    def wrong_at_first(*args: Any) -> Solution:
+        found = answered(*args)
+        right.append(found)
+        if len(right) > 1:
+            return found
+        status = SolveStatus.INFEASIBLE if objective is None else SolveStatus.OPTIMAL
+        return replace(found, status=status, objective=objective, bound=objective or math.inf)
+
+    chance = np.random.default_rng(4)
+    values, weights = (chance.integers(10, 99, 20).astype(float).tolist() for _ in range(2))
+    model = knapsack(values, weights, 0.4 * sum(weights) + 0.5)  # takes ten nodes
+    monkeypatch.setattr(solver, "_answer", wrong_at_first)
+    solution = solve(model, SolverSettings())
+    assert len(right) == 2
+    assert solution.status is SolveStatus.OPTIMAL
+    assert solution.objective == pytest.approx(right[0].objective)
+    assert solution.bound == pytest.approx(right[0].bound)
 
 
 def test_a_time_limit_is_an_answer_and_never_called_optimal() -> None:
