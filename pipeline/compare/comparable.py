@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pipeline.errors import ResultsError, shown
-from pipeline.results.checked import check_run
+from pipeline.results.checked import NO_TOKENS, check_run, tells_tokens
 from pipeline.results.frames import Results
 from pipeline.results.schema import LOAD_COLUMNS
 from pipeline.results.store import RUN_FILE
@@ -68,12 +67,9 @@ def _check_swept_workloads(results: Results) -> None:
     names = [name for name in results.run["swept_fields"] if name.startswith("workload.")]
     stated = results.run["config"]["workload"]
     for swept in results.points[names].drop_duplicates().to_dict("records") if names else ():
-        workload = {**stated, **{str(name).partition(".")[2]: swept[name] for name in swept}}
-        told = [workload.get(name) for name in TOKENS]
-        if workload.get("phase") == "mixed" and not all(map(_is_number_of_tokens, told)):
-            reason = f"must state the tokens of whole requests (got {shown(told)})"
+        values = {str(name).partition(".")[2]: value for name, value in swept.items()}
+        workload = {**stated, **values}
+        tokens = [workload.get(name) for name in TOKENS]
+        if not tells_tokens(workload.get("phase"), *tokens):
+            reason = f"{NO_TOKENS} (got {shown(tokens)})"
             raise ResultsError(f"{results.directory}: points: {', '.join(names)}: {reason}")
-
-
-def _is_number_of_tokens(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 1

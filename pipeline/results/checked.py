@@ -79,10 +79,21 @@ class _Workload(_Part):
     output_tokens: Annotated[int, Field(ge=0)] | None = None
 
 
+NO_TOKENS = "must state the tokens of whole requests"
+
+
+def tells_tokens(phase: Any, *tokens: Any) -> bool:
+    """Tell whether requests that are served whole have tokens: numbers, 1 or more of each."""
+    return phase != "mixed" or all(
+        isinstance(number, int | float) and not isinstance(number, bool) and number >= 1
+        for number in tokens
+    )
+
+
 def _of_whole_requests(workload: _Workload) -> _Workload:
     """Check that requests which are served whole have tokens."""
-    if workload.phase == "mixed" and not (workload.input_tokens and workload.output_tokens):
-        raise ValueError("must state the tokens of whole requests")
+    if not tells_tokens(workload.phase, workload.input_tokens, workload.output_tokens):
+        raise ValueError(NO_TOKENS)
     return workload
 
 
