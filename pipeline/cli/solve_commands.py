@@ -60,8 +60,8 @@ def solve(
 
     Says what was proven, what holds the answer back, what lies next to it and what coarser
     granularities give away; under `roofline` instead how often the lowest $/token stays with
-    the same groups under other plausible constants. At a budget also where several copies of the
-    lowest $/token side by side are faster. Exits 3 where no placement exists, with the reason.
+    the same groups under other plausible constants. At a budget also where several copies side
+    by side are faster. Exits 3 where no placement exists, with the reason.
     """
     from pipeline.config.fields import LARGEST
 
